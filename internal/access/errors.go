@@ -1,0 +1,19 @@
+package access
+
+import "errors"
+
+// Sentinels every room wraps and every door maps once to its own codes.
+var (
+	// ErrInvalid: the input is wrong; the message says what, where, and what would be right.
+	ErrInvalid = errors.New("invalid")
+	// ErrNotFound: there is no such thing, or the actor may not know of it.
+	ErrNotFound = errors.New("not found")
+	// ErrDenied: the actor is known and policy says no; the message carries the reason.
+	ErrDenied = errors.New("denied")
+	// ErrConflict: the stored state is not the one the caller presumed.
+	ErrConflict = errors.New("conflict")
+	// ErrGone: what was asked for was answerable once and is no longer (a closed request, an old revision).
+	ErrGone = errors.New("gone")
+	// ErrIllegalMove: the machine has no such move. Seen only when code is wrong.
+	ErrIllegalMove = errors.New("illegal move")
+)

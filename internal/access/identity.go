@@ -1,0 +1,250 @@
+package access
+
+import (
+	"slices"
+	"time"
+)
+
+// IdentityKind tells people, workloads and agents apart.
+type IdentityKind string
+
+const (
+	Person   IdentityKind = "person"
+	Workload IdentityKind = "workload"
+	Agent    IdentityKind = "agent"
+)
+
+// Identity is a person, a workload or an agent, under an id that never changes
+// and is never reused. Names and mail addresses are for reading only.
+type Identity struct {
+	ID         string            `json:"id"`
+	Kind       IdentityKind      `json:"kind"`
+	Name       string            `json:"name"`
+	Mail       string            `json:"mail,omitempty"`
+	Department string            `json:"department,omitempty"`
+	Manager    string            `json:"manager,omitempty"` // identity id
+	Owner      string            `json:"owner,omitempty"`   // of a workload or agent: an accountable person
+	Sponsor    string            `json:"sponsor,omitempty"` // of an external person or an agent
+	External   bool              `json:"external,omitempty"`
+	Same       string            `json:"same,omitempty"` // this is a second identity of that person
+	Inactive   bool              `json:"inactive,omitempty"`
+	Start      time.Time         `json:"start,omitzero"`
+	End        time.Time         `json:"end,omitzero"`       // of the contract; zero: none
+	Accounts   map[string]string `json:"accounts,omitempty"` // system id -> account name there
+}
+
+// ActiveAt tells whether the identity may act or hold anything at that moment.
+func (i Identity) ActiveAt(now time.Time) bool {
+	return !i.Inactive && (i.Start.IsZero() || !now.Before(i.Start)) && (i.End.IsZero() || now.Before(i.End))
+}
+
+// System is one connected target, served by one connector instance.
+type System struct {
+	ID        string            `json:"id"`
+	Name      string            `json:"name"`
+	Connector string            `json:"connector"` // adapter name: scim, ldap, …
+	Settings  map[string]string `json:"settings,omitempty"`
+	Owner     string            `json:"owner"`
+}
+
+// Entitlement is something one system can let an account hold.
+type Entitlement struct {
+	ID        string   `json:"id"` // "system:name"
+	System    string   `json:"system"`
+	Object    string   `json:"object"` // what the connector calls it: a DN, a group's name
+	Name      string   `json:"name"`
+	Owners    []string `json:"owners"`              // identity ids; never empty
+	Class     string   `json:"class"`               // standard, privileged, third-party, or one that policy adds
+	MaxTerm   Term     `json:"max_term"`            // longest single term
+	MaxTotal  Term     `json:"max_total,omitempty"` // longest unbroken chain of extensions; zero: none
+	Powers    []string `json:"powers,omitempty"`    // read, write, admin, grant
+	Conflicts []string `json:"conflicts,omitempty"` // entitlement ids one person may not hold beside this; kept symmetric
+}
+
+// Bundle is a named set of entitlements asked for together.
+type Bundle struct {
+	ID           string   `json:"id"`
+	Name         string   `json:"name"`
+	Entitlements []string `json:"entitlements"`
+}
+
+// Directory is one immutable snapshot of who there is and what can be held.
+// It is safe for concurrent use because nothing changes it.
+type Directory struct {
+	identities   map[string]Identity
+	systems      map[string]System
+	entitlements map[string]Entitlement
+	bundles      map[string]Bundle
+	members      map[string][]string // group -> direct member identities, sorted
+	closure      map[string][]string // identity -> every group it is in, through nesting, sorted
+	reach        map[string][]string // group -> every member identity, through nesting, sorted
+	same         map[string][]string // person -> every identity of that person, sorted
+	owned        map[string][]string // person -> workloads and agents owned or sponsored, sorted
+}
+
+// GroupMembers is one group as written: identities and nested groups.
+type GroupMembers struct {
+	ID      string
+	Members []string // identity ids
+	Groups  []string // nested group ids: their members are members here
+}
+
+// NewDirectory closes memberships over nested groups (a cycle alone grants
+// nothing: only identities reached through it count) and indexes the rest.
+// It presumes that references were checked by whoever read them.
+func NewDirectory(ids []Identity, groups []GroupMembers, systems []System, ents []Entitlement, bundles []Bundle) *Directory {
+	d := &Directory{
+		identities: map[string]Identity{}, systems: map[string]System{}, entitlements: map[string]Entitlement{},
+		bundles: map[string]Bundle{}, members: map[string][]string{}, closure: map[string][]string{},
+		reach: map[string][]string{}, same: map[string][]string{}, owned: map[string][]string{},
+	}
+	for _, i := range ids {
+		d.identities[i.ID] = i
+	}
+	for _, s := range systems {
+		d.systems[s.ID] = s
+	}
+	for _, e := range ents {
+		d.entitlements[e.ID] = e
+	}
+	for _, b := range bundles {
+		d.bundles[b.ID] = b
+	}
+	for _, i := range ids {
+		p := d.PersonOf(i.ID)
+		d.same[p] = append(d.same[p], i.ID)
+		for _, o := range []string{i.Owner, i.Sponsor} {
+			if o != "" && i.Kind != Person {
+				o = d.PersonOf(o)
+				if !slices.Contains(d.owned[o], i.ID) {
+					d.owned[o] = append(d.owned[o], i.ID)
+				}
+			}
+		}
+	}
+	d.closeGroups(groups)
+	for _, m := range []map[string][]string{d.same, d.owned} {
+		for k := range m {
+			slices.Sort(m[k])
+		}
+	}
+	return d
+}
+
+// closeGroups walks parents breadth first from each group that has direct
+// members, so that depth and cycles cost nothing but a visited mark.
+func (d *Directory) closeGroups(groups []GroupMembers) {
+	parents := map[string][]string{} // nested group -> the groups that contain it
+	for _, g := range groups {
+		d.reach[g.ID] = nil
+		d.members[g.ID] = slices.Compact(slices.Sorted(slices.Values(g.Members)))
+		for _, n := range g.Groups {
+			parents[n] = append(parents[n], g.ID)
+		}
+	}
+	for _, g := range groups {
+		if len(g.Members) == 0 {
+			continue
+		}
+		seen, queue := map[string]bool{g.ID: true}, []string{g.ID}
+		for len(queue) > 0 {
+			at := queue[0]
+			queue = queue[1:]
+			d.reach[at] = append(d.reach[at], g.Members...)
+			for _, p := range parents[at] {
+				if !seen[p] {
+					seen[p] = true
+					queue = append(queue, p)
+				}
+			}
+		}
+	}
+	for g, ids := range d.reach {
+		slices.Sort(ids)
+		ids = slices.Compact(ids)
+		d.reach[g] = ids
+		for _, id := range ids {
+			d.closure[id] = append(d.closure[id], g)
+		}
+	}
+	for id := range d.closure {
+		slices.Sort(d.closure[id])
+	}
+}
+
+// Identity, System, Entitlement and Bundle look one up by id.
+func (d *Directory) Identity(id string) (Identity, bool) { i, ok := d.identities[id]; return i, ok }
+func (d *Directory) System(id string) (System, bool)     { s, ok := d.systems[id]; return s, ok }
+func (d *Directory) Entitlement(id string) (Entitlement, bool) {
+	e, ok := d.entitlements[id]
+	return e, ok
+}
+func (d *Directory) Bundle(id string) (Bundle, bool) { b, ok := d.bundles[id]; return b, ok }
+
+// HasGroup tells whether the group exists, empty or not.
+func (d *Directory) HasGroup(id string) bool { _, ok := d.members[id]; return ok }
+
+// GroupsOf returns every group the identity is in, through nesting, sorted. Not to be changed.
+func (d *Directory) GroupsOf(id string) []string { return d.closure[id] }
+
+// MembersOf returns every identity in the group, through nesting, sorted. Not to be changed.
+func (d *Directory) MembersOf(group string) []string { return d.reach[group] }
+
+// PersonOf returns the id under which this identity's votes and conflicts are
+// counted: the person it is a second identity of, or itself. Unknown ids are themselves.
+func (d *Directory) PersonOf(id string) string {
+	for range 8 { // a chain this long is a mistake the reader of the file refuses
+		i, ok := d.identities[id]
+		if !ok || i.Same == "" {
+			return id
+		}
+		id = i.Same
+	}
+	return id
+}
+
+// IdentitiesOf returns every identity of the person behind id, sorted. Not to be changed.
+func (d *Directory) IdentitiesOf(id string) []string { return d.same[d.PersonOf(id)] }
+
+// OwnedBy returns the workloads and agents the person behind id owns or sponsors, sorted. Not to be changed.
+func (d *Directory) OwnedBy(id string) []string { return d.owned[d.PersonOf(id)] }
+
+// Hands returns every person who has a hand in something of this identity: the
+// person itself and, for workloads and agents, owner and sponsor, however deep.
+// None of them may decide for it (law 10).
+func (d *Directory) Hands(id string) []string {
+	var hands []string
+	seen, queue := map[string]bool{}, []string{id}
+	for len(queue) > 0 {
+		p := d.PersonOf(queue[0])
+		queue = queue[1:]
+		if p == "" || seen[p] {
+			continue
+		}
+		seen[p] = true
+		hands = append(hands, p)
+		for _, same := range d.same[p] {
+			if i := d.identities[same]; i.Kind != Person {
+				queue = append(queue, i.Owner, i.Sponsor)
+			}
+		}
+	}
+	slices.Sort(hands)
+	return hands
+}
+
+// Identities, Systems, Entitlements, Bundles and Groups list ids in order.
+func (d *Directory) Identities() []string   { return sortedKeys(d.identities) }
+func (d *Directory) Systems() []string      { return sortedKeys(d.systems) }
+func (d *Directory) Entitlements() []string { return sortedKeys(d.entitlements) }
+func (d *Directory) Bundles() []string      { return sortedKeys(d.bundles) }
+func (d *Directory) Groups() []string       { return sortedKeys(d.members) }
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

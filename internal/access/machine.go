@@ -1,0 +1,108 @@
+package access
+
+import "fmt"
+
+// Machine names one of the three state machines, as the move table does.
+type Machine string
+
+const (
+	RequestMachine    Machine = "request"
+	GrantMachine      Machine = "grant"
+	AssignmentMachine Machine = "assignment"
+)
+
+// RequestState says who has the next move of a request.
+type RequestState string
+
+const (
+	Submitted RequestState = "submitted" // policy has the next move
+	Pending   RequestState = "pending"   // the approvers have
+	Approved  RequestState = "approved"  // nobody: at least one item was granted
+	Denied    RequestState = "denied"    // nobody: no item was granted
+	Cancelled RequestState = "cancelled" // nobody: the requester took it back
+	Expired   RequestState = "expired"   // nobody: it was not answered in time
+)
+
+// GrantState says whether a grant is a reason. Whether it is one *now* is
+// [Grant.LiveAt]; the stored state follows at the next tick.
+type GrantState string
+
+const (
+	Scheduled GrantState = "scheduled" // the clock has the next move
+	Live      GrantState = "live"      // the clock, the holder, the owner or security have
+	Ended     GrantState = "ended"     // nobody
+)
+
+// EndReason says why a grant ended.
+type EndReason string
+
+const (
+	EndExpired         EndReason = "expired"
+	EndReturned        EndReason = "returned"
+	EndRevoked         EndReason = "revoked"
+	EndLeaver          EndReason = "leaver"
+	EndReview          EndReason = "review"
+	EndEligibilityLost EndReason = "eligibility-lost"
+	EndSuperseded      EndReason = "superseded"
+	EndTicketClosed    EndReason = "ticket-closed"
+)
+
+// AssignmentState says what has been seen, and what the reconciler is doing about it.
+type AssignmentState string
+
+const (
+	Absent   AssignmentState = "absent"   // seen absent, and not wanted
+	Adding   AssignmentState = "adding"   // wanted, not yet seen
+	Held     AssignmentState = "held"     // seen, and wanted
+	Removing AssignmentState = "removing" // not wanted, not yet seen gone
+)
+
+// Move is one allowed move of a machine. From is empty for a beginning.
+type Move struct {
+	Machine  Machine
+	From, To string
+	Why      string
+}
+
+// Machines is the table of every allowed move. The database's triggers, the
+// drawing in docs/house.md and the code's own check all read this table.
+var Machines = []Move{
+	{RequestMachine, "", "submitted", "asked"},
+	{RequestMachine, "submitted", "pending", "policy wants approvals"},
+	{RequestMachine, "submitted", "approved", "policy wants none"},
+	{RequestMachine, "submitted", "denied", "policy says no"},
+	{RequestMachine, "submitted", "cancelled", "taken back"},
+	{RequestMachine, "pending", "approved", "every stage has its votes"},
+	{RequestMachine, "pending", "denied", "an approver or policy says no"},
+	{RequestMachine, "pending", "cancelled", "taken back"},
+	{RequestMachine, "pending", "expired", "not answered in time"},
+	{RequestMachine, "pending", "submitted", "edited: a new revision, approvals void"},
+
+	{GrantMachine, "", "scheduled", "granted"},
+	{GrantMachine, "scheduled", "live", "its start has come"},
+	{GrantMachine, "scheduled", "ended", "ended before it began"},
+	{GrantMachine, "live", "ended", "expired, returned, revoked, …"},
+
+	{AssignmentMachine, "", "absent", "first named by a grant"},
+	{AssignmentMachine, "absent", "adding", "wanted"},
+	{AssignmentMachine, "absent", "held", "wanted, and seen already there"},
+	{AssignmentMachine, "absent", "removing", "seen, and no live grant"},
+	{AssignmentMachine, "adding", "held", "seen"},
+	{AssignmentMachine, "adding", "removing", "no longer wanted"},
+	{AssignmentMachine, "adding", "absent", "no longer wanted, seen absent"},
+	{AssignmentMachine, "held", "removing", "not wanted"},
+	{AssignmentMachine, "held", "adding", "wanted, but seen absent: drift"},
+	{AssignmentMachine, "removing", "absent", "seen gone"},
+	{AssignmentMachine, "removing", "adding", "wanted again"},
+	{AssignmentMachine, "removing", "held", "wanted again, and seen"},
+}
+
+// CheckMove returns nil if the table has the move, else an error wrapping [ErrIllegalMove].
+func CheckMove[S ~string](m Machine, from, to S) error {
+	for _, mv := range Machines {
+		if mv.Machine == m && mv.From == string(from) && mv.To == string(to) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %s cannot go from %q to %q", ErrIllegalMove, m, from, to)
+}

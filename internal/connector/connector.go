@@ -1,0 +1,105 @@
+// Package connector is the port to target systems. Its adapters stand side by
+// side below it, know nothing of each other, of grants or of approval, and
+// pass one conformance suite (connectortest).
+//
+// What a target answers to a write is a hint. Only Look and Observe say what is
+// so, and the reconciler believes nothing else.
+package connector
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Ref names one possible holding at a target: this account, that object.
+type Ref struct {
+	Account string // as the directory names the account at this system
+	Object  string // as the catalog names the target's object
+}
+
+// Change asks that the holding be there (Want) or not be there.
+type Change struct {
+	Ref
+	Want bool
+	// Fence grows with each lease; a target that can check it refuses an older one.
+	Fence int64
+}
+
+// Result is the target's answer to one change. A nil Err is a hint that it was
+// done or was already so; it proves nothing.
+type Result struct {
+	Ref
+	Err error
+}
+
+// Seen is what one look saw.
+type Seen struct {
+	Ref
+	Direct    bool     // held as Apply would write it
+	Effective bool     // held by any path the target can be asked about
+	Path      string   // how it was looked, e.g. "GET /Groups/…; GET /Users/…"
+	Residual  []string // other paths that give the same access
+	At        time.Time
+	Err       error // the look failed: nothing is known; the other fields are void
+}
+
+// Holding is one membership read from a whole system.
+type Holding struct{ Ref }
+
+// Session is one open session of an account.
+type Session struct {
+	ID      string
+	Account string
+	Until   time.Time // zero: not known
+}
+
+// Capabilities says what this connector can do, as facts about the target.
+type Capabilities struct {
+	Batch     int  // most changes worth handing to Apply at once; at least 1
+	Effective bool // Look has a second path
+	Sessions  bool // the connector is also a [Sessions]
+	Fences    bool // the target checks Change.Fence
+}
+
+// Errors a connector wraps its own in, so that the reconciler can tell what an
+// answer means.
+var (
+	// ErrUnanswered: the call was sent and no answer came; it may still take
+	// effect later. Anything not known to be one of the others is this.
+	ErrUnanswered = errors.New("unanswered")
+	// ErrRefused: the target said no and nothing changed.
+	ErrRefused = errors.New("refused by the target")
+	// ErrNoObject: the object or account is not there.
+	ErrNoObject = errors.New("no such object at the target")
+	// ErrUnreachable: nothing was sent (no connection, the deadline had passed).
+	ErrUnreachable = errors.New("target unreachable")
+)
+
+// Connector is one connected target. All methods may be called concurrently,
+// and return within their context's deadline.
+type Connector interface {
+	// Capabilities never blocks and never changes.
+	Capabilities() Capabilities
+	// Apply asks for every change and answers each, in order, whatever becomes
+	// of the others. It is idempotent both ways: asking for what is so is no
+	// error. It never touches a holding it was not asked about. It does not
+	// retry: whoever calls does.
+	Apply(ctx context.Context, changes []Change) []Result
+	// Look reads each holding anew from the authoritative side, directly and,
+	// where the target allows, by another path than the write. Nothing is cached.
+	// A missing object or account is seen absent, not an error.
+	Look(ctx context.Context, refs []Ref) []Seen
+	// Observe reads every holding of the given objects, all of the system's if
+	// none is given, and yields them as they come. A truncated read is an error,
+	// never a short list.
+	Observe(ctx context.Context, objects []string, yield func(Holding) error) error
+	// Close releases connections. Calls under way fail.
+	Close() error
+}
+
+// Sessions is what a connector with [Capabilities.Sessions] can do besides.
+type Sessions interface {
+	ListSessions(ctx context.Context, account string) ([]Session, error)
+	EndSession(ctx context.Context, s Session) error
+}
