@@ -1,0 +1,165 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/store"
+)
+
+// Task is one assignment the reconciler holds the lease of.
+type Task struct {
+	access.Assignment
+	Want       bool  // what authority says it should be
+	Act        bool  // a change is under way; otherwise only a look is due
+	LookFirst  bool  // something may have happened already: look before acting
+	Fence      int64 // of this lease
+	LeaseUntil time.Time
+}
+
+// Claim takes the lease of up to limit due assignments of a system. In the same
+// transaction every grant whose time has come moves on, and the intent is
+// written down, before anything is sent: intent, deed, look, record.
+func (e *Engine) Claim(ctx context.Context, holder, system string, limit int) (tasks []Task, err error) {
+	err = e.do(ctx, "claim", access.Clock, func(d *deed) error {
+		tasks = tasks[:0]
+		jobs, err := d.Due(ctx, system, d.now, limit)
+		if err != nil || len(jobs) == 0 {
+			return err
+		}
+		ids := make([]string, len(jobs))
+		for i, j := range jobs {
+			ids[i] = j.ID
+		}
+		open, err := d.OpenGrants(ctx, ids)
+		if err != nil {
+			return err
+		}
+		for _, job := range jobs {
+			task, ok, err := d.claim(ctx, holder, job, open[job.ID])
+			if err != nil {
+				return err
+			}
+			if ok {
+				tasks = append(tasks, task)
+			}
+		}
+		return nil
+	})
+	return tasks, err
+}
+
+func (d *deed) claim(ctx context.Context, holder string, was store.Job, grants []access.Grant) (Task, bool, error) {
+	job := was
+	w, ok := job.Work.Claim(holder, d.now, d.e.Pace)
+	if !ok {
+		return Task{}, false, nil
+	}
+	lost := was.Work.Holder != ""
+	// 1. Time moves the grants.
+	grants, ticked, err := d.tick(ctx, grants)
+	if err != nil {
+		return Task{}, false, err
+	}
+	wanted := access.Wanted(grants, d.now)
+	// 2. The intent, before the deed.
+	if moved, err := d.intend(ctx, &job, wanted, &w); err != nil {
+		return Task{}, false, err
+	} else if ticked && !moved && !lost && settled(job.State, w, d.now) && !unseen(grants, d.now) {
+		// 3. A reason came or went and others remain: nothing to do at the target.
+		next, more := access.NextAt(grants)
+		job.Work = w.Done(job.State, d.now, next, more, d.e.Pace)
+		d.wake(job.System, job.Work.Due)
+		return Task{}, false, d.SaveJob(ctx, was, job)
+	}
+	job.Work = w
+	act := job.State == access.Adding || job.State == access.Removing
+	return Task{Assignment: job.Assignment, Want: wanted, Act: act, LookFirst: act && (w.Attempts > 0 || lost || d.now.Before(w.SuspectUntil)),
+		Fence: w.Fence, LeaseUntil: w.LeaseUntil}, true, d.SaveJob(ctx, was, job)
+}
+
+func settled(s access.AssignmentState, w access.Work, now time.Time) bool {
+	return (s == access.Held || s == access.Absent) && !now.Before(w.SuspectUntil) && !w.Confirm
+}
+
+// unseen tells whether a live grant still waits for its first sight, from which its term may run.
+func unseen(grants []access.Grant, now time.Time) bool {
+	return slices.ContainsFunc(grants, func(g access.Grant) bool { return g.LiveAt(now) && g.Seen.IsZero() })
+}
+
+// intend moves the assignment to what is being brought about.
+func (d *deed) intend(ctx context.Context, job *store.Job, wanted bool, w *access.Work) (bool, error) {
+	next, ev, moved, err := job.Intend(wanted, d.now)
+	if err != nil || !moved {
+		return false, err
+	}
+	job.Assignment = next
+	w.Since, w.Attempts, w.Told, w.Confirm = d.now, 0, 0, false
+	return true, d.tell(ctx, ev)
+}
+
+// tick moves each grant as its clock says, and asks once more, at its start,
+// whether it may be held: authority is checked when it is used (law 9).
+func (d *deed) tick(ctx context.Context, grants []access.Grant) (after []access.Grant, any bool, err error) {
+	for _, g := range grants {
+		next, ev, moved, err := g.Tick(d.now)
+		if err != nil {
+			return nil, any, err
+		}
+		if moved && next.State == access.Live {
+			why, err := d.lostSince(ctx, g)
+			if err != nil {
+				return nil, any, err
+			}
+			if why != "" {
+				if next, ev, err = g.Finish(d.now, access.EndEligibilityLost, access.Clock, why); err != nil {
+					return nil, any, err
+				}
+			}
+		}
+		if moved {
+			any = true
+			if err := errors.Join(d.SaveGrant(ctx, g.State, next), d.tell(ctx, ev)); err != nil {
+				return nil, any, err
+			}
+		}
+		after = append(after, next)
+	}
+	return after, any, nil
+}
+
+// lostSince says why a grant that was decided may no longer be held, or nothing.
+func (d *deed) lostSince(ctx context.Context, g access.Grant) (string, error) {
+	r, err := d.Request(ctx, g.Request)
+	if err != nil {
+		return "", err
+	}
+	i := r.Item(g.Entitlement)
+	if r.Digest != g.Digest || i < 0 {
+		return "the request is no longer the revision that was approved", nil
+	}
+	votes, err := d.standing(ctx, r, g.Entitlement)
+	if err != nil {
+		return "", err
+	}
+	f, err := d.facts(ctx, r, i, votes)
+	if err != nil {
+		return "", err
+	}
+	if dec := d.world.Policy.MayHold(f); !dec.Allow {
+		return dec.Why, nil
+	}
+	return "", nil
+}
+
+// NextDue returns when the system's next work can be claimed; ok is false if there is none.
+func (e *Engine) NextDue(ctx context.Context, system string) (next time.Time, ok bool, err error) {
+	err = e.DB.Read(ctx, func(tx *store.Tx) error {
+		next, ok, err = tx.NextDue(ctx, system)
+		return err
+	})
+	return next, ok, err
+}

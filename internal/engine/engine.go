@@ -1,0 +1,188 @@
+// Package engine is the door: only it changes requests, approvals, grants,
+// assignments or findings, and only it writes events (law 1). One verb a file.
+//
+//	Submit, Edit, Vote, Withdraw, Comment, Cancel, ExpireRequests   requests
+//	Return, Revoke                                                  grants
+//	Claim, Settle, NextDue                                          assignments, for the reconciler
+//	Sequence                                                        the log
+//
+// Each verb is one transaction holding the new state, the work that follows
+// from it and the event that tells of it (law 2). No verb calls the outside,
+// and none calls another: what comes next is decided from what is stored.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/evidence"
+	"github.com/lessor-iam/lessor/internal/policy"
+	"github.com/lessor-iam/lessor/internal/store"
+)
+
+// World is what the engine decides by, as one snapshot.
+type World struct {
+	Directory *access.Directory
+	Policy    *policy.Set
+}
+
+// Config is what an engine is made of. Every field but Log and Nudge is needed.
+type Config struct {
+	DB              *store.DB
+	World           func() World     // the snapshot in force; cheap, concurrent
+	Now             func() time.Time // the only clock
+	Rand            io.Reader        // for ids and salts; concurrent use is serialised here
+	Signer          *evidence.Signer // of the log's checkpoints
+	Pace            access.Pace
+	AnswerWithin    time.Duration // how long a request waits for its answers
+	ProvisionWithin time.Duration // how late access may first be seen; the stored end counts it in
+	// Nudge is told, after commit, that a system has work due at a time. It must not block.
+	Nudge func(system string, due time.Time)
+	Log   *slog.Logger
+}
+
+// Engine is the door. It is safe for concurrent use.
+type Engine struct {
+	Config
+	ids *ids
+}
+
+// New returns an engine, or says everything that is missing.
+func New(c Config) (*Engine, error) {
+	var errs []error
+	for _, miss := range []struct {
+		name string
+		bad  bool
+	}{
+		{"DB", c.DB == nil}, {"World", c.World == nil}, {"Now", c.Now == nil}, {"Rand", c.Rand == nil}, {"Signer", c.Signer == nil},
+		{"AnswerWithin", c.AnswerWithin <= 0}, {"ProvisionWithin", c.ProvisionWithin <= 0},
+		{"Pace.Call", c.Pace.Call <= 0}, {"Pace.Lease (more than Pace.Call)", c.Pace.Lease <= c.Pace.Call},
+		{"Pace.Retry", c.Pace.Retry <= 0}, {"Pace.SlowestOff", c.Pace.SlowestOff < c.Pace.Retry},
+	} {
+		if miss.bad {
+			errs = append(errs, fmt.Errorf("%w: engine needs %s", access.ErrInvalid, miss.name))
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	if c.Nudge == nil {
+		c.Nudge = func(string, time.Time) {}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Engine{Config: c, ids: &ids{rand: c.Rand}}, nil
+}
+
+// deed is one verb under way: its transaction, its moment, the snapshot it
+// decides by, and what must be told once it is committed.
+type deed struct {
+	*store.Tx
+	e      *Engine
+	now    time.Time
+	by     access.Actor
+	world  World
+	due    map[string]time.Time // system -> earliest new due time
+	events int
+}
+
+// do runs one verb in one transaction and, once it is durable, nudges the
+// reconciler. The clock is read once: a verb happens at one moment.
+func (e *Engine) do(ctx context.Context, verb string, by access.Actor, do func(*deed) error) error {
+	var d *deed
+	err := e.DB.Write(ctx, func(tx *store.Tx) error {
+		d = &deed{Tx: tx, e: e, now: e.Now().UTC().Truncate(time.Microsecond), by: by, world: e.World(), due: map[string]time.Time{}}
+		if err := do(d); err != nil {
+			return err
+		}
+		return d.wakeSequencer(ctx)
+	})
+	attrs := []any{"verb", verb, "by", by.Identity, "channel", by.Channel}
+	if err != nil {
+		e.Log.InfoContext(ctx, "refused", append(attrs, "error", err.Error())...)
+		return fmt.Errorf("%s: %w", verb, err)
+	}
+	e.Log.DebugContext(ctx, "done", append(attrs, "events", d.events)...)
+	for system, due := range d.due {
+		e.Nudge(system, due)
+	}
+	return nil
+}
+
+// wake notes that a system's work is due at that moment.
+func (d *deed) wake(system string, due time.Time) {
+	if was, ok := d.due[system]; !due.IsZero() && (!ok || due.Before(was)) {
+		d.due[system] = due
+	}
+}
+
+// tell writes the event of a move. What it tells of is written by the caller in the same transaction.
+func (d *deed) tell(ctx context.Context, ev access.Event) error {
+	ev.ID = d.e.ids.next("ev", d.now)
+	body, err := access.Canonical(ev)
+	if err != nil {
+		return err
+	}
+	salt, err := d.e.ids.salt()
+	if err != nil {
+		return err
+	}
+	d.events++
+	return d.AddEvent(ctx, store.Event{ID: ev.ID, At: ev.At, Kind: ev.Kind, Request: ev.Request, Grant: ev.Grant,
+		Assignment: ev.Assignment, Finding: ev.Finding, Body: body, Salt: salt})
+}
+
+// event starts an event of this deed.
+func (d *deed) event(kind string) access.Event {
+	return access.Event{At: d.now, Kind: kind, Actor: d.by}
+}
+
+// notice tells somebody through the notice job, in this transaction.
+func (d *deed) notice(ctx context.Context, n Notice) error {
+	n.At = d.now
+	return d.Enqueue(ctx, n, nil)
+}
+
+// finding opens a finding unless one of that kind about that subject is open,
+// and tells its owner.
+func (d *deed) finding(ctx context.Context, f access.Finding) error {
+	switch _, err := d.OpenFinding(ctx, f.Kind, f.Subject); {
+	case err == nil:
+		return nil
+	case !errors.Is(err, access.ErrNotFound):
+		return err
+	}
+	f.ID, f.OpenedAt = d.e.ids.next("fi", d.now), d.now
+	if err := d.AddFinding(ctx, f); err != nil {
+		return err
+	}
+	ev := d.event("finding.opened")
+	ev.Finding, ev.To, ev.After = f.ID, "open", f
+	if err := d.tell(ctx, ev); err != nil {
+		return err
+	}
+	return d.notice(ctx, Notice{To: []string{f.Owner}, Subject: f.Kind + ": " + f.Subject, Text: f.Text})
+}
+
+// settleFinding closes the open finding of a kind about a subject, if there is one.
+func (d *deed) settleFinding(ctx context.Context, kind, subject, resolution string) error {
+	f, err := d.OpenFinding(ctx, kind, subject)
+	if errors.Is(err, access.ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	f.ClosedAt, f.Resolution = d.now, resolution
+	if err := d.CloseFinding(ctx, f); err != nil {
+		return err
+	}
+	ev := d.event("finding.closed")
+	ev.Finding, ev.From, ev.To, ev.After = f.ID, "open", "closed", f
+	return d.tell(ctx, ev)
+}

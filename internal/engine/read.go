@@ -1,0 +1,269 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/policy"
+	"github.com/lessor-iam/lessor/internal/store"
+)
+
+// Story is a request with everything that came of it.
+type Story struct {
+	Request   access.Request    `json:"request"`
+	Approvals []access.Approval `json:"approvals"`
+	Grants    []Holding         `json:"grants"`
+	Waiting   []Waiting         `json:"waiting,omitempty"` // for whom each open stage waits
+}
+
+// Waiting is one open stage and who could answer it now.
+type Waiting struct {
+	Entitlement string   `json:"entitlement"`
+	Stage       string   `json:"stage"`
+	Count       int      `json:"count"` // votes still missing
+	Approvers   []string `json:"approvers"`
+}
+
+// Holding is a grant with the assignment it is a reason for, and what was last
+// seen of it: authority beside reality.
+type Holding struct {
+	Grant      access.Grant      `json:"grant"`
+	Assignment access.Assignment `json:"assignment"`
+	Trouble    string            `json:"trouble,omitempty"` // what stands in the reconciler's way
+}
+
+// look runs a read-only question as one actor at one moment.
+func (e *Engine) look(ctx context.Context, by access.Actor, do func(*deed) error) error {
+	return e.DB.Read(ctx, func(tx *store.Tx) error {
+		d := &deed{Tx: tx, e: e, now: e.Now().UTC(), by: by, world: e.World()}
+		if err := d.scope(ScopeView); err != nil {
+			return err
+		}
+		return do(d)
+	})
+}
+
+// Show returns a request and what came of it, to whoever may know of it.
+func (e *Engine) Show(ctx context.Context, by access.Actor, id string) (s Story, err error) {
+	err = e.look(ctx, by, func(d *deed) error {
+		if s.Request, err = d.visible(ctx, id); err != nil {
+			return err
+		}
+		if s.Approvals, err = d.Approvals(ctx, id); err != nil {
+			return err
+		}
+		grants, err := d.GrantsFor(ctx, id)
+		if err != nil {
+			return err
+		}
+		if s.Grants, err = d.holdings(ctx, grants); err != nil {
+			return err
+		}
+		s.Waiting, err = d.waiting(ctx, s.Request)
+		return err
+	})
+	return s, err
+}
+
+func (d *deed) waiting(ctx context.Context, r access.Request) (list []Waiting, err error) {
+	if r.State != access.Pending {
+		return nil, nil
+	}
+	for i, it := range r.Items {
+		if it.Outcome != access.Undecided {
+			continue
+		}
+		votes, err := d.standing(ctx, r, it.Entitlement)
+		if err != nil {
+			return nil, err
+		}
+		f, err := d.facts(ctx, r, i, votes)
+		if err != nil {
+			return nil, err
+		}
+		for _, st := range it.Decision.Stages {
+			missing := st.Count
+			for _, v := range votes {
+				if v.Stage == st.Name {
+					missing--
+				}
+			}
+			if missing > 0 {
+				list = append(list, Waiting{it.Entitlement, st.Name, missing, d.world.Policy.WhoCanApprove(f, st.Name)})
+			}
+		}
+	}
+	return list, nil
+}
+
+func (d *deed) holdings(ctx context.Context, grants []access.Grant) ([]Holding, error) {
+	var ids []string
+	for _, g := range grants {
+		ids = append(ids, g.Assignment)
+	}
+	slices.Sort(ids)
+	jobs, err := d.Assignments(ctx, slices.Compact(ids))
+	if err != nil {
+		return nil, err
+	}
+	of := map[string]store.Job{}
+	for _, j := range jobs {
+		of[j.ID] = j
+	}
+	list := make([]Holding, len(grants))
+	for i, g := range grants {
+		list[i] = Holding{g, of[g.Assignment].Assignment, of[g.Assignment].Work.Trouble}
+	}
+	return list, nil
+}
+
+// List returns up to limit requests the actor may know of, newest first, with
+// ids below before. mine keeps those of the actor's own; waiting those it could answer.
+func (e *Engine) List(ctx context.Context, by access.Actor, state access.RequestState, mine bool, before string, limit int) (list []access.Request, err error) {
+	err = e.look(ctx, by, func(d *deed) error {
+		list = list[:0]
+		person := ""
+		if mine {
+			person = by.Identity
+		}
+		for len(list) < limit {
+			page, err := d.Requests(ctx, state, person, before, 200)
+			if err != nil || len(page) == 0 {
+				return err
+			}
+			for _, r := range page {
+				before = r.ID
+				if len(list) < limit && d.world.Policy.MayView(d.world.Directory, d.now, by, r).Allow {
+					list = append(list, r)
+				}
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
+// Holdings returns up to limit grants, newest first, with ids below before: the
+// actor's own and those of its workloads, or, to whoever may view its
+// requests, those of somebody else.
+func (e *Engine) Holdings(ctx context.Context, by access.Actor, identity string, open bool, before string, limit int) (list []Holding, err error) {
+	err = e.look(ctx, by, func(d *deed) error {
+		dir := d.world.Directory
+		if identity == "" {
+			identity = by.Identity
+		}
+		whose := append(slices.Clone(dir.IdentitiesOf(identity)), dir.OwnedBy(identity)...)
+		if len(whose) == 0 {
+			return fmt.Errorf("%w: identity %.80q", access.ErrNotFound, identity)
+		}
+		grants, err := d.GrantsOf(ctx, whose, open, before, limit)
+		if err != nil {
+			return err
+		}
+		grants = slices.DeleteFunc(grants, func(g access.Grant) bool { return d.mayKnow(ctx, g) != nil })
+		list, err = d.holdings(ctx, grants)
+		return err
+	})
+	return list, err
+}
+
+// Grant returns one grant beside reality, with the looks it rests on.
+func (e *Engine) Grant(ctx context.Context, by access.Actor, id string) (h Holding, looks []access.Receipt, err error) {
+	err = e.look(ctx, by, func(d *deed) error {
+		g, err := d.Tx.Grant(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := d.mayKnow(ctx, g); err != nil {
+			return err
+		}
+		list, err := d.holdings(ctx, []access.Grant{g})
+		if err != nil {
+			return err
+		}
+		h = list[0]
+		looks, err = d.Receipts(ctx, g.Assignment)
+		return err
+	})
+	return h, looks, err
+}
+
+// mayKnow refuses, as not found, a grant whose request the actor may not know of.
+func (d *deed) mayKnow(ctx context.Context, g access.Grant) error {
+	if _, err := d.visible(ctx, g.Request); err != nil {
+		if errors.Is(err, access.ErrNotFound) {
+			return fmt.Errorf("%w: grant %s", access.ErrNotFound, g.ID)
+		}
+		return err
+	}
+	return nil
+}
+
+// Findings returns open findings (all with closed) to security, auditors and, each its own, owners.
+func (e *Engine) Findings(ctx context.Context, by access.Actor, closed bool, limit int) (list []access.Finding, err error) {
+	err = e.look(ctx, by, func(d *deed) error {
+		if list, err = d.Tx.Findings(ctx, !closed, limit); err != nil {
+			return err
+		}
+		groups := d.world.Directory.GroupsOf(by.Identity)
+		if slices.Contains(groups, "security") || slices.Contains(groups, "auditors") {
+			return nil
+		}
+		list = slices.DeleteFunc(list, func(f access.Finding) bool { return f.Owner != by.Identity })
+		return nil
+	})
+	return list, err
+}
+
+// Explain answers what policy would say to a question about one entitlement of
+// a stored request, without asking for anything: which rules, which facts.
+func (e *Engine) Explain(ctx context.Context, by access.Actor, request, entitlement, question, voter, stage string) (x policy.Explanation, err error) {
+	err = e.look(ctx, by, func(d *deed) error {
+		r, err := d.visible(ctx, request)
+		if err != nil {
+			return err
+		}
+		if entitlement == "" && len(r.Items) == 1 {
+			entitlement = r.Items[0].Entitlement
+		}
+		i := r.Item(entitlement)
+		if i < 0 {
+			return fmt.Errorf("%w: request %s does not ask for %.80q", access.ErrInvalid, request, entitlement)
+		}
+		votes, err := d.standing(ctx, r, entitlement)
+		if err != nil {
+			return err
+		}
+		f, err := d.facts(ctx, r, i, votes)
+		if err != nil {
+			return err
+		}
+		x = d.world.Policy.Explain(f, question, access.Actor{Identity: voter, Channel: by.Channel, Strength: by.Strength}, stage)
+		return nil
+	})
+	return x, err
+}
+
+// Preview answers what policy would say to an ask, and asks nothing: the form,
+// the check and the deed are the same question.
+func (e *Engine) Preview(ctx context.Context, by access.Actor, ask Ask) (items []access.Item, err error) {
+	err = e.look(ctx, by, func(d *deed) error {
+		r, err := d.read(ctx, ask)
+		if err != nil {
+			return err
+		}
+		for i := range r.Items {
+			f, err := d.facts(ctx, r, i, nil)
+			if err != nil {
+				return err
+			}
+			r.Items[i].Decision = d.world.Policy.MayRequest(f)
+		}
+		items = r.Items
+		return nil
+	})
+	return items, err
+}

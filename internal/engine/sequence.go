@@ -1,0 +1,75 @@
+package engine
+
+import (
+	"context"
+	"encoding/base64"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/evidence"
+	"github.com/lessor-iam/lessor/internal/store"
+)
+
+// sequenceBatch is how many events one transaction gives their place: large
+// enough to sign rarely, small enough not to keep the single writer long.
+const sequenceBatch = 1000
+
+// Sequence gives every waiting event its place in the log and signs the new
+// head, batch by batch. If it stops anywhere, the next run goes on from there:
+// place, tiles and signature of a batch are one transaction.
+func (e *Engine) Sequence(ctx context.Context) (placed int, err error) {
+	for {
+		n, err := e.sequence(ctx)
+		placed += n
+		if err != nil || n < sequenceBatch {
+			return placed, err
+		}
+	}
+}
+
+func (e *Engine) sequence(ctx context.Context) (n int, err error) {
+	err = e.DB.Write(ctx, func(tx *store.Tx) error {
+		// 1. Who waits, and where the log ends.
+		waiting, err := tx.Unsequenced(ctx, sequenceBatch)
+		if n = len(waiting); err != nil || n == 0 {
+			return err
+		}
+		head, err := tx.LastCheckpoint(ctx)
+		if err != nil {
+			return err
+		}
+		// 2. Their places and the tree above them.
+		entries := make([][]byte, n)
+		for i, ev := range waiting {
+			c := evidence.Commit(ev.Salt, ev.Body)
+			entries[i] = c[:]
+			if err := tx.PlaceEvent(ctx, ev.ID, head.Size+int64(i)); err != nil {
+				return err
+			}
+		}
+		size, root, err := evidence.Append(ctx, Tiles{tx}, head.Size, entries)
+		if err != nil {
+			return err
+		}
+		// 3. The signed head, last.
+		note, err := e.Signer.Sign(size, root)
+		if err != nil {
+			return err
+		}
+		return tx.AddCheckpoint(ctx, store.Checkpoint{Size: size, Root: base64.StdEncoding.EncodeToString(root[:]), Note: note,
+			At: e.Now().UTC().Truncate(time.Microsecond)})
+	})
+	return n, err
+}
+
+// Tiles lets evidence read and write the log's tiles in a transaction.
+type Tiles struct{ Tx *store.Tx }
+
+// Tile implements [evidence.Tiles].
+func (t Tiles) Tile(ctx context.Context, level int, index int64) ([]byte, error) {
+	return t.Tx.Tile(ctx, level, index)
+}
+
+// SetTile implements [evidence.Tiles].
+func (t Tiles) SetTile(ctx context.Context, tile evidence.Tile) error {
+	return t.Tx.SetTile(ctx, tile.Level, tile.Index, tile.Data)
+}

@@ -1,0 +1,238 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/store"
+)
+
+// Outcome is what the reconciler did and saw for one task.
+type Outcome struct {
+	Assignment string
+	Fence      int64
+	Sent       bool      // a change was sent
+	Unanswered bool      // … and not answered: it may still take effect
+	Answer     string    // what the target answered; a hint
+	Looked     bool      // the look succeeded
+	LookAt     time.Time // when it began
+	Direct     bool
+	Effective  bool
+	Path       string
+	Residual   []string
+	Trouble    string // what stood in the way, if anything did
+}
+
+// Settle takes what was seen. Whoever no longer holds the lease settles
+// nothing (rule 3), and a look taken while a call could still land settles
+// nothing either (rule 2); what was seen is believed over what was answered.
+// It returns how many outcomes were refused because their lease was gone.
+func (e *Engine) Settle(ctx context.Context, holder string, outcomes []Outcome) (refused int, err error) {
+	err = e.do(ctx, "settle", access.Clock, func(d *deed) error {
+		refused = 0
+		ids := make([]string, len(outcomes))
+		of := map[string]Outcome{}
+		for i, o := range outcomes {
+			ids[i], of[o.Assignment] = o.Assignment, o
+		}
+		jobs, err := d.Assignments(ctx, ids)
+		if err != nil {
+			return err
+		}
+		open, err := d.OpenGrants(ctx, ids)
+		if err != nil {
+			return err
+		}
+		for _, job := range jobs {
+			o := of[job.ID]
+			if !job.Work.MaySettle(holder, o.Fence, d.now) {
+				refused++
+				continue
+			}
+			if err := d.settle(ctx, job, o, open[job.ID]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return refused, err
+}
+
+func (d *deed) settle(ctx context.Context, was store.Job, o Outcome, grants []access.Grant) error {
+	job := was
+	if o.Unanswered {
+		job.Work = job.Work.Suspect(d.now, d.e.Pace)
+	}
+	if !o.Looked || !was.Work.Settles(o.LookAt, o.Unanswered) {
+		return d.unsettled(ctx, was, job, o.Trouble)
+	}
+	// 1. The look, as a record of its own.
+	seen := access.Receipt{ID: d.e.ids.next("re", d.now), Assignment: job.ID, At: o.LookAt.UTC().Truncate(time.Microsecond),
+		Direct: o.Direct, Effective: o.Effective, Path: o.Path, Residual: o.Residual, Answered: o.Answer}
+	seen.Digest = access.Digest(seen)
+	// 2. Time may have moved the grants meanwhile; then what was seen meets what is wanted now.
+	grants, _, err := d.tick(ctx, grants)
+	if err != nil {
+		return err
+	}
+	next, ev, moved, err := job.Assignment.Settle(access.Wanted(grants, d.now), seen)
+	if err != nil {
+		return err
+	}
+	job.Assignment = next
+	firsts, err := d.sight(ctx, grants, seen)
+	if err != nil {
+		return err
+	}
+	// 3. Looks that changed something are told; a look that confirms is kept as a receipt only.
+	if moved || firsts {
+		see := d.event("assignment.seen")
+		see.At, see.Assignment, see.To, see.Digests.Receipt, see.After = seen.At, job.ID, sawWord(seen), seen.Digest, seen
+		if err := d.tell(ctx, see); err != nil {
+			return err
+		}
+	}
+	if err := d.AddReceipt(ctx, seen); err != nil {
+		return err
+	}
+	if moved {
+		if err := d.tell(ctx, ev); err != nil {
+			return err
+		}
+	}
+	return d.released(ctx, was, job, moved, grants, o.Trouble)
+}
+
+// sight records the first sight of access under each live grant; the clock of
+// a floating term starts there.
+func (d *deed) sight(ctx context.Context, grants []access.Grant, seen access.Receipt) (firsts bool, err error) {
+	for i, g := range grants {
+		if !seen.Held() || !g.LiveAt(d.now) {
+			continue
+		}
+		next, ev, first := g.SeenHeld(seen.At, seen.Digest)
+		if !first {
+			continue
+		}
+		firsts, grants[i] = true, next
+		if err := d.SaveGrant(ctx, g.State, next); err != nil {
+			return firsts, err
+		}
+		if err := d.tell(ctx, ev); err != nil {
+			return firsts, err
+		}
+	}
+	return firsts, nil
+}
+
+// released gives the lease back: settled until its grants move it again, or
+// under way and due at once if it has just turned round, else after a while.
+func (d *deed) released(ctx context.Context, was, job store.Job, moved bool, grants []access.Grant, trouble string) error {
+	next, more := access.NextAt(grants)
+	if job.State == access.Held || job.State == access.Absent {
+		job.Work = job.Work.Done(job.State, d.now, next, more, d.e.Pace)
+		d.wake(job.System, job.Work.Due)
+		if err := d.SaveJob(ctx, was, job); err != nil {
+			return err
+		}
+		return d.quiet(ctx, job)
+	}
+	if !moved {
+		return d.unsettled(ctx, was, job, trouble)
+	}
+	job.Work.Holder, job.Work.LeaseUntil, job.Work.Attempts = "", time.Time{}, 0
+	job.Work.Since, job.Work.Told, job.Work.Confirm, job.Work.Due = d.now, 0, false, d.now
+	d.wake(job.System, d.now)
+	if err := d.SaveJob(ctx, was, job); err != nil {
+		return err
+	}
+	return d.turned(ctx, was, job)
+}
+
+// turned opens a finding where reality moved by itself: access that was seen
+// gone is there again, or access that was held is gone.
+func (d *deed) turned(ctx context.Context, was, job store.Job) error {
+	f := access.Finding{Subject: job.ID, Owner: d.ownerOf(job.Entitlement), DueAt: d.now.Add(24 * time.Hour)}
+	switch {
+	case was.State == access.Absent && job.State == access.Removing:
+		f.Kind, f.Text = "seen_again", fmt.Sprintf("%s holds %s at %s again after its removal was seen; it is being removed.", job.Account, job.Entitlement, job.System)
+	case was.State == access.Held && job.State == access.Adding:
+		f.Kind, f.Text = "drift", fmt.Sprintf("%s no longer holds %s at %s although a grant is live; it is being added again.", job.Account, job.Entitlement, job.System)
+	default:
+		return nil
+	}
+	return d.finding(ctx, f)
+}
+
+// unsettled gives the lease back for another try, for ever, and says so louder
+// the longer it lasts (law 5).
+func (d *deed) unsettled(ctx context.Context, was, job store.Job, trouble string) error {
+	if trouble == "" {
+		trouble = "the target does not yet show what was asked of it"
+	}
+	job.Work = job.Work.Release(d.now, d.e.Pace, trouble)
+	told := false
+	if !job.Work.Since.IsZero() && d.now.Sub(job.Work.Since) >= patience(job.Work.Told) {
+		job.Work.Told++
+		told = true
+	}
+	d.wake(job.System, job.Work.Due)
+	if err := d.SaveJob(ctx, was, job); err != nil {
+		return err
+	}
+	if !told {
+		return nil
+	}
+	return d.complain(ctx, job)
+}
+
+// patience is how long something may be under way before it is told for the
+// nth time: after half a minute, and then at intervals that grow to a day.
+func patience(told int) time.Duration {
+	steps := []time.Duration{30 * time.Second, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 12 * time.Hour}
+	if told < len(steps) {
+		return steps[told]
+	}
+	return time.Duration(told-len(steps)+1) * 24 * time.Hour
+}
+
+func (d *deed) complain(ctx context.Context, job store.Job) error {
+	kind, text := "late_provisioning", "is still not seen"
+	if job.State == access.Removing {
+		kind, text = "late_removal", "is still not seen gone"
+	}
+	text = fmt.Sprintf("%s at %s: %s %s since %s (%d tries); last: %s", job.Account, job.System, job.Entitlement, text,
+		job.Work.Since.Format(time.RFC3339), job.Work.Attempts, job.Work.Trouble)
+	owner := d.ownerOf(job.Entitlement)
+	d.e.Log.WarnContext(ctx, kind, "assignment", job.ID, "system", job.System, "told", job.Work.Told, "text", text)
+	if job.Work.Told == 1 {
+		return d.finding(ctx, access.Finding{Kind: kind, Subject: job.ID, Owner: owner, DueAt: d.now.Add(time.Hour), Text: text})
+	}
+	return d.notice(ctx, Notice{To: []string{owner, "security"}, Subject: kind + ": " + job.ID, Text: text, Loud: job.Work.Told - 1})
+}
+
+// quiet closes what was found while the assignment was under way.
+func (d *deed) quiet(ctx context.Context, job store.Job) error {
+	for _, kind := range []string{"late_removal", "late_provisioning", "seen_again", "drift"} {
+		if err := d.settleFinding(ctx, kind, job.ID, "seen "+string(job.State)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *deed) ownerOf(entitlement string) string {
+	if e, ok := d.world.Directory.Entitlement(entitlement); ok {
+		return e.Owners[0]
+	}
+	return "security"
+}
+
+func sawWord(r access.Receipt) string {
+	if r.Held() {
+		return "seen held"
+	}
+	return "seen absent"
+}

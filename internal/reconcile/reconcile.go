@@ -1,0 +1,254 @@
+// Package reconcile makes reality equal to authority: one lane a system takes
+// the assignments that are due, acts once through the connector, looks, and
+// tells the engine what it saw. That one loop provisions, expires, revokes,
+// retries, repairs drift and survives crashes; there is no second path.
+//
+// It writes no state: the engine does. It remembers nothing: whatever it was
+// about when it stopped, the lease runs out and the next holder looks again.
+//
+//	claim (intent stored) -> [look] -> act -> look -> settle (what was seen)
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/engine"
+)
+
+// Door is the part of the engine a lane needs.
+type Door interface {
+	// Claim leases due assignments; what it returns is durably intended.
+	Claim(ctx context.Context, holder, system string, limit int) ([]engine.Task, error)
+	// Settle takes what was seen and says how many outcomes came too late for their lease.
+	Settle(ctx context.Context, holder string, outcomes []engine.Outcome) (refused int, err error)
+	// NextDue returns when there is something to claim; ok false if never.
+	NextDue(ctx context.Context, system string) (next time.Time, ok bool, err error)
+}
+
+// Config is what a lane is made of. Every field but Seam and Log is needed.
+type Config struct {
+	Door      Door
+	System    string
+	Connector connector.Connector
+	Holder    string // unique among all lanes of this system, over restarts too
+	Pace      access.Pace
+	Backstop  time.Duration // how long it sleeps at most when nothing is known to be due
+	Now       func() time.Time
+	Seam      func(step string) // called between steps; tests stop the process there
+	Log       *slog.Logger
+}
+
+// Lane reconciles one system. A sick target delays nobody but itself.
+type Lane struct {
+	Config
+	nudge chan time.Time
+}
+
+// New returns a lane; Run starts it.
+func New(c Config) *Lane {
+	if c.Seam == nil {
+		c.Seam = func(string) {}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Lane{Config: c, nudge: make(chan time.Time, 1)}
+}
+
+// Nudge says that work is due at that moment. It never blocks: a nudge that
+// finds one waiting adds nothing, because Run asks the door for the next due
+// time whenever it wakes.
+func (l *Lane) Nudge(due time.Time) {
+	select {
+	case l.nudge <- due:
+	default:
+	}
+}
+
+// Run works until the context ends. Errors of the database are logged and
+// waited out; there is nothing else that could take over.
+func (l *Lane) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		n, err := l.Once(ctx)
+		if err == nil && n > 0 {
+			continue
+		}
+		wait := l.Pace.Retry
+		if err == nil {
+			wait, err = l.idle(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			l.Log.ErrorContext(ctx, "lane", "system", l.System, "error", err.Error())
+			wait = max(l.Pace.Retry, 100*time.Millisecond)
+		}
+		l.sleep(ctx, wait)
+	}
+}
+
+// idle returns how long nothing is due.
+func (l *Lane) idle(ctx context.Context) (time.Duration, error) {
+	next, ok, err := l.Door.NextDue(ctx, l.System)
+	if err != nil || !ok {
+		return l.Backstop, err
+	}
+	return max(0, min(next.Sub(l.Now()), l.Backstop)), nil
+}
+
+func (l *Lane) sleep(ctx context.Context, wait time.Duration) {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-l.nudge:
+	}
+}
+
+// Once claims one batch, if any is due, and sees it through. It returns how
+// many assignments it claimed.
+func (l *Lane) Once(ctx context.Context) (claimed int, err error) {
+	tasks, err := l.Door.Claim(ctx, l.Holder, l.System, max(1, l.Connector.Capabilities().Batch))
+	if err != nil || len(tasks) == 0 {
+		return 0, err
+	}
+	l.Seam("claimed")
+	b := newBatch(tasks)
+	// 1. Where a call may have landed already, look before acting.
+	b.look(ctx, l, func(t *step) bool { return t.task.LookFirst || !t.task.Act })
+	l.Seam("looked first")
+	// 2. Act once on what is not as wanted, if the call fits into the lease.
+	b.act(ctx, l)
+	l.Seam("acted")
+	// 3. Look: only this says what is so.
+	b.look(ctx, l, func(t *step) bool { return t.out.Sent })
+	l.Seam("looked")
+	// 4. Record.
+	refused, err := l.Door.Settle(ctx, l.Holder, b.outcomes())
+	if err != nil {
+		return len(tasks), fmt.Errorf("settle %d of %s: %w", len(tasks), l.System, err)
+	}
+	l.Seam("settled")
+	l.Log.InfoContext(ctx, "reconciled", "system", l.System, "tasks", len(tasks), "sent", b.sent, "troubled", b.troubled(), "refused", refused)
+	return len(tasks), nil
+}
+
+// step is one task on its way through a batch.
+type step struct {
+	task engine.Task
+	ref  connector.Ref
+	out  engine.Outcome
+}
+
+type batch struct {
+	steps []*step
+	of    map[connector.Ref]*step
+	sent  int
+}
+
+func newBatch(tasks []engine.Task) *batch {
+	b := &batch{of: map[connector.Ref]*step{}}
+	for _, t := range tasks {
+		s := &step{task: t, ref: connector.Ref{Account: t.Account, Object: t.Object}, out: engine.Outcome{Assignment: t.ID, Fence: t.Fence}}
+		b.steps = append(b.steps, s)
+		b.of[s.ref] = s
+	}
+	return b
+}
+
+// look reads the chosen steps' holdings anew.
+func (b *batch) look(ctx context.Context, l *Lane, choose func(*step) bool) {
+	var refs []connector.Ref
+	for _, s := range b.steps {
+		if choose(s) {
+			refs = append(refs, s.ref)
+		}
+	}
+	if len(refs) == 0 {
+		return
+	}
+	at := l.Now() // a look is as old as its beginning
+	call, cancel := context.WithTimeout(ctx, l.Pace.Call)
+	defer cancel()
+	for _, seen := range l.Connector.Look(call, refs) {
+		s := b.of[seen.Ref]
+		if s == nil {
+			continue
+		}
+		s.out.Looked = seen.Err == nil
+		if seen.Err != nil {
+			s.out.Trouble = "look: " + seen.Err.Error()
+			continue
+		}
+		s.out.LookAt, s.out.Direct, s.out.Effective, s.out.Path, s.out.Residual = at, seen.Direct, seen.Effective, seen.Path, seen.Residual
+	}
+}
+
+// act sends every change that is still needed in one call whose deadline lies
+// inside the lease (rule 1). What cannot be sent in time is left for the next holder.
+func (b *batch) act(ctx context.Context, l *Lane) {
+	var changes []connector.Change
+	for _, s := range b.steps {
+		held := s.out.Direct || s.out.Effective
+		if !s.task.Act || (s.out.Looked && held == s.task.Want) {
+			continue
+		}
+		if !l.Now().Add(l.Pace.Call).Before(s.task.LeaseUntil) {
+			s.out.Looked, s.out.Trouble = false, "the lease was too short for another call"
+			continue
+		}
+		s.out.Sent = true
+		changes = append(changes, connector.Change{Ref: s.ref, Want: s.task.Want, Fence: s.task.Fence})
+	}
+	if b.sent = len(changes); b.sent == 0 {
+		return
+	}
+	call, cancel := context.WithTimeout(ctx, l.Pace.Call)
+	defer cancel()
+	answered := map[connector.Ref]bool{}
+	for _, res := range l.Connector.Apply(call, changes) {
+		if s := b.of[res.Ref]; s != nil {
+			answered[res.Ref] = true
+			s.answer(res.Err)
+		}
+	}
+	for _, c := range changes {
+		if !answered[c.Ref] {
+			b.of[c.Ref].answer(connector.ErrUnanswered)
+		}
+	}
+}
+
+// answer notes what the target answered, as the hint it is. An error that is
+// not known to mean "nothing was done" means that something may yet be.
+func (s *step) answer(err error) {
+	s.out.Looked = false // an earlier look says nothing of what was sent after it
+	s.out.Answer = "ok"
+	if err == nil {
+		return
+	}
+	s.out.Answer, s.out.Trouble = err.Error(), "act: "+err.Error()
+	s.out.Unanswered = !errors.Is(err, connector.ErrRefused) && !errors.Is(err, connector.ErrNoObject) && !errors.Is(err, connector.ErrUnreachable)
+}
+
+func (b *batch) outcomes() []engine.Outcome {
+	list := make([]engine.Outcome, len(b.steps))
+	for i, s := range b.steps {
+		list[i] = s.out
+	}
+	return list
+}
+
+func (b *batch) troubled() (n int) {
+	for _, s := range b.steps {
+		if s.out.Trouble != "" {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,199 @@
+// Package store keeps the one database: SQLite by default, PostgreSQL where
+// one machine is outgrown, with one SQL text for both. It writes and reads
+// nouns; it decides nothing, never tells the time, and calls nothing outside.
+//
+// Every change is one serializable transaction ([DB.Write]). SQLite has a
+// single writer connection, so two writers wait for each other instead of
+// failing; PostgreSQL retries what it could not serialize.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+
+	"github.com/lessor-iam/lessor/internal/access"
+)
+
+// Dialect names the engine behind a DB where it matters: migrations and jobs.
+type Dialect string
+
+const (
+	SQLite   Dialect = "sqlite"
+	Postgres Dialect = "postgres"
+)
+
+// DB is an open database. It is safe for concurrent use.
+type DB struct {
+	Dialect Dialect
+	write   *sql.DB // SQLite: exactly one connection
+	read    *sql.DB
+	pool    *pgxpool.Pool // PostgreSQL only
+	lock    *folderLock   // SQLite only: one process per file
+	jobs    jobs
+}
+
+// oldestSQLite has the fix for the WAL-reset corruption.
+var oldestSQLite = [3]int{3, 51, 3}
+
+// Open opens "sqlite:PATH" or a "postgres://" URL and brings its schema up to
+// date. A SQLite file is locked against a second process.
+func Open(ctx context.Context, dsn string) (*DB, error) {
+	db, err := connect(ctx, dsn)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("migrate %s: %w", db.Dialect, err), db.Close())
+	}
+	if err := db.openJobs(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+func connect(ctx context.Context, dsn string) (*DB, error) {
+	switch {
+	case strings.HasPrefix(dsn, "sqlite:"):
+		return connectSQLite(ctx, strings.TrimPrefix(dsn, "sqlite:"))
+	case strings.HasPrefix(dsn, "postgres://"), strings.HasPrefix(dsn, "postgresql://"):
+		return connectPostgres(ctx, dsn)
+	}
+	return nil, fmt.Errorf("%w: database must be sqlite:PATH or postgres://…", access.ErrInvalid)
+}
+
+func connectSQLite(ctx context.Context, path string) (*DB, error) {
+	lock, err := lockFolder(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	opts := url.Values{
+		"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_busy_timeout": {"5000"}, "_foreign_keys": {"on"},
+	}
+	file := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + opts.Encode()
+	w, err := sql.Open("sqlite", file+"&_txlock=immediate")
+	if err != nil {
+		return nil, errors.Join(err, lock.release())
+	}
+	w.SetMaxOpenConns(1)
+	r, err := sql.Open("sqlite", file+"&_query_only=1")
+	if err != nil {
+		return nil, errors.Join(err, w.Close(), lock.release())
+	}
+	r.SetMaxOpenConns(8)
+	db := &DB{Dialect: SQLite, write: w, read: r, lock: lock}
+	if err := db.gate(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// gate refuses a SQLite older than the WAL-reset fix.
+func (db *DB) gate(ctx context.Context) error {
+	var v string
+	if err := db.write.QueryRowContext(ctx, "select sqlite_version()").Scan(&v); err != nil {
+		return fmt.Errorf("open SQLite: %w", err)
+	}
+	var have [3]int
+	if _, err := fmt.Sscanf(v, "%d.%d.%d", &have[0], &have[1], &have[2]); err != nil {
+		return fmt.Errorf("SQLite version %q: %w", v, err)
+	}
+	for i := range have {
+		if have[i] != oldestSQLite[i] {
+			if have[i] < oldestSQLite[i] {
+				return fmt.Errorf("SQLite %s can corrupt its write-ahead log; 3.51.3 or newer is needed", v)
+			}
+			break
+		}
+	}
+	return nil
+}
+
+func connectPostgres(ctx context.Context, dsn string) (*DB, error) {
+	pool, err := pgxpool.New(ctx, dsn)
+	if err != nil {
+		return nil, fmt.Errorf("open PostgreSQL: %w", err)
+	}
+	both := stdlib.OpenDBFromPool(pool)
+	if err := both.PingContext(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("open PostgreSQL: %w", err)
+	}
+	return &DB{Dialect: Postgres, write: both, read: both, pool: pool}, nil
+}
+
+// Close waits for what is under way and closes every connection.
+func (db *DB) Close() error {
+	err := db.write.Close()
+	if db.Dialect == SQLite {
+		return errors.Join(err, db.read.Close(), db.lock.release())
+	}
+	db.pool.Close()
+	return err
+}
+
+// Tx is one transaction, for one goroutine.
+type Tx struct {
+	*sql.Tx
+	db *DB
+}
+
+// writeTries bounds how often a transaction that could not be serialized is
+// tried again: with so many losses in a row something else is wrong.
+const writeTries = 20
+
+// Write runs do in one serializable transaction: all of it is durable when
+// Write returns nil, none of it otherwise. do may run several times and must
+// touch nothing but the transaction.
+func (db *DB) Write(ctx context.Context, do func(*Tx) error) error {
+	var err error
+	for range writeTries {
+		if err = db.once(ctx, db.write, &sql.TxOptions{Isolation: sql.LevelSerializable}, do); !unserializable(err) {
+			return err
+		}
+	}
+	return fmt.Errorf("gave up after %d tries: %w", writeTries, err)
+}
+
+// Read runs do in one read-only snapshot.
+func (db *DB) Read(ctx context.Context, do func(*Tx) error) error {
+	opts := &sql.TxOptions{ReadOnly: true}
+	if db.Dialect == Postgres {
+		opts.Isolation = sql.LevelRepeatableRead
+	}
+	return db.once(ctx, db.read, opts, do)
+}
+
+func (db *DB) once(ctx context.Context, on *sql.DB, opts *sql.TxOptions, do func(*Tx) error) (err error) {
+	tx, err := on.BeginTx(ctx, opts)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	defer func() {
+		if rerr := tx.Rollback(); rerr != nil && !errors.Is(rerr, sql.ErrTxDone) && err == nil {
+			err = rerr
+		}
+	}()
+	if err := do(&Tx{tx, db}); err != nil {
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// unserializable tells the two PostgreSQL answers that mean "again".
+func unserializable(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
+}

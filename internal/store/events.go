@@ -1,0 +1,103 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Event is one stored event: what is queried by, the canonical body, and its
+// place in the log (Seq, -1 while it has none).
+type Event struct {
+	ID, Kind                            string
+	Request, Grant, Assignment, Finding string
+	At                                  time.Time
+	Body, Salt                          []byte
+	Seq                                 int64
+}
+
+const eventColumns = `id, at, kind, request, grant_id, assignment, finding, body, salt, seq`
+
+func scanEvent(s scanner) (e Event, err error) {
+	var seq sql.NullInt64
+	err = s.Scan(&e.ID, at{&e.At}, &e.Kind, &e.Request, &e.Grant, &e.Assignment, &e.Finding, &e.Body, &e.Salt, &seq)
+	if e.Seq = seq.Int64; !seq.Valid {
+		e.Seq = -1
+	}
+	return e, err
+}
+
+// AddEvent stores an event with no place in the log yet.
+func (tx *Tx) AddEvent(ctx context.Context, e Event) error {
+	return tx.exec(ctx, "add event "+e.ID, `insert into event (id, at, kind, request, grant_id, assignment, finding, body, salt)
+		values ($1,$2,$3,$4,$5,$6,$7,$8,$9)`, e.ID, moment(e.At), e.Kind, e.Request, e.Grant, e.Assignment, e.Finding, string(e.Body), e.Salt)
+}
+
+// Unsequenced lists up to limit events with no place in the log, in order of id.
+func (tx *Tx) Unsequenced(ctx context.Context, limit int) ([]Event, error) {
+	return all(ctx, tx, scanEvent, `select `+eventColumns+` from event where seq is null order by id limit $1`, limit)
+}
+
+// PlaceEvent gives an event its place in the log, once.
+func (tx *Tx) PlaceEvent(ctx context.Context, id string, seq int64) error {
+	return tx.exec(ctx, "place event "+id, `update event set seq=$1 where id=$2 and seq is null`, seq, id)
+}
+
+// Events lists up to limit events from a place in the log on, in its order.
+func (tx *Tx) Events(ctx context.Context, from int64, limit int) ([]Event, error) {
+	return all(ctx, tx, scanEvent, `select `+eventColumns+` from event where seq >= $1 order by seq limit $2`, from, limit)
+}
+
+// EventsAbout lists the events of a request, grant or assignment, sequenced or not, in order of id.
+func (tx *Tx) EventsAbout(ctx context.Context, request, grant, assignment string) ([]Event, error) {
+	return all(ctx, tx, scanEvent, `select `+eventColumns+` from event where ($1 <> '' and request = $1) or ($2 <> '' and grant_id = $2)
+		or ($3 <> '' and assignment = $3) order by id`, request, grant, assignment)
+}
+
+// CountEvents returns how many events there are, and how many have no place yet.
+func (tx *Tx) CountEvents(ctx context.Context) (total, waiting int64, err error) {
+	err = tx.QueryRowContext(ctx, `select count(*), count(*) - count(seq) from event`).Scan(&total, &waiting)
+	return total, waiting, err
+}
+
+// Tile reads a tile of the log's tree; nil where there is none.
+func (tx *Tx) Tile(ctx context.Context, level int, index int64) (body []byte, err error) {
+	err = tx.QueryRowContext(ctx, `select body from tile where level=$1 and idx=$2`, level, index).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("tile %d/%d: %w", level, index, err)
+	}
+	return body, nil
+}
+
+// SetTile writes a tile; what it held is a prefix of what it will hold.
+func (tx *Tx) SetTile(ctx context.Context, level int, index int64, body []byte) error {
+	return tx.exec(ctx, fmt.Sprintf("set tile %d/%d", level, index), `insert into tile (level, idx, body) values ($1,$2,$3)
+		on conflict (level, idx) do update set body = excluded.body`, level, index, body)
+}
+
+// Checkpoint is one signed head of the log.
+type Checkpoint struct {
+	Size int64
+	Root string
+	Note string
+	At   time.Time
+}
+
+// AddCheckpoint stores a signed head.
+func (tx *Tx) AddCheckpoint(ctx context.Context, c Checkpoint) error {
+	return tx.exec(ctx, "add checkpoint", `insert into checkpoint (size, root, note, at) values ($1,$2,$3,$4)`, c.Size, c.Root, c.Note, moment(c.At))
+}
+
+// LastCheckpoint reads the newest signed head; the zero one if there is none.
+func (tx *Tx) LastCheckpoint(ctx context.Context) (c Checkpoint, err error) {
+	err = tx.QueryRowContext(ctx, `select size, root, note, at from checkpoint order by size desc limit 1`).Scan(&c.Size, &c.Root, &c.Note, at{&c.At})
+	if errors.Is(err, sql.ErrNoRows) {
+		return Checkpoint{}, nil
+	}
+	return c, err
+}

@@ -1,0 +1,216 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
+)
+
+const grantColumns = `id, request, revision, digest, identity, entitlement, assignment, state, start_at, end_at, term, seen_at,
+	chain_start, owner, votes, hold, at, ended_at, ended`
+
+func scanGrant(s scanner) (g access.Grant, err error) {
+	err = s.Scan(&g.ID, &g.Request, &g.Revision, &g.Digest, &g.Identity, &g.Entitlement, &g.Assignment, &g.State, at{&g.Start},
+		at{&g.End}, span{&g.Term}, at{&g.Seen}, at{&g.ChainStart}, &g.Owner, nested{&g.Votes}, nested{&g.Hold}, at{&g.At}, at{&g.EndedAt}, &g.Ended)
+	return g, err
+}
+
+// AddGrant stores a grant, end and all.
+func (tx *Tx) AddGrant(ctx context.Context, g access.Grant) error {
+	return tx.exec(ctx, "add grant "+g.ID, `insert into grants (`+grantColumns+`)
+		values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)`,
+		g.ID, g.Request, g.Revision, g.Digest, g.Identity, g.Entitlement, g.Assignment, g.State, moment(g.Start), moment(g.End),
+		micros(g.Term), moment(g.Seen), moment(g.ChainStart), g.Owner, text(g.Votes), text(g.Hold), moment(g.At), moment(g.EndedAt), g.Ended)
+}
+
+// SaveGrant writes what of a grant can change, presuming its stored state.
+func (tx *Tx) SaveGrant(ctx context.Context, was access.GrantState, g access.Grant) error {
+	return tx.exec(ctx, "save grant "+g.ID, `update grants set state=$1, end_at=$2, seen_at=$3, ended_at=$4, ended=$5 where id=$6 and state=$7`,
+		g.State, moment(g.End), moment(g.Seen), moment(g.EndedAt), g.Ended, g.ID, was)
+}
+
+// Grant reads one by id.
+func (tx *Tx) Grant(ctx context.Context, id string) (access.Grant, error) {
+	return one(ctx, tx, "grant "+id, scanGrant, `select `+grantColumns+` from grants where id=$1`, id)
+}
+
+// OpenGrants lists the grants not yet ended of each assignment named.
+func (tx *Tx) OpenGrants(ctx context.Context, assignments []string) (map[string][]access.Grant, error) {
+	found := map[string][]access.Grant{}
+	for batch := range chunks(assignments) {
+		marks, args := in(batch)
+		list, err := all(ctx, tx, scanGrant, `select `+grantColumns+` from grants where state <> 'ended' and assignment in (`+marks+`) order by id`, args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range list {
+			found[g.Assignment] = append(found[g.Assignment], g)
+		}
+	}
+	return found, nil
+}
+
+// GrantsOf lists up to limit grants of any of the identities (all if none),
+// newest first, with ids below before; open leaves the ended ones out.
+func (tx *Tx) GrantsOf(ctx context.Context, identities []string, open bool, before string, limit int) ([]access.Grant, error) {
+	if before == "" {
+		before = "~"
+	}
+	args := []any{before, open, limit}
+	where := ""
+	if len(identities) > 0 {
+		var marks []string
+		for _, id := range identities {
+			args = append(args, id)
+			marks = append(marks, fmt.Sprintf("$%d", len(args)))
+		}
+		where = " and identity in (" + strings.Join(marks, ",") + ")"
+	}
+	return all(ctx, tx, scanGrant, `select `+grantColumns+` from grants where id < $1 and ($2 = false or state <> 'ended')`+where+` order by id desc limit $3`, args...)
+}
+
+// GrantsFor lists every grant of a request.
+func (tx *Tx) GrantsFor(ctx context.Context, request string) ([]access.Grant, error) {
+	return all(ctx, tx, scanGrant, `select `+grantColumns+` from grants where request=$1 order by id`, request)
+}
+
+// batch is how many rows one statement names: modernc looks each $N up among
+// all arguments, so long lists cost their square.
+const batch = 50
+
+func chunks(ids []string) func(yield func([]string) bool) {
+	return func(yield func([]string) bool) {
+		for len(ids) > 0 {
+			n := min(batch, len(ids))
+			if !yield(ids[:n]) {
+				return
+			}
+			ids = ids[n:]
+		}
+	}
+}
+
+func in(ids []string) (marks string, args []any) {
+	list := make([]string, len(ids))
+	for i, id := range ids {
+		list[i] = fmt.Sprintf("$%d", i+1)
+		args = append(args, id)
+	}
+	return strings.Join(list, ","), args
+}
+
+const assignmentColumns = `id, system, account, object, identity, entitlement, state, receipt, seen_at,
+	due_at, holder, lease_until, fence, suspect_until, attempts, since, told, confirm, trouble`
+
+// Job is an assignment with how far the reconciler has come with it.
+type Job struct {
+	access.Assignment
+	Work access.Work
+}
+
+func scanJob(s scanner) (j Job, err error) {
+	a, w := &j.Assignment, &j.Work
+	err = s.Scan(&a.ID, &a.System, &a.Account, &a.Object, &a.Identity, &a.Entitlement, &a.State, &a.Receipt, at{&a.SeenAt},
+		at{&w.Due}, &w.Holder, at{&w.LeaseUntil}, &w.Fence, at{&w.SuspectUntil}, &w.Attempts, at{&w.Since}, &w.Told, &w.Confirm, &w.Trouble)
+	return j, err
+}
+
+// AddAssignment stores an assignment nobody knew of.
+func (tx *Tx) AddAssignment(ctx context.Context, j Job) error {
+	a, w := j.Assignment, j.Work
+	return tx.exec(ctx, "add assignment "+a.ID, `insert into assignment (`+assignmentColumns+`)
+		values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)`,
+		a.ID, a.System, a.Account, a.Object, a.Identity, a.Entitlement, a.State, a.Receipt, moment(a.SeenAt),
+		moment(w.Due), w.Holder, moment(w.LeaseUntil), w.Fence, moment(w.SuspectUntil), w.Attempts, moment(w.Since), w.Told, w.Confirm, w.Trouble)
+}
+
+// SaveJob writes an assignment and its work over what was read.
+func (tx *Tx) SaveJob(ctx context.Context, was, j Job) error {
+	a, w := j.Assignment, j.Work
+	return tx.exec(ctx, "save assignment "+a.ID, `update assignment set state=$1, receipt=$2, seen_at=$3, due_at=$4, holder=$5, lease_until=$6,
+		fence=$7, suspect_until=$8, attempts=$9, since=$10, told=$11, confirm=$12, trouble=$13 where id=$14 and state=$15 and fence=$16`,
+		a.State, a.Receipt, moment(a.SeenAt), moment(w.Due), w.Holder, moment(w.LeaseUntil), w.Fence, moment(w.SuspectUntil),
+		w.Attempts, moment(w.Since), w.Told, w.Confirm, w.Trouble, a.ID, was.State, was.Work.Fence)
+}
+
+// Assignment reads one by id, with its work.
+func (tx *Tx) Assignment(ctx context.Context, id string) (Job, error) {
+	return one(ctx, tx, "assignment "+id, scanJob, `select `+assignmentColumns+` from assignment where id=$1`, id)
+}
+
+// AssignmentAt reads the one of an account and object of a system.
+func (tx *Tx) AssignmentAt(ctx context.Context, system, account, object string) (Job, error) {
+	return one(ctx, tx, "assignment of "+account, scanJob, `select `+assignmentColumns+` from assignment where system=$1 and account=$2 and object=$3`, system, account, object)
+}
+
+// Assignments reads those named, in order of id.
+func (tx *Tx) Assignments(ctx context.Context, ids []string) (list []Job, err error) {
+	for batch := range chunks(ids) {
+		marks, args := in(batch)
+		some, err := all(ctx, tx, scanJob, `select `+assignmentColumns+` from assignment where id in (`+marks+`) order by id`, args...)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, some...)
+	}
+	return list, nil
+}
+
+// AssignmentsAfter lists up to limit assignments with ids above after, in order.
+func (tx *Tx) AssignmentsAfter(ctx context.Context, after string, limit int) ([]Job, error) {
+	return all(ctx, tx, scanJob, `select `+assignmentColumns+` from assignment where id > $1 order by id limit $2`, after, limit)
+}
+
+// Due lists up to limit assignments of a system whose work is due and not
+// leased, what may have to be removed before what may have to be added.
+func (tx *Tx) Due(ctx context.Context, system string, now time.Time, limit int) ([]Job, error) {
+	return all(ctx, tx, scanJob, `select `+assignmentColumns+` from assignment
+		where system = $1 and due_at is not null and due_at <= $2 and (lease_until is null or lease_until <= $2)
+		order by case state when 'removing' then 0 when 'held' then 1 else 2 end, due_at, id limit $3`, system, moment(now), limit)
+}
+
+// NextDue returns when the system's next work can be claimed; ok is false if there is none.
+func (tx *Tx) NextDue(ctx context.Context, system string) (next time.Time, ok bool, err error) {
+	scan := func(s scanner) (t time.Time, err error) { err = s.Scan(at{&t}); return t, err }
+	list, err := all(ctx, tx, scan, `select due_at from assignment where system = $1 and due_at is not null and lease_until is null order by due_at limit 1`, system)
+	if err != nil {
+		return next, false, err
+	}
+	leased, err := all(ctx, tx, scan, `select min(lease_until) from assignment where system = $1 and due_at is not null and lease_until is not null`, system)
+	if err != nil {
+		return next, false, err
+	}
+	for _, t := range append(list, leased...) {
+		if !t.IsZero() && (!ok || t.Before(next)) {
+			next, ok = t, true
+		}
+	}
+	return next, ok, nil
+}
+
+// Overdue counts what is being removed and was due before now.
+func (tx *Tx) Overdue(ctx context.Context, now time.Time) (n int, err error) {
+	return one(ctx, tx, "overdue", func(s scanner) (n int, err error) { err = s.Scan(&n); return n, err },
+		`select count(*) from assignment where state = 'removing' and since <= $1`, moment(now))
+}
+
+const receiptColumns = `id, assignment, at, direct, effective, path, residual, answered, digest`
+
+func scanReceipt(s scanner) (r access.Receipt, err error) {
+	err = s.Scan(&r.ID, &r.Assignment, at{&r.At}, &r.Direct, &r.Effective, &r.Path, nested{&r.Residual}, &r.Answered, &r.Digest)
+	return r, err
+}
+
+// AddReceipt stores what one look saw.
+func (tx *Tx) AddReceipt(ctx context.Context, r access.Receipt) error {
+	return tx.exec(ctx, "add receipt "+r.ID, `insert into receipt (`+receiptColumns+`) values ($1,$2,$3,$4,$5,$6,$7,$8,$9)`,
+		r.ID, r.Assignment, moment(r.At), r.Direct, r.Effective, r.Path, text(r.Residual), r.Answered, r.Digest)
+}
+
+// Receipts lists the looks at an assignment in order.
+func (tx *Tx) Receipts(ctx context.Context, assignment string) ([]access.Receipt, error) {
+	return all(ctx, tx, scanReceipt, `select `+receiptColumns+` from receipt where assignment=$1 order by id`, assignment)
+}
