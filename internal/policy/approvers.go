@@ -1,0 +1,244 @@
+package policy
+
+import (
+	"slices"
+
+	"github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/types"
+	expast "github.com/cedar-policy/cedar-go/x/exp/ast"
+
+	"github.com/lessor-iam/lessor/internal/access"
+)
+
+// WhoCanApprove lists the identities that MayApprove would let approve this stage
+// of the item now, signed in as strongly as the rules ask, sorted. The permits are
+// evaluated with the voter unknown: what is left of them names whom to look at.
+// Those few are then asked about as MayApprove would.
+func (s *Set) WhoCanApprove(f Facts, stage string) []string {
+	if f.unusable() != "" {
+		return nil
+	}
+	u := s.dues(&f)
+	return s.eligible(&f, f.resource(s, u.authors), u, stage)
+}
+
+func (s *Set) eligible(f *Facts, resource *built, u due, stage string) []string {
+	g := s.factsOf(f.Directory, f.Now, resource)
+	q := approveAsked(f, access.Actor{Strength: u.stepUp}, stage, u.stepUp, votersOf(f))
+	req := cedar.Request{Principal: unknown("principal"), Action: actionOf[q.name], Resource: resource.entity.UID, Context: types.NewRecord(q.context)}
+	rules := s.index[q.name]
+	about := rules.about(resource.entity)
+	known := req
+	if known.Principal = uid(identityType, ""); s.check.question(known) != nil {
+		return nil // the voters differ in their id only: asked once is asked for all
+	}
+	who := rules.propose(about, req, g, f.Directory)
+	g.read = g.read[:0]
+	var out []string
+	for _, id := range who.listed(f.Directory) {
+		req.Principal = uid(identityType, id)
+		principal, _ := g.Get(req.Principal)
+		if allows(rules.also(about, principal), req, g) {
+			out = append(out, id)
+		}
+		g.read = g.read[:0] // what errs for one voter is not held against the next
+	}
+	return out
+}
+
+// allows is decide without its record.
+func allows(picked selection, req cedar.Request, g *facts) bool {
+	answer, why := cedar.Authorize(picked, g, req)
+	return answer == cedar.Allow && len(why.Errors) == 0 && g.fit()
+}
+
+// Unfillable lists the stages of the item that cannot all be filled by different
+// people, given who is eligible and who has voted: the request is waiting for
+// nobody. Empty means that there is a way.
+func (s *Set) Unfillable(f Facts, stages []access.Stage) []access.Stage {
+	if f.unusable() != "" {
+		return stages
+	}
+	u := s.dues(&f)
+	resource := f.resource(s, u.authors)
+	taken := map[string]*seat{} // person -> the seat they would fill
+	var empty []access.Stage
+	for _, st := range stages {
+		people := persons(f.Directory, s.eligible(&f, resource, u, st.Name))
+		done := 0
+		for _, v := range f.Votes {
+			if v.Stage == st.Name && v.Verdict == access.Approve && v.WithdrawnAt.IsZero() {
+				done++
+			}
+		}
+		for range st.Count - done {
+			if !(&seat{people: people}).fill(taken, map[string]bool{}) {
+				empty = append(empty, st)
+				break
+			}
+		}
+	}
+	return empty
+}
+
+// seat is one approval that is still to come.
+type seat struct{ people []string }
+
+// fill finds a person for the seat, moving others to seats they could fill as
+// well if need be (augmenting paths of a bipartite matching).
+func (at *seat) fill(taken map[string]*seat, tried map[string]bool) bool {
+	for _, p := range at.people {
+		if tried[p] {
+			continue
+		}
+		tried[p] = true
+		if other := taken[p]; other == nil || other.fill(taken, tried) {
+			taken[p] = at
+			return true
+		}
+	}
+	return false
+}
+
+// propose puts everything but the voter into the permits that may apply: those
+// about the resource, and those bound to a principal.
+func (b *bucket) propose(about selection, req cedar.Request, g types.EntityGetter, d *access.Directory) candidates {
+	var who candidates
+	for _, r := range about {
+		who.consider(r, req, g, d)
+	}
+	for _, bound := range b.principal {
+		for _, r := range bound {
+			who.consider(r, req, g, d)
+		}
+	}
+	return who
+}
+
+func (c *candidates) consider(r indexed, req cedar.Request, g types.EntityGetter, d *access.Directory) {
+	if !r.permit || c.everyone {
+		return
+	}
+	if left, ok := partial(tree(r.policy), req, g, req.Context); ok {
+		c.permitted(left, d)
+	}
+}
+
+// candidates is whom what is left of the permits could mean: never too few,
+// possibly too many.
+type candidates struct {
+	ids      []string
+	everyone bool
+}
+
+// listed is each of them once, in order.
+func (c *candidates) listed(d *access.Directory) []string {
+	if c.everyone {
+		return d.Identities()
+	}
+	slices.Sort(c.ids)
+	return slices.Compact(c.ids)
+}
+
+// permitted adds everybody whom one permit could mean: any of its demands bounds them.
+func (c *candidates) permitted(p *expast.Policy, d *access.Directory) {
+	if to, ok := boundTo(p.Principal); ok {
+		c.ids = append(c.ids, within(to, d)...)
+		return
+	}
+	for _, cond := range p.Conditions {
+		if cond.Condition != expast.ConditionWhen {
+			continue
+		}
+		if ids, ok := meant(cond.Body, d); ok {
+			c.ids = append(c.ids, ids...)
+			return
+		}
+	}
+	c.everyone = true
+}
+
+// meant lists everybody for whom the expression could be true; ok is false where it does not say.
+func meant(n expast.IsNode, d *access.Directory) (ids []string, ok bool) {
+	switch n := n.(type) {
+	case expast.NodeTypeAnd:
+		if ids, ok = meant(n.Left, d); ok {
+			return ids, true
+		}
+		return meant(n.Right, d)
+	case expast.NodeTypeOr:
+		left, okLeft := meant(n.Left, d)
+		right, okRight := meant(n.Right, d)
+		return append(slices.Clone(left), right...), okLeft && okRight
+	case expast.NodeTypeEquals:
+		if one, ok := entities(n.Right); ok {
+			return voters(n.Left, one, d)
+		}
+		if one, ok := entities(n.Left); ok {
+			return voters(n.Right, one, d)
+		}
+	case expast.NodeTypeContains:
+		if many, ok := entities(n.Left); ok {
+			return voters(n.Right, many, d)
+		}
+	case expast.NodeTypeIn:
+		if many, ok := entities(n.Right); ok && variable(n.Left) == "principal" {
+			for _, to := range many {
+				ids = append(ids, within(to, d)...)
+			}
+			return ids, true
+		}
+	}
+	return nil, false
+}
+
+// voters are the identities that are one of these, or whose person is.
+func voters(n expast.IsNode, these []cedar.EntityUID, d *access.Directory) (ids []string, ok bool) {
+	of, isPerson := n.(expast.NodeTypeAccess)
+	isPerson = isPerson && of.Value == "person" && variable(of.Arg) == "principal"
+	if !isPerson && variable(n) != "principal" {
+		return nil, false
+	}
+	for _, u := range these {
+		if u.Type != identityType {
+			continue
+		}
+		if isPerson {
+			ids = append(ids, d.IdentitiesOf(string(u.ID))...)
+		} else {
+			ids = append(ids, string(u.ID))
+		}
+	}
+	return ids, true
+}
+
+// within lists the identities that are the entity or in it.
+func within(u cedar.EntityUID, d *access.Directory) []string {
+	if u.Type == groupType {
+		return d.MembersOf(string(u.ID))
+	}
+	return []string{string(u.ID)}
+}
+
+// entities reads a known entity, or a known set of them.
+func entities(n expast.IsNode) ([]cedar.EntityUID, bool) {
+	v, ok := n.(expast.NodeValue)
+	if !ok {
+		return nil, false
+	}
+	switch v := v.Value.(type) {
+	case cedar.EntityUID:
+		return []cedar.EntityUID{v}, true
+	case types.Set:
+		out := make([]cedar.EntityUID, 0, v.Len())
+		for e := range v.All() {
+			u, ok := e.(cedar.EntityUID)
+			if !ok {
+				return nil, false
+			}
+			out = append(out, u)
+		}
+		return out, true
+	}
+	return nil, false
+}

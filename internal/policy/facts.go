@@ -1,0 +1,201 @@
+package policy
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/types"
+
+	"github.com/lessor-iam/lessor/internal/access"
+)
+
+// Facts is everything a question about one item of a request reads; nothing else is looked at.
+type Facts struct {
+	Now       time.Time
+	Directory *access.Directory
+	Request   access.Request
+	Item      access.Item // the entitlement in question
+	// Held is what the person behind the beneficiary, under all its identities
+	// and with all workloads it owns, holds, has granted or awaits, without this item.
+	Held     []string
+	Siblings []string          // the other entitlements of the same request
+	Votes    []access.Approval // standing votes on this item of this revision
+	ChainFor access.Term       // for extensions: how long the unbroken chain has lasted at the new start
+	Authors  []string          // identity ids from @author of the rules that let the request through
+}
+
+// term is what would be granted: as narrowed so far, or as asked.
+func (f *Facts) term() access.Term { return cmp.Or(f.Item.Term, f.Request.Term) }
+
+// window is from when until when the item would be held if it were granted now.
+func (f *Facts) window() (start, end time.Time) {
+	start = f.Now
+	if f.Request.Fixed || f.Request.Start.After(f.Now) {
+		start = cmp.Or(f.Request.Start, f.Now)
+	}
+	return start, start.Add(f.term().D())
+}
+
+// total is the length of the chain with this term, never overflowing.
+func (f *Facts) total() time.Duration {
+	chain, term := max(f.ChainFor.D(), 0), f.term().D()
+	if term > 0 && chain > math.MaxInt64-term {
+		return math.MaxInt64
+	}
+	return chain + term
+}
+
+// unusable says why no question can be put at all.
+func (f *Facts) unusable() string {
+	switch {
+	case f.Directory == nil:
+		return "there is no directory to decide by"
+	case f.Now.IsZero():
+		return "the question names no time"
+	}
+	return ""
+}
+
+// persons maps identities to those whose votes and conflicts are counted, each once, sorted.
+func persons(d *access.Directory, ids []string) []string {
+	out := make([]string, 0, len(ids))
+	for _, id := range ids {
+		out = append(out, d.PersonOf(id))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// hands are the persons none of whom may decide this.
+func (f *Facts) hands(from *snapshot) []string {
+	hands := from.handsOf(f.Request.Requester)
+	if f.Request.Beneficiary != f.Request.Requester {
+		hands = slices.Concat(hands, from.handsOf(f.Request.Beneficiary))
+		slices.Sort(hands)
+		hands = slices.Compact(hands)
+	}
+	return hands
+}
+
+// held is everything the clashes are looked for in, each once, sorted.
+func (f *Facts) held() []string {
+	held := slices.Concat(f.Held, f.Siblings)
+	held = slices.DeleteFunc(held, func(id string) bool { return id == f.Item.Entitlement })
+	slices.Sort(held)
+	return slices.Compact(held)
+}
+
+// clashes are those of what is held that nobody may hold beside the item, sorted.
+func (f *Facts) clashes(from *snapshot) []string {
+	var out []string
+	for _, id := range from.conflicts[f.Item.Entitlement] {
+		if id != f.Item.Entitlement && (slices.Contains(f.Held, id) || slices.Contains(f.Siblings, id)) {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// resource builds the item as Cedar reads it. authors are persons.
+func (f *Facts) resource(s *Set, authors []string) *built {
+	id := cedar.EntityUID{Type: requestType, ID: types.String(f.Request.ID + "#" + f.Item.Entitlement)}
+	e, _ := f.Directory.Entitlement(f.Item.Entitlement)
+	start, end := f.window()
+	from := s.memo.of(f.Directory)
+	hands, clashes := f.hands(from), f.clashes(from)
+	var held []string // a set of them costs as much as half a decision: only where a rule reads it
+	if s.readsHeld {
+		held = f.held()
+	}
+	b := &built{entity: cedar.Entity{
+		UID:     id,
+		Parents: placeOf(e, uid(entitlementType, f.Item.Entitlement)),
+		Attributes: types.NewRecord(types.RecordMap{
+			"requester": uid(identityType, f.Request.Requester), "beneficiary": uid(identityType, f.Request.Beneficiary),
+			"entitlement": uid(entitlementType, f.Item.Entitlement),
+			"term":        types.NewDuration(f.term().D()), "total": types.NewDuration(f.total()),
+			"start": types.NewDatetime(start), "end": types.NewDatetime(end),
+			"extension": types.Boolean(f.Request.Extends != ""),
+			"hands":     uids(identityType, hands), "authors": uids(identityType, authors),
+			"held": uids(entitlementType, held), "clashes": uids(entitlementType, clashes),
+		}),
+	}}
+	var w writer
+	w.texts("request", f.Request.ID, f.Request.Requester, f.Request.Beneficiary, f.Item.Entitlement, f.Request.Extends, e.System, e.Class)
+	w.numbers(int64(f.term()), int64(f.total()))
+	w.time(start)
+	w.time(end)
+	for _, list := range [][]string{hands, authors, held, clashes} {
+		w.list(list)
+	}
+	b.sum = w.sum()
+	b.err = s.fits(b.entity)
+	return b
+}
+
+// grantResource builds an existing grant as Cedar reads it.
+func grantResource(s *Set, d *access.Directory, g access.Grant) *built {
+	e, _ := d.Entitlement(g.Entitlement)
+	b := &built{entity: cedar.Entity{
+		UID: uid(grantType, g.ID), Parents: placeOf(e, uid(entitlementType, g.Entitlement)),
+		Attributes: types.NewRecord(types.RecordMap{
+			"identity": uid(identityType, g.Identity), "entitlement": uid(entitlementType, g.Entitlement), "owner": uid(identityType, g.Owner),
+		}),
+	}}
+	var w writer
+	w.texts("grant", g.ID, g.Identity, g.Entitlement, g.Owner, e.System, e.Class)
+	b.sum = w.sum()
+	b.err = s.fits(b.entity)
+	return b
+}
+
+// fits holds a resource to the schema, every time: it is built anew for every
+// question. Identities and entitlements are held to it when the memo builds them.
+func (s *Set) fits(e cedar.Entity) error {
+	if err := s.check.entity(e); err != nil {
+		return fmt.Errorf("%s does not fit the schema: %w", e.UID, err)
+	}
+	return nil
+}
+
+// asked is one question as Cedar reads it, with a writing of all it says beside the resource.
+type asked struct {
+	name      string
+	principal cedar.EntityUID
+	context   types.RecordMap
+	said      *writer
+}
+
+func ask(name, principal string, now time.Time) asked {
+	a := asked{name: name, principal: uid(identityType, principal), said: &writer{buf: make([]byte, 0, 256)},
+		context: types.RecordMap{"now": types.NewDatetime(now)}}
+	a.said.texts(name, principal)
+	a.said.time(now)
+	return a
+}
+
+// with adds one more thing the question says.
+func (a asked) with(key string, v types.Value, write func(*writer)) asked {
+	a.context[types.String(key)] = v
+	a.said.texts(key)
+	write(a.said)
+	return a
+}
+
+// resting adds to the digest what the answer rests on without saying it to Cedar.
+func (a asked) resting(write func(*writer)) asked {
+	write(a.said)
+	return a
+}
+
+func (a asked) withText(key, v string) asked {
+	return a.with(key, types.String(v), func(w *writer) { w.texts(v) })
+}
+
+func (a asked) withFlag(key string, v bool) asked {
+	return a.with(key, types.Boolean(v), func(w *writer) { w.flags(v) })
+}

@@ -1,0 +1,255 @@
+package policy
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/cedar-policy/cedar-go"
+
+	"github.com/lessor-iam/lessor/internal/access"
+)
+
+// Problem is one thing wrong with the rules, where it is.
+type Problem struct {
+	File    string `json:"file"`
+	Line    int    `json:"line"`
+	Column  int    `json:"column"`
+	Message string `json:"message"`
+}
+
+func (p Problem) String() string {
+	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
+}
+
+// Problems is everything wrong with the rules, in order of place.
+type Problems []Problem
+
+// Error lists all of them, one a line.
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap makes problems match [access.ErrInvalid].
+func (ps Problems) Unwrap() error { return access.ErrInvalid }
+
+// Set is a checked set of rules. It is safe for concurrent use: nothing
+// changes it but a memo of entities already built, which changes no answer.
+type Set struct {
+	rules  []*rule // guards first, then by file and line
+	byKey  map[cedar.PolicyID]*rule
+	index  index
+	digest string
+	check  checker
+	memo   memo
+	// readsHeld is whether any rule reads resource.held.
+	readsHeld bool
+}
+
+// What one folder of rules may weigh. Rules are read by people; what exceeds
+// this was made to hurt whoever parses it.
+const (
+	mostFileBytes = 1 << 20
+	mostRuleBytes = 64 << 10
+	mostDepth     = 100
+)
+
+// Load reads the shipped guards and every *.cedar file of fsys in order of name,
+// and reports all problems at once as [Problems]. A nil fsys stands for the
+// shipped default rules. A folder that has rules but none that permits anybody to
+// approve, view or revoke takes the shipped ones for that question; what may be
+// requested is never assumed.
+func Load(fsys fs.FS) (*Set, error) {
+	l := loader{check: shippedChecker(), seen: map[string]string{}, sum: newDigest()}
+	l.folder(guardFiles, "guards", "guards/", true)
+	if fsys == nil {
+		l.folder(Defaults(), ".", "defaults/", false)
+	} else {
+		l.folder(fsys, ".", "", false)
+		for _, q := range []string{QuestionApprove, QuestionView, QuestionRevoke} {
+			if !slices.ContainsFunc(l.rules, func(r *rule) bool {
+				return r.Effect == "permit" && slices.Contains(r.Questions, q)
+			}) {
+				l.file(Defaults(), q+".cedar", "defaults/"+q+".cedar", false)
+			}
+		}
+	}
+	if len(l.problems) > 0 {
+		slices.SortStableFunc(l.problems, func(a, b Problem) int {
+			return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		})
+		return nil, l.problems
+	}
+	s := &Set{rules: l.rules, byKey: map[cedar.PolicyID]*rule{}, index: newIndex(l.rules), check: l.check, digest: l.sum.String()}
+	for _, r := range l.rules {
+		s.byKey[r.key] = r
+		s.readsHeld = s.readsHeld || reads(r, "held")
+	}
+	return s, nil
+}
+
+// Digest is "sha256:…" over the schema and every source, guards included.
+func (s *Set) Digest() string { return s.digest }
+
+// Rules lists the rules: guards first, then by file and line.
+func (s *Set) Rules() []RuleListing {
+	out := make([]RuleListing, len(s.rules))
+	for i, r := range s.rules {
+		out[i] = r.RuleListing
+		out[i].Needs, out[i].Questions = slices.Clone(r.Needs), slices.Clone(r.Questions)
+	}
+	return out
+}
+
+type loader struct {
+	check    checker
+	rules    []*rule
+	seen     map[string]string // id -> where
+	problems Problems
+	sum      *digest
+}
+
+func (l *loader) say(file string, line, column int, format string, args ...any) {
+	message := strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; ")
+	l.problems = append(l.problems, Problem{file, max(line, 1), max(column, 1), message})
+}
+
+func (l *loader) folder(fsys fs.FS, dir, prefix string, guard bool) {
+	entries, err := fs.ReadDir(fsys, dir)
+	if err != nil {
+		l.say(cmp.Or(strings.TrimSuffix(prefix, "/"), dir), 1, 1, "the folder cannot be read: %v", err)
+		return
+	}
+	for _, e := range entries { // sorted by name
+		if !e.IsDir() && path.Ext(e.Name()) == ".cedar" {
+			l.file(fsys, path.Join(dir, e.Name()), prefix+e.Name(), guard)
+		}
+	}
+}
+
+func (l *loader) file(fsys fs.FS, name, shown string, guard bool) {
+	text, err := readBounded(fsys, name)
+	switch {
+	case err != nil:
+		l.say(shown, 1, 1, "%v", err)
+		return
+	case !utf8.Valid(text):
+		l.say(shown, 1, 1, "the file is not UTF-8")
+		return
+	}
+	l.sum.text(shown)
+	l.sum.text(string(text))
+	pieces, ok := l.split(shown, string(text))
+	if !ok {
+		return
+	}
+	list, err := cedar.NewPolicyListFromBytes(shown, text)
+	if err != nil {
+		l.parseErrors(shown, pieces, err)
+		return
+	}
+	for _, p := range list {
+		l.rule(p, shown, string(text), pieces, guard)
+	}
+}
+
+func readBounded(fsys fs.FS, name string) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("the file cannot be read: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, mostFileBytes+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the file cannot be read: %w", err)
+	case len(text) > mostFileBytes:
+		return nil, errors.New("the file is larger than 1 MiB")
+	}
+	return text, nil
+}
+
+// rule checks one parsed rule and keeps it.
+func (l *loader) rule(p *cedar.Policy, file, text string, pieces []piece, guard bool) {
+	pos := p.Position()
+	say := func(format string, args ...any) { l.say(file, pos.Line, pos.Column, format, args...) }
+	r := newRule(p, file, guard, say)
+	for _, s := range pieces {
+		if s.start <= pos.Offset && pos.Offset < s.end {
+			r.Text = text[pos.Offset:s.end]
+		}
+	}
+	if where, twice := l.seen[r.ID]; twice && r.ID != "" {
+		say("@id(%q) is already the name of the rule at %s", r.ID, where)
+	}
+	l.seen[r.ID] = fmt.Sprintf("%s:%d", file, pos.Line)
+	if err := l.check.rule(p); err != nil {
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			say("%s", line)
+		}
+	} else {
+		lint(r, say)
+	}
+	l.rules = append(l.rules, r)
+}
+
+var parsePlace = regexp.MustCompile(`(?s)^(?:parser error: )?(?:parse error at |scan error at )?(?:<input>)?:?(\d+):(\d+)(.*)$`)
+
+// parseErrors finds the mistakes of each rule of a file, since the parser stops at the first.
+func (l *loader) parseErrors(file string, pieces []piece, whole error) {
+	found := false
+	for _, s := range pieces {
+		_, err := cedar.NewPolicyListFromBytes(file, []byte(s.text))
+		if err == nil {
+			continue
+		}
+		found = true
+		line, column, message := s.line, s.column, strings.TrimPrefix(err.Error(), "parser error: ")
+		if m := parsePlace.FindStringSubmatch(err.Error()); m != nil {
+			line, column = atoi(m[1]), atoi(m[2])
+			if line == 1 {
+				column += s.column - 1
+			}
+			line, message = line+s.line-1, "cannot be read near"+m[3]
+		}
+		l.say(file, line, column, "%s", message)
+	}
+	if !found {
+		l.say(file, 1, 1, "%v", whole)
+	}
+}
+
+func atoi(s string) int { n, _ := strconv.Atoi(s); return n }
+
+// digest hashes a sequence of texts so that no two sequences collide by gluing.
+type digest struct{ buf []byte }
+
+func newDigest() *digest {
+	d := &digest{}
+	d.text(string(schemaText))
+	return d
+}
+
+func (d *digest) text(s string) {
+	sum := sha256.Sum256([]byte(s))
+	d.buf = append(d.buf, sum[:]...)
+}
+
+func (d *digest) String() string {
+	sum := sha256.Sum256(d.buf)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
