@@ -76,6 +76,21 @@ var (
 	ErrUnreachable = errors.New("target unreachable")
 )
 
+// RetryAfter wraps an error of a target that said how long it wants to be left
+// alone; find it with errors.As. What the answer means is what it wraps.
+type RetryAfter struct {
+	Err  error
+	Wait time.Duration
+}
+
+// Error says both.
+func (r *RetryAfter) Error() string {
+	return r.Err.Error() + ", retry after " + r.Wait.String()
+}
+
+// Unwrap gives what the answer means.
+func (r *RetryAfter) Unwrap() error { return r.Err }
+
 // Connector is one connected target. All methods may be called concurrently,
 // and return within their context's deadline.
 type Connector interface {
@@ -83,8 +98,10 @@ type Connector interface {
 	Capabilities() Capabilities
 	// Apply asks for every change and answers each, in order, whatever becomes
 	// of the others. It is idempotent both ways: asking for what is so is no
-	// error. It never touches a holding it was not asked about. It does not
-	// retry: whoever calls does.
+	// error, and nothing can be held at an object or by an account that is not
+	// there, so its removal is no error either; adding to one is ErrNoObject. It
+	// never touches a holding it was not asked about. It does not retry what went
+	// unanswered: whoever calls does.
 	Apply(ctx context.Context, changes []Change) []Result
 	// Look reads each holding anew from the authoritative side, directly and,
 	// where the target allows, by another path than the write. Nothing is cached.
