@@ -1,0 +1,117 @@
+package report
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/lessor-iam/lessor/internal/access"
+)
+
+// rows compares every row of every table, table by table in the order in which they refer to each other.
+func (r *replay) rows(ctx context.Context) error {
+	for _, table := range []func(context.Context) error{r.requests, r.grants, r.assignments, r.findings} {
+		if err := table(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *replay) requests(ctx context.Context) error {
+	for before := ""; ; {
+		page, err := r.tx.Requests(ctx, "", "", before, replayPage)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, row := range page {
+			before = row.ID
+			if err := r.compare("request "+row.ID, row); err != nil {
+				return err
+			}
+			votes, err := r.tx.Approvals(ctx, row.ID)
+			if err != nil {
+				return err
+			}
+			for _, v := range votes {
+				if err := r.compare("approval "+v.ID, v); err != nil {
+					return err
+				}
+			}
+		}
+	}
+}
+
+func (r *replay) grants(ctx context.Context) error {
+	for before := ""; ; {
+		page, err := r.tx.GrantsOf(ctx, nil, false, before, replayPage)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, row := range page {
+			before = row.ID
+			if err := r.compare("grant "+row.ID, row); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (r *replay) assignments(ctx context.Context) error {
+	for after := ""; ; {
+		page, err := r.tx.AssignmentsAfter(ctx, after, replayPage)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, row := range page {
+			after = row.ID
+			if err := r.compare("assignment "+row.ID, bare(row.Assignment)); err != nil {
+				return err
+			}
+			if err := r.receipts(ctx, row.Assignment); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// receipts checks each look against its own digest, those that were told of
+// against the log, and that the assignment rests on one that says the same.
+func (r *replay) receipts(ctx context.Context, a access.Assignment) error {
+	looks, err := r.tx.Receipts(ctx, a.ID)
+	if err != nil {
+		return err
+	}
+	rests := a.Receipt == ""
+	for _, look := range looks {
+		plain := look
+		plain.Digest = ""
+		if access.Digest(plain) != look.Digest {
+			return fmt.Errorf("receipt %s: its content does not give its digest", look.ID)
+		}
+		if _, told := r.last["receipt "+look.ID]; told {
+			if err := r.compare("receipt "+look.ID, look); err != nil {
+				return err
+			}
+		}
+		if look.ID == a.Receipt {
+			rests = (a.State != access.Held || look.Held()) && (a.State != access.Absent || !look.Held())
+		}
+	}
+	if !rests {
+		return fmt.Errorf("assignment %s: it is %s, and no receipt says so", a.ID, a.State)
+	}
+	return nil
+}
+
+func (r *replay) findings(ctx context.Context) error {
+	page, err := r.tx.Findings(ctx, false, 1<<30)
+	if err != nil {
+		return err
+	}
+	for _, row := range page {
+		if err := r.compare("finding "+row.ID, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
