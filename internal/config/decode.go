@@ -1,0 +1,201 @@
+package config
+
+import (
+	"github.com/lessor-iam/lessor/internal/access"
+)
+
+// What the files say, each entry with its place, before anything is compared.
+type (
+	identity struct {
+		access.Identity
+		f fields
+	}
+	group struct {
+		id      string
+		members []item
+		groups  []item
+		f       fields
+	}
+	system struct {
+		access.System
+		f fields
+	}
+	entitlement struct {
+		access.Entitlement
+		owners    []item
+		conflicts []item
+		f         fields
+	}
+	bundle struct {
+		access.Bundle
+		entitlements []item
+		f            fields
+	}
+)
+
+// files is everything read of directory and catalog.
+type files struct {
+	report
+	identities   []identity
+	groups       []group
+	systems      []system
+	entitlements []entitlement
+	bundles      []bundle
+}
+
+var (
+	directorySections = []string{"identities", "groups"}
+	catalogSections   = []string{"systems", "entitlements", "bundles"}
+
+	identityKeys = []string{"id", "kind", "name", "mail", "department", "manager", "owner", "sponsor",
+		"external", "same", "inactive", "start", "end", "accounts"}
+	entitlementKeys = []string{"id", "system", "object", "name", "owners", "class", "max_term", "max_total", "powers", "conflicts"}
+)
+
+func (d *files) readDirectory(file string, text []byte) {
+	f, ok := d.sections(file, text, directorySections, catalogSections, "a catalog")
+	if !ok {
+		return
+	}
+	each(f, "identities", "an identity", identityKeys, d.readIdentity)
+	each(f, "groups", "a group", []string{"id", "members", "groups"}, func(f fields) {
+		d.groups = append(d.groups, group{id: f.required("id", "a group"), members: f.texts("members"), groups: f.texts("groups"), f: f})
+	})
+}
+
+func (d *files) readCatalog(file string, text []byte) {
+	f, ok := d.sections(file, text, catalogSections, directorySections, "a directory")
+	if !ok {
+		return
+	}
+	each(f, "systems", "a system", []string{"id", "name", "connector", "owner", "settings"}, d.readSystem)
+	each(f, "entitlements", "an entitlement", entitlementKeys, d.readEntitlement)
+	each(f, "bundles", "a bundle", []string{"id", "name", "entitlements"}, func(f fields) {
+		b := bundle{f: f, entitlements: f.texts("entitlements")}
+		b.ID, b.Name, b.Entitlements = f.required("id", "a bundle"), f.text("name"), plainTexts(b.entitlements)
+		d.bundles = append(d.bundles, b)
+	})
+}
+
+// sections opens a file. A section of the other kind of file is named as such:
+// who may change the one need not be allowed to change the other.
+func (d *files) sections(file string, text []byte, own, others []string, other string) (fields, bool) {
+	root, ok := d.parse(file, text)
+	if !ok {
+		return fields{}, false
+	}
+	if root.kind == mapKind {
+		for _, e := range root.keys {
+			for _, o := range others {
+				if e.key == o {
+					d.problem(mark{file, e.line, e.col}, "%s belong in %s file", o, other)
+					d.partial = true
+				}
+			}
+		}
+		root.keys = without(root.keys, others)
+	}
+	f, ok := d.fieldsOf(file, &root, "the file", own...)
+	d.partial = d.partial || !ok
+	return f, ok
+}
+
+func without(keys []entry, names []string) []entry {
+	var kept []entry
+	for _, e := range keys {
+		keep := true
+		for _, n := range names {
+			keep = keep && e.key != n
+		}
+		if keep {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+// each reads every mapping of one section.
+func each(f fields, section, what string, keys []string, read func(fields)) {
+	nodes := f.nodes(section)
+	if v, ok := f.value(section); ok && v.kind != listKind && v.kind != nullKind {
+		f.r.partial = true // its entries cannot be known
+	}
+	for i := range nodes {
+		if entry, ok := f.r.fieldsOf(f.file, &nodes[i], what, keys...); ok {
+			read(entry)
+		}
+	}
+}
+
+func (d *files) readIdentity(f fields) {
+	d.identities = append(d.identities, identity{f: f, Identity: access.Identity{
+		ID:         f.required("id", "an identity"),
+		Kind:       access.IdentityKind(f.required("kind", "an identity")),
+		Name:       f.required("name", "an identity"),
+		Mail:       f.text("mail"),
+		Department: f.text("department"),
+		Manager:    f.text("manager"),
+		Owner:      f.text("owner"),
+		Sponsor:    f.text("sponsor"),
+		External:   f.flag("external"),
+		Same:       f.text("same"),
+		Inactive:   f.flag("inactive"),
+		Start:      f.day("start", false),
+		End:        f.day("end", true),
+		Accounts:   f.accounts(),
+	}})
+}
+
+// accounts reads system -> account name.
+func (f fields) accounts() map[string]string {
+	v, ok := f.value("accounts")
+	if !ok || v.kind == nullKind {
+		return nil
+	}
+	if v.kind != mapKind {
+		f.problem("accounts", "accounts must be a mapping of system to account name, not %s", v.kind)
+		return nil
+	}
+	out := make(map[string]string, len(v.keys))
+	for i := range v.keys {
+		e := &v.keys[i]
+		name, ok := f.r.textOf(f.file, "an account", &e.value)
+		if ok && name == "" {
+			f.r.problem(mark{f.file, e.value.line, e.value.col}, "an account is empty")
+		}
+		if ok {
+			out[e.key] = name
+		}
+	}
+	return out
+}
+
+func (d *files) readSystem(f fields) {
+	d.systems = append(d.systems, system{f: f, System: access.System{
+		ID:        f.required("id", "a system"),
+		Name:      f.text("name"),
+		Connector: f.required("connector", "a system"),
+		Owner:     f.required("owner", "a system"),
+		Settings:  f.settings(),
+	}})
+}
+
+func (d *files) readEntitlement(f fields) {
+	e := entitlement{f: f, owners: f.texts("owners"), conflicts: f.texts("conflicts")}
+	e.Entitlement = access.Entitlement{
+		ID:        f.required("id", "an entitlement"),
+		System:    f.text("system"),
+		Object:    f.required("object", "an entitlement"),
+		Name:      f.required("name", "an entitlement"),
+		Owners:    plainTexts(e.owners),
+		Class:     f.required("class", "an entitlement"),
+		MaxTerm:   f.term("max_term", 0),
+		MaxTotal:  f.term("max_total", 0),
+		Powers:    plainTexts(f.texts("powers")),
+		Conflicts: plainTexts(e.conflicts),
+	}
+	if !f.has("max_term") {
+		d.problem(f.here(), "an entitlement needs max_term: the longest single term anybody may have it for")
+	}
+	d.entitlements = append(d.entitlements, e)
+}
