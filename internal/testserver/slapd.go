@@ -1,0 +1,267 @@
+package testserver
+
+import (
+	"cmp"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// What every slapd here holds from its start.
+const (
+	SlapdBase        = "dc=example,dc=org"
+	SlapdPeople      = "ou=people," + SlapdBase
+	SlapdGroups      = "ou=groups," + SlapdBase
+	SlapdAdmin       = "cn=admin," + SlapdBase // may do everything
+	SlapdAdminSecret = "admin-7f3c"
+	// SlapdService reads names and groups and writes nothing but member.
+	SlapdService       = "cn=svc-lessor,ou=svc," + SlapdBase
+	SlapdServiceSecret = "svc-91d4"
+	// SlapdPlaceholder satisfies groupOfNames in a group that nobody is in.
+	SlapdPlaceholder = "cn=nobody," + SlapdGroups
+)
+
+// SlapdOptions are what a test may want otherwise. The zero value is a server
+// with the memberof, refint, syncprov and accesslog overlays that writes to disk
+// before it answers.
+type SlapdOptions struct {
+	NoSync     bool   // dbnosync: answers before the disk has it
+	NoOverlays bool   // neither memberof nor refint: members are left behind, memberOf is missing
+	SizeLimit  int    // most entries in an answer to the service account; 0: no limit
+	LDIF       string // loaded by slapadd, which runs no overlay: memberOf must be in it
+	Main       string // more lines of the main database
+	Global     string // more lines before the databases
+}
+
+// SlapdServer is one running OpenLDAP.
+type SlapdServer struct {
+	URL      string // ldaps://127.0.0.1:…
+	PlainURL string // ldap://127.0.0.1:…, StartTLS offered
+	CA       *x509.CertPool
+	CAFile   string          // the same, PEM
+	Cert     tls.Certificate // the server's own, for a proxy in front of it
+	Admin    *ldap.Conn      // bound as SlapdAdmin
+	Dir      string
+}
+
+// Slapd starts one on loopback with LDAPS and ends it with the test.
+func Slapd(t testing.TB, o SlapdOptions) *SlapdServer {
+	t.Helper()
+	bin := slapdBinary(t, "slapd")
+	s := &SlapdServer{Dir: t.TempDir()}
+	s.certificates(t)
+	plain, secure := Port(t), Port(t)
+	s.PlainURL, s.URL = fmt.Sprintf("ldap://127.0.0.1:%d", plain), fmt.Sprintf("ldaps://127.0.0.1:%d", secure)
+	conf := s.configure(t, o)
+	load := exec.Command(slapdBinary(t, "slapadd"), "-q", "-f", conf, "-b", SlapdBase)
+	load.Stdin = strings.NewReader(slapdStart + o.LDIF)
+	if out, err := load.CombinedOutput(); err != nil {
+		t.Fatalf("slapadd: %v\n%s", err, out)
+	}
+	// -d 0 keeps it in the foreground.
+	Start(t, exec.Command(bin, "-f", conf, "-h", s.PlainURL+" "+s.URL, "-d", "0"))
+	Await(t, "slapd", 10*time.Second, func() (err error) {
+		if s.Admin, err = ldap.DialURL(s.PlainURL); err != nil {
+			return err
+		}
+		return s.Admin.Bind(SlapdAdmin, SlapdAdminSecret)
+	})
+	t.Cleanup(func() { _ = s.Admin.Close() })
+	return s
+}
+
+// slapdBinary finds what Debian puts where only root's PATH leads.
+func slapdBinary(t testing.TB, name string) string {
+	t.Helper()
+	for _, at := range []string{name, "/usr/sbin/" + name} {
+		if path, err := exec.LookPath(at); err == nil {
+			return path
+		}
+	}
+	Missing(t, name)
+	return ""
+}
+
+func (s *SlapdServer) configure(t testing.TB, o SlapdOptions) string {
+	t.Helper()
+	for _, d := range []string{"db", "log"} {
+		if err := os.Mkdir(filepath.Join(s.Dir, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit, sync, overlays := "unlimited", "", slapdOverlays
+	if o.SizeLimit > 0 {
+		limit = fmt.Sprint(o.SizeLimit)
+	}
+	if o.NoSync {
+		sync = "dbnosync"
+	}
+	if o.NoOverlays {
+		overlays = ""
+	}
+	text := strings.NewReplacer(
+		"$DIR", s.Dir, "$BASE", SlapdBase, "$PEOPLE", SlapdPeople, "$GROUPS", SlapdGroups,
+		"$ADMIN", SlapdAdmin, "$SECRET", SlapdAdminSecret, "$SVC", SlapdService, "$NOBODY", SlapdPlaceholder,
+		"$LIMIT", limit, "$SYNC", sync, "$OVERLAYS", strings.ReplaceAll(overlays, "$NOBODY", SlapdPlaceholder),
+		"$MAIN", o.Main, "$GLOBAL", o.Global,
+	).Replace(slapdConf)
+	return s.write(t, "slapd.conf", []byte(text))
+}
+
+func (s *SlapdServer) write(t testing.TB, name string, content []byte) string {
+	t.Helper()
+	path := filepath.Join(s.Dir, name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// certificates makes a CA and a server certificate of this test alone.
+func (s *SlapdServer) certificates(t testing.TB) {
+	t.Helper()
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"},
+		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames:    []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+	caKey, err1 := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err2 := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err := cmp.Or(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	caDER, err1 := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
+	der, err2 := x509.CreateCertificate(rand.Reader, leaf, ca, &key.PublicKey, caKey)
+	keyDER, err3 := x509.MarshalPKCS8PrivateKey(key)
+	if err := cmp.Or(err1, err2, err3); err != nil {
+		t.Fatal(err)
+	}
+	caPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER})
+	s.CA = x509.NewCertPool()
+	s.CA.AppendCertsFromPEM(caPEM)
+	s.CAFile = s.write(t, "ca.pem", caPEM)
+	s.write(t, "server.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	s.write(t, "server.key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}))
+	s.Cert = tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+const slapdStart = `dn: dc=example,dc=org
+objectClass: dcObject
+objectClass: organization
+dc: example
+o: Example
+
+dn: ou=people,dc=example,dc=org
+objectClass: organizationalUnit
+ou: people
+
+dn: ou=groups,dc=example,dc=org
+objectClass: organizationalUnit
+ou: groups
+
+dn: ou=svc,dc=example,dc=org
+objectClass: organizationalUnit
+ou: svc
+
+dn: cn=svc-lessor,ou=svc,dc=example,dc=org
+objectClass: organizationalRole
+objectClass: simpleSecurityObject
+cn: svc-lessor
+userPassword: ` + SlapdServiceSecret + `
+
+`
+
+const slapdOverlays = `overlay memberof
+memberof-refint TRUE
+overlay refint
+refint_attributes member
+refint_nothing $NOBODY
+`
+
+// The service account may write member and read what names people and groups;
+// nobody else may read anything. docs/connectors/ldap.md gives these statements
+// to the reader: change both.
+const slapdConf = `include /etc/ldap/schema/core.schema
+include /etc/ldap/schema/cosine.schema
+include /etc/ldap/schema/inetorgperson.schema
+modulepath /usr/lib/ldap
+moduleload back_mdb
+moduleload memberof
+moduleload refint
+moduleload syncprov
+moduleload accesslog
+pidfile $DIR/slapd.pid
+argsfile $DIR/slapd.args
+TLSCACertificateFile $DIR/ca.pem
+TLSCertificateFile $DIR/server.pem
+TLSCertificateKeyFile $DIR/server.key
+TLSVerifyClient never
+threads 4
+loglevel none
+$GLOBAL
+
+database mdb
+suffix cn=accesslog
+rootdn $ADMIN
+directory $DIR/log
+maxsize 4294967296
+$SYNC
+index objectClass,reqStart,reqEnd,reqResult,entryCSN,entryUUID eq
+overlay syncprov
+syncprov-reloadhint TRUE
+syncprov-nopresent TRUE
+
+database mdb
+suffix $BASE
+rootdn $ADMIN
+rootpw $SECRET
+directory $DIR/db
+maxsize 4294967296
+$SYNC
+index objectClass,entryCSN,entryUUID eq
+index uid,cn,member,memberOf eq
+limits dn.exact="$SVC" size=$LIMIT time=unlimited
+access to attrs=userPassword
+  by anonymous auth
+  by * none
+access to dn.subtree="$GROUPS" attrs=member
+  by dn.exact="$SVC" write
+  by * none
+access to dn.subtree="$GROUPS" attrs=entry,objectClass,cn
+  by dn.exact="$SVC" read
+  by * none
+access to dn.subtree="$PEOPLE" attrs=entry,objectClass,uid,memberOf
+  by dn.exact="$SVC" read
+  by * none
+access to *
+  by * none
+overlay syncprov
+syncprov-checkpoint 1000 5
+overlay accesslog
+logdb cn=accesslog
+logops writes
+logsuccess TRUE
+$OVERLAYS
+$MAIN
+`

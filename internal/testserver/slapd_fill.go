@@ -1,0 +1,95 @@
+package testserver
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// All of these work through the admin's own connection, never through what is tested.
+
+// PersonDN is where Person puts the person of that uid.
+func (s *SlapdServer) PersonDN(uid string) string {
+	return "uid=" + ldap.EscapeDN(uid) + "," + SlapdPeople
+}
+
+// GroupDN is where Group puts the group of that cn.
+func (s *SlapdServer) GroupDN(cn string) string {
+	return "cn=" + ldap.EscapeDN(cn) + "," + SlapdGroups
+}
+
+// Person adds a person and returns the entry's DN.
+func (s *SlapdServer) Person(t testing.TB, uid string) string {
+	t.Helper()
+	dn := s.PersonDN(uid)
+	s.Add(t, dn, map[string][]string{"objectClass": {"inetOrgPerson"}, "uid": {uid}, "cn": {"a person"}, "sn": {"person"}})
+	return dn
+}
+
+// Group adds a groupOfNames, with the placeholder if no member is given, and
+// returns the entry's DN.
+func (s *SlapdServer) Group(t testing.TB, cn string, members ...string) string {
+	t.Helper()
+	if len(members) == 0 {
+		members = []string{SlapdPlaceholder}
+	}
+	dn := s.GroupDN(cn)
+	s.Add(t, dn, map[string][]string{"objectClass": {"groupOfNames"}, "cn": {cn}, "member": members})
+	return dn
+}
+
+// Add adds any entry.
+func (s *SlapdServer) Add(t testing.TB, dn string, attributes map[string][]string) {
+	t.Helper()
+	req := ldap.NewAddRequest(dn, nil)
+	for name, values := range attributes {
+		req.Attribute(name, values)
+	}
+	if err := s.Admin.Add(req); err != nil {
+		t.Fatalf("add %s: %v", dn, err)
+	}
+}
+
+// Delete deletes an entry.
+func (s *SlapdServer) Delete(t testing.TB, dn string) {
+	t.Helper()
+	if err := s.Admin.Del(ldap.NewDelRequest(dn, nil)); err != nil {
+		t.Fatalf("delete %s: %v", dn, err)
+	}
+}
+
+// Modify adds and removes values of one attribute in one operation.
+func (s *SlapdServer) Modify(t testing.TB, dn, attribute string, add, remove []string) {
+	t.Helper()
+	req := ldap.NewModifyRequest(dn, nil)
+	if len(add) > 0 {
+		req.Add(attribute, add)
+	}
+	if len(remove) > 0 {
+		req.Delete(attribute, remove)
+	}
+	if err := s.Admin.Modify(req); err != nil {
+		t.Fatalf("modify %s: %v", dn, err)
+	}
+}
+
+// Values reads one attribute of an entry, sorted; nil if there is no such entry.
+func (s *SlapdServer) Values(t testing.TB, dn, attribute string) []string {
+	t.Helper()
+	res, err := s.Admin.Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, ldap.NeverDerefAliases,
+		0, 0, false, "(objectClass=*)", []string{attribute}, nil))
+	if ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
+		return nil
+	}
+	if err != nil {
+		t.Fatalf("read %s: %v", dn, err)
+	}
+	return slices.Sorted(slices.Values(res.Entries[0].GetAttributeValues(attribute)))
+}
+
+// Members lists a group's member values, without the placeholder.
+func (s *SlapdServer) Members(t testing.TB, group string) []string {
+	t.Helper()
+	return slices.DeleteFunc(s.Values(t, group, "member"), func(m string) bool { return m == SlapdPlaceholder })
+}
