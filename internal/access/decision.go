@@ -5,7 +5,7 @@ import "time"
 // Rule is one policy rule that decided, as it is shown and recorded.
 type Rule struct {
 	ID     string `json:"id"`
-	Effect string `json:"effect"`           // "permit" or "forbid"
+	Effect string `json:"effect"`           // "permit", "forbid", or "oblige": it only added to what others permit
 	Reason string `json:"reason,omitempty"` // the rule's own @reason
 	Author string `json:"author,omitempty"` // the rule's own @author: an identity id
 }

@@ -23,17 +23,20 @@ func (s *Set) WhoCanApprove(f Facts, stage string) []string {
 }
 
 func (s *Set) eligible(f *Facts, resource *built, u due, stage string) []string {
+	if u.torn != "" {
+		return nil
+	}
 	g := s.factsOf(f.Directory, f.Now, resource)
 	q := approveAsked(f, access.Actor{Strength: u.stepUp}, stage, u.stepUp, votersOf(f))
 	req := cedar.Request{Principal: unknown("principal"), Action: actionOf[q.name], Resource: resource.entity.UID, Context: types.NewRecord(q.context)}
 	rules := s.index[q.name]
-	about := rules.about(resource.entity)
+	about := rules.about(resource.entity, stage)
 	known := req
 	if known.Principal = uid(identityType, ""); s.check.question(known) != nil {
 		return nil // the voters differ in their id only: asked once is asked for all
 	}
 	who := rules.propose(about, req, g, f.Directory)
-	g.read = g.read[:0]
+	ofAll := len(g.read) // read of the request, whoever votes
 	var out []string
 	for _, id := range who.listed(f.Directory) {
 		req.Principal = uid(identityType, id)
@@ -41,7 +44,7 @@ func (s *Set) eligible(f *Facts, resource *built, u due, stage string) []string 
 		if allows(rules.also(about, principal), req, g) {
 			out = append(out, id)
 		}
-		g.read = g.read[:0] // what errs for one voter is not held against the next
+		g.read = g.read[:ofAll] // what errs for one voter is not held against the next
 	}
 	return out
 }
@@ -53,7 +56,7 @@ func allows(picked selection, req cedar.Request, g *facts) bool {
 }
 
 // Unfillable lists the stages of the item that cannot all be filled by different
-// people, given who is eligible and who has voted: the request is waiting for
+// people, given who is eligible and which votes still stand: the request is waiting for
 // nobody. Empty means that there is a way.
 func (s *Set) Unfillable(f Facts, stages []access.Stage) []access.Stage {
 	if f.unusable() != "" {
@@ -61,17 +64,12 @@ func (s *Set) Unfillable(f Facts, stages []access.Stage) []access.Stage {
 	}
 	u := s.dues(&f)
 	resource := f.resource(s, u.authors)
+	standing := s.count(&f, resource, u).per
 	taken := map[string]*seat{} // person -> the seat they would fill
 	var empty []access.Stage
 	for _, st := range stages {
 		people := persons(f.Directory, s.eligible(&f, resource, u, st.Name))
-		done := 0
-		for _, v := range f.Votes {
-			if v.Stage == st.Name && v.Verdict == access.Approve && v.WithdrawnAt.IsZero() {
-				done++
-			}
-		}
-		for range st.Count - done {
+		for range st.Count - standing[st.Name] {
 			if !(&seat{people: people}).fill(taken, map[string]bool{}) {
 				empty = append(empty, st)
 				break
@@ -104,13 +102,12 @@ func (at *seat) fill(taken map[string]*seat, tried map[string]bool) bool {
 // about the resource, and those bound to a principal.
 func (b *bucket) propose(about selection, req cedar.Request, g types.EntityGetter, d *access.Directory) candidates {
 	var who candidates
-	for _, r := range about {
-		who.consider(r, req, g, d)
-	}
+	about.parts = slices.Clip(about.parts)
 	for _, bound := range b.principal {
-		for _, r := range bound {
-			who.consider(r, req, g, d)
-		}
+		about.add(bound)
+	}
+	for r := range about.rules {
+		who.consider(r, req, g, d)
 	}
 	return who
 }

@@ -276,6 +276,10 @@ func (w *firm) change(t *testing.T, change string) {
 		e := w.ents[first]
 		e.Class = last
 		w.ents[first] = e
+	case "powers":
+		e := w.ents[first]
+		e.Powers = []string{last}
+		w.ents[first] = e
 	case "shorter":
 		e := w.ents[first]
 		e.MaxTerm = term(t, last)
@@ -341,6 +345,8 @@ func company() *firm {
 	for _, e := range []access.Entitlement{
 		{ID: "git:dev", System: "git", Class: "standard", Owners: []string{"olga"}, MaxTerm: 30 * day, Powers: []string{"read", "write"}},
 		{ID: "git:admin", System: "git", Class: "standard", Owners: []string{"olga"}, MaxTerm: day, Powers: []string{"admin"}},
+		{ID: "git:docs", System: "git", Class: "standard", Owners: []string{"otto"}, MaxTerm: day},
+		{ID: "git:hooks", System: "git", Class: "standard", Owners: []string{"olga", "otto"}, MaxTerm: day, Powers: []string{"read", "grant"}},
 		{ID: "git:ann", System: "git", Class: "standard", Owners: []string{"ann"}, MaxTerm: day},
 		{ID: "git:review", System: "git", Class: "standard", Owners: []string{"otto"}, MaxTerm: day, Conflicts: []string{"db:pay"}},
 		{ID: "db:root", System: "db", Class: "privileged", Owners: []string{"olga", "otto"}, MaxTerm: 2 * day, Powers: []string{"admin", "grant"}},

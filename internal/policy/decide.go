@@ -18,7 +18,13 @@ func (s *Set) decide(f *facts, q asked) access.Decision {
 	req := cedar.Request{Principal: q.principal, Action: actionOf[q.name], Resource: f.resource.entity.UID, Context: types.NewRecord(q.context)}
 	d := access.Decision{Question: q.name, Policy: s.digest, At: f.now}
 	principal, _ := f.Get(q.principal)
-	answer, why := cedar.Authorize(s.index[q.name].pick(principal, f.resource.entity), f, req)
+	answer, why := cedar.Authorize(s.index[q.name].pick(principal, f.resource.entity, q.stage), f, req)
+	if q.name == QuestionRequest && answer == cedar.Allow {
+		owed := req
+		owed.Action = actionOf[QuestionOblige]
+		_, more := cedar.Authorize(s.index[QuestionOblige].pick(principal, f.resource.entity, ""), f, owed)
+		why.Errors, why.Reasons = append(why.Errors, more.Errors...), append(why.Reasons, more.Reasons...)
+	}
 	for _, e := range why.Errors {
 		d.Errors = append(d.Errors, fmt.Sprintf("rule %s: %s", e.PolicyID, e.Message))
 	}
@@ -39,17 +45,18 @@ func (s *Set) decide(f *facts, q asked) access.Decision {
 
 // sentence says for people what a decision came to.
 func sentence(d access.Decision) string {
+	first := slices.IndexFunc(d.Rules, func(r access.Rule) bool { return r.Effect != "oblige" })
 	switch {
 	case len(d.Errors) > 0:
 		return "the question could not be answered, which is a denial: " + d.Errors[0]
-	case len(d.Rules) == 0:
+	case first < 0:
 		return "no rule permits this"
-	case d.Rules[0].Reason != "":
-		return d.Rules[0].Reason
+	case d.Rules[first].Reason != "":
+		return d.Rules[first].Reason
 	case d.Allow:
-		return "rule " + d.Rules[0].ID + " permits it"
+		return "rule " + d.Rules[first].ID + " permits it"
 	}
-	return "rule " + d.Rules[0].ID + " forbids it"
+	return "rule " + d.Rules[first].ID + " forbids it"
 }
 
 // refuse turns a decision into a denial for a reason Cedar cannot know.
@@ -105,6 +112,7 @@ func (s *Set) oblige(d access.Decision, f *Facts) access.Decision {
 	}
 	for _, st := range d.Stages {
 		if !personalStage(st.Name) && !f.Directory.HasGroup(st.Name) {
+			d.Facts = access.Digest(d.Facts + " and no group " + st.Name)
 			return refuse(d, "the rules need the approval of %q, and there is no such group", st.Name)
 		}
 	}

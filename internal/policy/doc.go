@@ -9,9 +9,10 @@
 // Rules are Cedar. The shipped guards are always on; they forbid what no policy
 // may permit. Three things are decided beside Cedar, from its answer:
 //
-//   - obligations: @needs, @max_term and @step_up of every permit that applied
-//     are added up, strictest wins, and a term longer than they allow is a denial
-//     (never a silent cut);
+//   - obligations: @needs, @max_term and @step_up of every permit that applied,
+//     and of every rule that obliges (it lets nothing through), are added up,
+//     strictest wins, and a term longer than they allow is a denial (never a
+//     silent cut);
 //   - a stage that is neither manager, owner, sponsor nor a group of the
 //     directory is a denial;
 //   - at the moment of granting, every vote's authority is asked anew and counted

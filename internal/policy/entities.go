@@ -32,6 +32,9 @@ func uid(t cedar.EntityType, id string) cedar.EntityUID {
 }
 
 func uids(t cedar.EntityType, ids []string) types.Set {
+	if len(ids) == 0 {
+		return types.Set{} // most sets are, and making one is not free
+	}
 	values := make([]types.Value, len(ids))
 	for i, id := range ids {
 		values[i] = uid(t, id)

@@ -15,7 +15,7 @@ import (
 // Explanation is a decision with every rule that could have had a say.
 type Explanation struct {
 	Decision access.Decision `json:"decision"`
-	Rules    []Considered    `json:"rules"` // in the order of [Set.Rules]
+	Rules    []Considered    `json:"rules"` // in the order of [Set.Rules], those that oblige last
 }
 
 // Considered is one rule of the question, and how it came out.
@@ -66,18 +66,27 @@ func (s *Set) Explain(f Facts, question string, voter access.Actor, stage string
 	default:
 		return Explanation{Decision: s.cannot(question, &f, fmt.Sprintf("there is no question %q; ask request, approve, hold or view", question))}
 	}
-	g := s.factsOf(f.Directory, f.Now, f.resource(s, u.authors))
-	req := cedar.Request{Principal: q.principal, Action: actionOf[question], Resource: g.resource.entity.UID, Context: types.NewRecord(q.context)}
-	for _, r := range s.index[question].all {
-		e.Rules = append(e.Rules, consider(r, req, g))
+	e.Rules = s.consider(question, q, s.factsOf(f.Directory, f.Now, f.resource(s, u.authors)))
+	if question == QuestionRequest {
+		e.Rules = append(e.Rules, s.consider(QuestionOblige, q, s.factsOf(f.Directory, f.Now, f.resource(s, u.authors)))...)
 	}
 	return e
+}
+
+// consider evaluates every rule of a question.
+func (s *Set) consider(question string, q asked, g *facts) []Considered {
+	req := cedar.Request{Principal: q.principal, Action: actionOf[question], Resource: g.resource.entity.UID, Context: types.NewRecord(q.context)}
+	var out []Considered
+	for _, r := range s.index[question].all {
+		out = append(out, consider(r, req, g))
+	}
+	return out
 }
 
 // consider evaluates one rule alone.
 func consider(r *rule, req cedar.Request, g types.EntityGetter) Considered {
 	c := Considered{Rule: r.shown(), Guard: r.Guard, File: r.File, Line: r.Line, Facts: factsRead(tree(r.policy), req, g)}
-	_, why := cedar.Authorize(selection{{key: r.key, policy: r.policy}}, g, req)
+	_, why := cedar.Authorize(selection{parts: [][]indexed{{{key: r.key, policy: r.policy}}}}, g, req)
 	c.Applied = len(why.Reasons) > 0
 	for _, err := range why.Errors {
 		c.Error = err.Message

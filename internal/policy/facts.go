@@ -167,6 +167,7 @@ type asked struct {
 	name      string
 	principal cedar.EntityUID
 	context   types.RecordMap
+	stage     string // of an approval
 	said      *writer
 }
 

@@ -2,8 +2,10 @@ package policy
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/types"
 	expast "github.com/cedar-policy/cedar-go/x/exp/ast"
 )
 
@@ -28,6 +30,7 @@ type indexed struct {
 	key    cedar.PolicyID
 	policy *cedar.Policy
 	permit bool
+	stage  string // the only one it speaks of; "" if it may speak of any
 }
 
 func newIndex(rules []*rule) index {
@@ -53,7 +56,7 @@ func (b *bucket) add(r *rule) {
 	if byResource && !typed {
 		p.Resource = expast.ScopeTypeAll{}
 	}
-	at := indexed{r.key, cedar.NewPolicyFromAST(asPolicy(&p)), r.Effect == "permit"}
+	at := indexed{r.key, cedar.NewPolicyFromAST(asPolicy(&p)), p.Effect == expast.EffectPermit, soleStage(&p)}
 	switch {
 	case byResource:
 		b.resource[resource] = append(b.resource[resource], at)
@@ -77,13 +80,56 @@ func boundTo(scope expast.IsScopeNode) (cedar.EntityUID, bool) {
 	return cedar.EntityUID{}, false
 }
 
-// selection is what Cedar is given for one decision.
-type selection []indexed
+// soleStage is the stage that a rule demands before it looks at anything else.
+// For any other it is false at once, so it would neither decide nor err.
+func soleStage(p *expast.Policy) string {
+	if len(p.Conditions) == 0 || p.Conditions[0].Condition != expast.ConditionWhen {
+		return ""
+	}
+	first := p.Conditions[0].Body
+	for and, ok := first.(expast.NodeTypeAnd); ok; and, ok = first.(expast.NodeTypeAnd) {
+		first = and.Left
+	}
+	eq, ok := first.(expast.NodeTypeEquals)
+	if !ok {
+		return ""
+	}
+	of, isAccess := eq.Left.(expast.NodeTypeAccess)
+	v, isValue := eq.Right.(expast.NodeValue)
+	if !isAccess || !isValue || of.Value != "stage" || variable(of.Arg) != "context" {
+		return ""
+	}
+	name, _ := v.Value.(types.String)
+	return string(name)
+}
+
+// selection is what Cedar is given for one decision: parts of the index.
+type selection struct {
+	parts [][]indexed
+	stage string // of an approval; rules that speak of another only are left out
+}
+
+func (s *selection) add(rules []indexed) {
+	if len(rules) > 0 {
+		s.parts = append(s.parts, rules)
+	}
+}
+
+// rules yields each of them.
+func (s selection) rules(yield func(indexed) bool) {
+	for _, part := range s.parts {
+		for _, r := range part {
+			if (r.stage == "" || r.stage == s.stage) && !yield(r) {
+				return
+			}
+		}
+	}
+}
 
 // All implements cedar.PolicyIterator.
 func (s selection) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
 	return func(yield func(cedar.PolicyID, *cedar.Policy) bool) {
-		for _, r := range s {
+		for r := range s.rules {
 			if !yield(r.key, r.policy) {
 				return
 			}
@@ -92,34 +138,35 @@ func (s selection) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
 }
 
 // pick selects for one question. The parents are complete: memberships arrive closed.
-func (b *bucket) pick(principal, resource cedar.Entity) selection {
-	return b.also(b.about(resource), principal)
+func (b *bucket) pick(principal, resource cedar.Entity, stage string) selection {
+	return b.also(b.about(resource, stage), principal)
 }
 
 // also adds the rules bound to the principal and to its groups.
 func (b *bucket) also(picked selection, principal cedar.Entity) selection {
-	picked = append(picked, b.principal[principal.UID]...)
+	picked.parts = slices.Clip(picked.parts) // others add to the same beginning
+	picked.add(b.principal[principal.UID])
 	if len(b.principal) < principal.Parents.Len() {
 		for uid, rules := range b.principal {
 			if principal.Parents.Contains(uid) {
-				picked = append(picked, rules...)
+				picked.add(rules)
 			}
 		}
 		return picked
 	}
 	for p := range principal.Parents.All() {
-		picked = append(picked, b.principal[p]...)
+		picked.add(b.principal[p])
 	}
 	return picked
 }
 
 // about selects what may apply to the resource, whoever asks, of the rules not bound to a principal.
-func (b *bucket) about(resource cedar.Entity) selection {
-	picked := make(selection, 0, len(b.unbound)+16)
-	picked = append(picked, b.unbound...)
-	picked = append(picked, b.resource[resource.UID]...)
+func (b *bucket) about(resource cedar.Entity, stage string) selection {
+	picked := selection{parts: make([][]indexed, 0, 8), stage: stage}
+	picked.add(b.unbound)
+	picked.add(b.resource[resource.UID])
 	for p := range resource.Parents.All() {
-		picked = append(picked, b.resource[p]...)
+		picked.add(b.resource[p])
 	}
 	return picked
 }

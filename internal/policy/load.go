@@ -70,9 +70,9 @@ const (
 
 // Load reads the shipped guards and every *.cedar file of fsys in order of name,
 // and reports all problems at once as [Problems]. A nil fsys stands for the
-// shipped default rules. A folder that has rules but none that permits anybody to
-// approve, view or revoke takes the shipped ones for that question; what may be
-// requested is never assumed.
+// shipped default rules. A folder that has none that permits anybody to approve,
+// view or revoke, or none that obliges, takes the shipped ones for that question;
+// what may be requested is never assumed.
 func Load(fsys fs.FS) (*Set, error) {
 	l := loader{check: shippedChecker(), seen: map[string]string{}, sum: newDigest()}
 	l.folder(guardFiles, "guards", "guards/", true)
@@ -80,9 +80,9 @@ func Load(fsys fs.FS) (*Set, error) {
 		l.folder(Defaults(), ".", "defaults/", false)
 	} else {
 		l.folder(fsys, ".", "", false)
-		for _, q := range []string{QuestionApprove, QuestionView, QuestionRevoke} {
+		for _, q := range []string{QuestionOblige, QuestionApprove, QuestionView, QuestionRevoke} {
 			if !slices.ContainsFunc(l.rules, func(r *rule) bool {
-				return r.Effect == "permit" && slices.Contains(r.Questions, q)
+				return r.Effect != "forbid" && !r.Guard && slices.Contains(r.Questions, q)
 			}) {
 				l.file(Defaults(), q+".cedar", "defaults/"+q+".cedar", false)
 			}
@@ -135,8 +135,32 @@ func (l *loader) folder(fsys fs.FS, dir, prefix string, guard bool) {
 		return
 	}
 	for _, e := range entries { // sorted by name
-		if !e.IsDir() && path.Ext(e.Name()) == ".cedar" {
+		switch {
+		case e.IsDir():
+			l.below(fsys, path.Join(dir, e.Name()), prefix+e.Name())
+		case path.Ext(e.Name()) == ".cedar":
 			l.file(fsys, path.Join(dir, e.Name()), prefix+e.Name(), guard)
+		}
+	}
+}
+
+// below refuses rules in a folder within the folder: a forbid that somebody
+// believes to be in force and that nobody reads is worse than a file misplaced.
+// Folders whose names begin with a dot are tools' own (.git; ..data of a mounted volume).
+func (l *loader) below(fsys fs.FS, dir, shown string) {
+	if strings.HasPrefix(path.Base(dir), ".") {
+		return
+	}
+	entries, err := fs.ReadDir(fsys, dir)
+	if err != nil {
+		l.say(shown, 1, 1, "the folder cannot be read: %v", err)
+	}
+	for _, e := range entries {
+		switch name := path.Join(shown, e.Name()); {
+		case e.IsDir():
+			l.below(fsys, path.Join(dir, e.Name()), name)
+		case path.Ext(e.Name()) == ".cedar":
+			l.say(name, 1, 1, "rules in a folder within the folder are not read; move the file up")
 		}
 	}
 }

@@ -16,13 +16,14 @@ import (
 // The questions, as rules name them in action == Action::"…".
 const (
 	QuestionRequest = "request"
+	QuestionOblige  = "oblige" // asked with every request that is permitted; nobody asks it alone
 	QuestionApprove = "approve"
 	QuestionHold    = "hold"
 	QuestionView    = "view"
 	QuestionRevoke  = "revoke"
 )
 
-var questions = []string{QuestionRequest, QuestionApprove, QuestionHold, QuestionView, QuestionRevoke}
+var questions = []string{QuestionRequest, QuestionOblige, QuestionApprove, QuestionHold, QuestionView, QuestionRevoke}
 
 // guardPrefix is reserved for the shipped guards.
 const guardPrefix = "guard."
@@ -30,7 +31,7 @@ const guardPrefix = "guard."
 // RuleListing is one rule as it is listed.
 type RuleListing struct {
 	ID        string         `json:"id"`
-	Effect    string         `json:"effect"` // "permit" or "forbid"
+	Effect    string         `json:"effect"` // "permit", "forbid", or "oblige" for what only adds
 	Questions []string       `json:"questions"`
 	File      string         `json:"file"`
 	Line      int            `json:"line"`
@@ -77,6 +78,12 @@ func newRule(p *cedar.Policy, file string, guard bool, say func(string, ...any))
 	if p.Effect() == cedar.Permit {
 		r.Effect = "permit"
 	}
+	if slices.Contains(r.Questions, QuestionOblige) {
+		if r.Effect != "permit" || len(r.Questions) > 1 {
+			say("a rule for oblige only adds: it is a permit, and for oblige alone")
+		}
+		r.Effect = "oblige"
+	}
 	keys := make([]string, 0, len(notes))
 	for k := range notes {
 		keys = append(keys, string(k))
@@ -114,14 +121,19 @@ func (r *rule) readObligations(notes cedar.Annotations, say func(string, ...any)
 	needs, hasNeeds := notes["needs"]
 	most, hasMost := notes["max_term"]
 	step, hasStep := notes["step_up"]
-	if r.Effect != "permit" || !slices.Contains(r.Questions, QuestionRequest) {
+	obliges := r.Effect == "oblige"
+	if !obliges && (r.Effect != "permit" || !slices.Contains(r.Questions, QuestionRequest)) {
 		if hasNeeds || hasMost || hasStep {
-			say("@needs, @max_term and @step_up stand only on rules that permit a request")
+			say("@needs, @max_term and @step_up stand only on rules that permit a request or oblige")
 		}
 		return
 	}
 	var err error
-	if !hasNeeds {
+	if !hasNeeds && obliges {
+		if !hasMost && !hasStep {
+			say("the rule obliges to nothing; say @needs, @max_term or @step_up")
+		}
+	} else if !hasNeeds {
 		say("the rule permits a request without saying what it needs; say @needs(\"none\") if no approval is meant")
 	} else if r.Needs, err = ParseStages(string(needs)); err != nil {
 		say("%v", err)
@@ -187,7 +199,7 @@ func questionsOf(p *expast.Policy) []string {
 	case expast.ScopeTypeInSet:
 		named = s.Entities
 	default:
-		return questions
+		return slices.DeleteFunc(slices.Clone(questions), func(q string) bool { return q == QuestionOblige }) // only by name
 	}
 	var out []string
 	for _, q := range questions {
@@ -199,7 +211,7 @@ func questionsOf(p *expast.Policy) []string {
 }
 
 var actionOf = map[string]cedar.EntityUID{
-	QuestionRequest: cedar.NewEntityUID("Action", QuestionRequest), QuestionApprove: cedar.NewEntityUID("Action", QuestionApprove),
+	QuestionRequest: cedar.NewEntityUID("Action", QuestionRequest), QuestionOblige: cedar.NewEntityUID("Action", QuestionOblige), QuestionApprove: cedar.NewEntityUID("Action", QuestionApprove),
 	QuestionHold: cedar.NewEntityUID("Action", QuestionHold), QuestionView: cedar.NewEntityUID("Action", QuestionView),
 	QuestionRevoke: cedar.NewEntityUID("Action", QuestionRevoke),
 }

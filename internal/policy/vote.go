@@ -15,6 +15,7 @@ import (
 type due struct {
 	stages  []access.Stage
 	stepUp  string
+	torn    string // why no vote can count: it was asked under another sign-in than is wanted now
 	maxTerm access.Term
 	authors []string // persons
 }
@@ -30,9 +31,12 @@ func duesOf(f *Facts, now *access.Decision) due {
 		}
 		u.stages = unite(u.stages, d.Stages)
 		u.maxTerm = access.Shorter(u.maxTerm, d.MaxTerm)
-		u.stepUp = cmp.Or(d.StepUp, u.stepUp) // the later one, if it asks for any
+		if u.stepUp != "" && d.StepUp != "" && d.StepUp != u.stepUp {
+			u.torn = fmt.Sprintf("it was asked under rules that want the sign-in %q, and they want %q now; it has to be asked anew", u.stepUp, d.StepUp)
+		}
+		u.stepUp = cmp.Or(u.stepUp, d.StepUp)
 		for _, r := range d.Rules {
-			if r.Author != "" {
+			if r.Author != "" && r.Effect == "permit" {
 				u.authors = append(u.authors, r.Author)
 			}
 		}
@@ -57,6 +61,7 @@ func approveAsked(f *Facts, voter access.Actor, stage, stepUp string, voted []st
 	if !personalStage(stage) && f.Directory.HasGroup(stage) {
 		q = q.with("group", uid(groupType, stage), func(w *writer) { w.texts(stage) })
 	}
+	q.stage = stage
 	return q
 }
 
@@ -84,6 +89,9 @@ func (s *Set) MayApprove(f Facts, voter access.Actor, stage string) access.Decis
 func (s *Set) approve(f *Facts, resource *built, u due, voter access.Actor, stage string, voted []string) access.Decision {
 	d := s.decide(s.factsOf(f.Directory, f.Now, resource), approveAsked(f, voter, stage, u.stepUp, voted))
 	d.StepUp = u.stepUp
+	if u.torn != "" {
+		return refuse(d, "%s", u.torn)
+	}
 	if len(d.Rules) == 0 && len(d.Errors) == 0 {
 		d.Why = fmt.Sprintf("no rule permits %s to approve %s at the stage %s", voter.Identity, f.Item.Entitlement, stage)
 	}
@@ -117,7 +125,11 @@ func (s *Set) MayHold(f Facts) access.Decision {
 	// 4.
 	q := ask(QuestionHold, f.Request.Beneficiary, f.Now).
 		with("missing", texts(missing), func(w *writer) { w.list(missing) }).withFlag("unattended", len(u.stages) == 0).
-		resting(func(w *writer) { w.list(tally.looked) })
+		resting(func(w *writer) {
+			w.list(tally.looked)
+			w.texts(stagesText(u.stages), u.stepUp)
+			w.numbers(int64(u.maxTerm), int64(tally.narrowed))
+		})
 	d := s.decide(s.factsOf(f.Directory, f.Now, resource), q)
 	d.Stages, d.MaxTerm, d.StepUp = u.stages, u.maxTerm, u.stepUp
 	switch {
