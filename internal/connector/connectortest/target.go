@@ -61,4 +61,9 @@ type Target struct {
 	Hostile []string
 	// Large is how many holders the large-object test uses; 0 means 2,000.
 	Large int
+	// NameLimit is the most bytes a name may have at this target; longer ones of
+	// the suite's own are left out. 0 means 1,000.
+	NameLimit int
+	// Rings says that Nest may be used in a circle.
+	Rings bool
 }
