@@ -140,19 +140,44 @@ func unite(a, b []access.Stage) []access.Stage {
 }
 
 // CheckDirectory reports what rules name and the directory does not have: groups
-// of @needs and identities of @author. Such a request is denied when it is asked;
-// this says so before anybody asks.
+// of @needs, identities of @author, and whatever scopes and conditions write
+// down. A permit that names nobody is merely useless; a forbid that does forbids
+// nothing, and nothing else would ever say so.
 func (s *Set) CheckDirectory(d *access.Directory) []Problem {
 	var out []Problem
 	for _, r := range s.rules {
+		say := func(format string, args ...any) {
+			out = append(out, Problem{r.File, r.Line, 1, "rule " + r.ID + " " + fmt.Sprintf(format, args...)})
+		}
 		for _, st := range r.Needs {
 			if !personalStage(st.Name) && !d.HasGroup(st.Name) {
-				out = append(out, Problem{r.File, r.Line, 1, fmt.Sprintf("rule %s needs %q, and there is no such group", r.ID, st.Name)})
+				say("needs %q, and there is no such group", st.Name)
 			}
 		}
 		if _, ok := d.Identity(r.Author); r.Author != "" && !ok {
-			out = append(out, Problem{r.File, r.Line, 1, fmt.Sprintf("rule %s is by %q, and there is no such identity", r.ID, r.Author)})
+			say("is by %q, and there is no such identity", r.Author)
+		}
+		for _, u := range named(tree(r.policy)) {
+			if !exists(d, u) {
+				say("names %s, and there is no such thing", u)
+			}
 		}
 	}
 	return out
+}
+
+// exists is true too of what no directory lists: classes, requests, grants.
+func exists(d *access.Directory, u cedar.EntityUID) bool {
+	id, ok := string(u.ID), true
+	switch u.Type {
+	case groupType:
+		ok = d.HasGroup(id)
+	case identityType:
+		_, ok = d.Identity(id)
+	case entitlementType:
+		_, ok = d.Entitlement(id)
+	case systemType:
+		_, ok = d.System(id)
+	}
+	return ok
 }

@@ -22,6 +22,9 @@ func lint(r *rule, say func(string, ...any)) {
 			if eq, ok := n.(expast.NodeTypeEquals); ok && distinctVariables(eq.Left, eq.Right) {
 				say("the rule compares %s with %s, which are never equal", variable(eq.Left), variable(eq.Right))
 			}
+			if in, ok := n.(expast.NodeTypeIn); ok && neverIn(variable(in.Left), in.Right) {
+				say("the rule asks whether %s, which is never so", source(in))
+			}
 			return true
 		})
 	}
@@ -46,6 +49,43 @@ func variable(n expast.IsNode) string {
 
 func distinctVariables(a, b expast.IsNode) bool {
 	return variable(a) != "" && variable(b) != "" && variable(a) != variable(b)
+}
+
+// neverIn tells a membership that the schema rules out, which the validator lets
+// pass: a forbid with resource in Group::"x" would never forbid.
+func neverIn(name string, of expast.IsNode) bool {
+	places := map[string][]cedar.EntityType{
+		"principal": {identityType, groupType},
+		"resource":  {requestType, grantType, entitlementType, systemType, classType},
+	}[name]
+	named, known := entities(of)
+	return places != nil && known && !slices.ContainsFunc(named, func(u cedar.EntityUID) bool { return slices.Contains(places, u.Type) })
+}
+
+// named lists the entities a rule's scope and conditions write down, each once.
+func named(p *expast.Policy) []cedar.EntityUID {
+	var out []cedar.EntityUID
+	add := func(u cedar.EntityUID) {
+		if !slices.Contains(out, u) {
+			out = append(out, u)
+		}
+	}
+	for _, scope := range []expast.IsScopeNode{p.Principal, p.Resource} {
+		if to, ok := boundTo(scope); ok {
+			add(to)
+		}
+	}
+	for _, c := range p.Conditions {
+		expast.Inspect(expast.NewNode(c.Body), func(n expast.IsNode) bool {
+			if list, ok := entities(n); ok {
+				for _, u := range list {
+					add(u)
+				}
+			}
+			return true
+		})
+	}
+	return out
 }
 
 func contradicts(conditions []expast.ConditionType) bool {

@@ -74,17 +74,16 @@ const (
 // view or revoke, or none that obliges, takes the shipped ones for that question;
 // what may be requested is never assumed.
 func Load(fsys fs.FS) (*Set, error) {
-	l := loader{check: shippedChecker(), seen: map[string]string{}, sum: newDigest()}
+	l := loader{check: shippedChecker(), seen: map[string]Problem{}, sum: newDigest()}
 	l.folder(guardFiles, "guards", "guards/", true)
 	if fsys == nil {
-		l.folder(Defaults(), ".", "defaults/", false)
-	} else {
-		l.folder(fsys, ".", "", false)
+		l.folder(Defaults(), ".", shippedDefaults, false)
+	} else if l.folder(fsys, ".", "", false); len(l.problems) == 0 { // else a question may look unanswered because its rule is wrong
 		for _, q := range []string{QuestionOblige, QuestionApprove, QuestionView, QuestionRevoke} {
 			if !slices.ContainsFunc(l.rules, func(r *rule) bool {
 				return r.Effect != "forbid" && !r.Guard && slices.Contains(r.Questions, q)
 			}) {
-				l.file(Defaults(), q+".cedar", "defaults/"+q+".cedar", false)
+				l.file(Defaults(), q+".cedar", shippedDefaults+q+".cedar", false)
 			}
 		}
 	}
@@ -115,10 +114,13 @@ func (s *Set) Rules() []RuleListing {
 	return out
 }
 
+// shippedDefaults is where the shipped rules are shown to be.
+const shippedDefaults = "defaults/"
+
 type loader struct {
 	check    checker
 	rules    []*rule
-	seen     map[string]string // id -> where
+	seen     map[string]Problem // id -> where
 	problems Problems
 	sum      *digest
 }
@@ -217,13 +219,17 @@ func (l *loader) rule(p *cedar.Policy, file, text string, pieces []piece, guard 
 			r.Text = text[pos.Offset:s.end]
 		}
 	}
-	if where, twice := l.seen[r.ID]; twice && r.ID != "" {
-		say("@id(%q) is already the name of the rule at %s", r.ID, where)
+	switch first, twice := l.seen[r.ID]; {
+	case r.ID == "" || !twice:
+		l.seen[r.ID] = Problem{File: file, Line: pos.Line, Column: pos.Column}
+	case strings.HasPrefix(file, shippedDefaults):
+		l.say(first.File, first.Line, first.Column, "@id(%q) is the name of a shipped rule that this folder takes (%s:%d)", r.ID, file, pos.Line)
+	default:
+		say("@id(%q) is already the name of the rule at %s:%d", r.ID, first.File, first.Line)
 	}
-	l.seen[r.ID] = fmt.Sprintf("%s:%d", file, pos.Line)
 	if err := l.check.rule(p); err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
-			say("%s", line)
+			say("%s", plainly(line))
 		}
 	} else {
 		lint(r, say)
@@ -231,7 +237,21 @@ func (l *loader) rule(p *cedar.Policy, file, text string, pieces []piece, guard 
 	l.rules = append(l.rules, r)
 }
 
+// plainly adds to what the validator says what would be right.
+func plainly(message string) string {
+	switch {
+	case strings.Contains(message, "optional attribute"):
+		return message + "; ask for it with has first, as in resource.beneficiary has manager && …"
+	case strings.Contains(message, "unable to find an applicable action"):
+		return "no question has such a principal and such a resource"
+	}
+	return message
+}
+
 var parsePlace = regexp.MustCompile(`(?s)^(?:parser error: )?(?:parse error at |scan error at )?(?:<input>)?:?(\d+):(\d+)(.*)$`)
+
+// expectation is how the parser says that it wanted something else.
+var expectation = regexp.MustCompile(`exact got (.*) want (.*)$`)
 
 // parseErrors finds the mistakes of each rule of a file, since the parser stops at the first.
 func (l *loader) parseErrors(file string, pieces []piece, whole error) {
@@ -249,6 +269,9 @@ func (l *loader) parseErrors(file string, pieces []piece, whole error) {
 				column += s.column - 1
 			}
 			line, message = line+s.line-1, "cannot be read near"+m[3]
+			if e := expectation.FindStringSubmatch(m[3]); e != nil {
+				message = fmt.Sprintf("cannot be read: expected %q, found %s", e[2], cmp.Or(e[1], "the end"))
+			}
 		}
 		l.say(file, line, column, "%s", message)
 	}

@@ -99,6 +99,11 @@ func newRule(p *cedar.Policy, file string, guard bool, say func(string, ...any))
 	return r
 }
 
+// saidOnly is an error without the sentinel it wraps: all problems here are invalid input.
+func saidOnly(err error) string {
+	return strings.TrimPrefix(err.Error(), access.ErrInvalid.Error()+": ")
+}
+
 func (r *rule) checkName(guard bool, say func(string, ...any)) {
 	switch {
 	case r.ID == "":
@@ -136,12 +141,12 @@ func (r *rule) readObligations(notes cedar.Annotations, say func(string, ...any)
 	} else if !hasNeeds {
 		say("the rule permits a request without saying what it needs; say @needs(\"none\") if no approval is meant")
 	} else if r.Needs, err = ParseStages(string(needs)); err != nil {
-		say("%v", err)
+		say("%s", saidOnly(err))
 	}
 	r.NeedsNone = hasNeeds && err == nil && len(r.Needs) == 0
 	if hasMost {
 		if r.MaxTerm, err = access.ParseTerm(string(most)); err != nil {
-			say("@max_term: %v", err)
+			say("@max_term: %s", saidOnly(err))
 		}
 	}
 	if hasStep {
