@@ -86,6 +86,20 @@ func (g Grant) SeenHeld(at time.Time, receipt string) (next Grant, ev Event, fir
 		From: string(g.State), To: string(g.State), Digests: Digests{Request: g.Digest, Receipt: receipt}, After: g}, true
 }
 
+// Shorten moves the end earlier, to by; a zero by, or one that is not earlier,
+// moves nothing. An end before the start, or before now, is reached at the next tick.
+func (g Grant) Shorten(at, by time.Time) (next Grant, ev Event, moved bool) {
+	if by.IsZero() || !by.Before(g.End) || g.State == Ended {
+		return g, Event{}, false
+	}
+	if !by.After(g.Start) {
+		by = g.Start.Add(time.Microsecond) // a window is never empty; the next tick ends it
+	}
+	g.End = by
+	return g, Event{At: at, Kind: "grant.shortened", Actor: Clock, Request: g.Request, Grant: g.ID, Assignment: g.Assignment,
+		From: string(g.State), To: string(g.State), Digests: Digests{Request: g.Digest}, After: g}, true
+}
+
 func (g Grant) to(to GrantState, at time.Time, by Actor, note string) (Grant, Event, error) {
 	if err := CheckMove(GrantMachine, g.State, to); err != nil {
 		return g, Event{}, fmt.Errorf("grant %s: %w", g.ID, err)

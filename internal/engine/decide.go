@@ -17,12 +17,13 @@ func (d *deed) decide(ctx context.Context, r access.Request) (access.Request, er
 	was := r
 	r.Items = slices.Clone(r.Items)
 	r.Policy = d.world.Policy.Digest()
-	// 1. What policy says of each.
+	// 1. What policy says of each, all of it being asked for together: of two that
+	// nobody may hold beside each other, neither is let through.
 	for i := range r.Items {
 		if r.Items[i].Outcome != access.Undecided {
 			continue
 		}
-		if err := d.judge(ctx, r, i); err != nil {
+		if err := d.judge(ctx, was, &r, i); err != nil {
 			return r, err
 		}
 	}
@@ -51,9 +52,9 @@ func (d *deed) decide(ctx context.Context, r access.Request) (access.Request, er
 
 // judge asks whether this may be asked for and what it needs. Silence denies:
 // a stage nobody can fill is a denial, and its owner is told.
-func (d *deed) judge(ctx context.Context, r access.Request, i int) error {
+func (d *deed) judge(ctx context.Context, asked access.Request, r *access.Request, i int) error {
 	it := &r.Items[i]
-	f, err := d.facts(ctx, r, i, nil)
+	f, err := d.facts(ctx, asked, i, nil)
 	if err != nil {
 		return err
 	}

@@ -78,8 +78,9 @@ func (d *deed) issue(ctx context.Context, r access.Request, it access.Item, vote
 	if err := d.window(ctx, &g, r, it); err != nil {
 		return g, "", err
 	}
-	if !id.End.IsZero() && id.End.Before(g.End) {
-		g.End = id.End.UTC()
+	person, _ := d.world.Directory.Identity(d.world.Directory.PersonOf(r.Beneficiary))
+	if end := earlier(id.End, person.End); !end.IsZero() && end.Before(g.End) {
+		g.End = end.UTC()
 	}
 	if !g.End.After(d.now) || !g.End.After(g.Start) {
 		return g, fmt.Sprintf("the window ends %s, before it could begin", g.End.Format(time.RFC3339)), nil
@@ -166,6 +167,14 @@ func (d *deed) dueAt(ctx context.Context, job store.Job, at time.Time) error {
 		return nil
 	}
 	return d.SaveJob(ctx, was, job)
+}
+
+// earlier is the earlier of two moments, of which a zero one is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || (!b.IsZero() && b.Before(a)) {
+		return b
+	}
+	return a
 }
 
 func later(a, b time.Time) time.Time {

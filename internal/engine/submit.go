@@ -43,6 +43,7 @@ const (
 	mostItems  = 50
 	mostReason = 4000
 	mostName   = 200
+	mostOpen   = 100 // requests of one requester waiting for an answer: nobody floods the approvers
 )
 
 // Submit turns an ask into a request and decides it. The same reference with
@@ -66,6 +67,9 @@ func (e *Engine) Submit(ctx context.Context, by access.Actor, ask Ask) (r access
 				return err
 			}
 		}
+		if err := d.spare(ctx, r.Requester); err != nil {
+			return err
+		}
 		// 3. Store it, then decide it: a crash between the two cannot be, they are one commit.
 		if err := d.AddRequest(ctx, r); err != nil {
 			return err
@@ -82,6 +86,15 @@ func (e *Engine) Submit(ctx context.Context, by access.Actor, ask Ask) (r access
 		return err
 	})
 	return r, err
+}
+
+// spare refuses a requester who keeps too many people waiting already.
+func (d *deed) spare(ctx context.Context, requester string) error {
+	n, err := d.CountOpen(ctx, requester)
+	if err == nil && n >= mostOpen {
+		err = fmt.Errorf("%w: %s has %d requests waiting for an answer, and no more than %d may wait at once", access.ErrDenied, requester, n, mostOpen)
+	}
+	return err
 }
 
 // again answers a repeated reference: the stored request if the content is the same.
@@ -214,9 +227,4 @@ func (d *deed) items(ctx context.Context, ask Ask, r access.Request) ([]access.I
 }
 
 // scope refuses an actor whose token is not good for this.
-func (d *deed) scope(s string) error {
-	if !slices.Contains(d.by.Scopes, s) {
-		return fmt.Errorf("%w: this sign-in is not good for %q", access.ErrDenied, s)
-	}
-	return nil
-}
+func (d *deed) scope(s string) error { return scoped(d.by, s) }

@@ -71,11 +71,12 @@ func (l *Lane) Nudge(due time.Time) {
 	}
 }
 
-// Run works until the context ends. Errors of the database are logged and
-// waited out; there is nothing else that could take over.
+// Run works until the context ends, and then ends the batch it is about: what
+// was sent is still looked at. Errors of the database are logged and waited
+// out; there is nothing else that could take over.
 func (l *Lane) Run(ctx context.Context) {
 	for ctx.Err() == nil {
-		n, err := l.Once(ctx)
+		n, err := l.Once(context.WithoutCancel(ctx))
 		if err == nil && n > 0 {
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -59,6 +60,23 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// Inspect opens a database to be read only: nothing is migrated, no lock is
+// taken, and a server may go on working on it. Write fails.
+func Inspect(ctx context.Context, dsn string) (*DB, error) {
+	path, ok := strings.CutPrefix(dsn, "sqlite:")
+	if !ok {
+		return connect(ctx, dsn)
+	}
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("%w: there is no database %s", access.ErrNotFound, path)
+	}
+	r, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro&_query_only=1&_busy_timeout=5000")
+	if err != nil {
+		return nil, err
+	}
+	return &DB{Dialect: SQLite, write: r, read: r}, r.PingContext(ctx)
 }
 
 func connect(ctx context.Context, dsn string) (*DB, error) {

@@ -191,6 +191,18 @@ func (tx *Tx) NextDue(ctx context.Context, system string) (next time.Time, ok bo
 	return next, ok, nil
 }
 
+// InUse is one system with how many of its assignments are not seen absent.
+type InUse struct {
+	System string
+	Count  int
+}
+
+// SystemsInUse lists the systems at which anything is held, or under way.
+func (tx *Tx) SystemsInUse(ctx context.Context) ([]InUse, error) {
+	return all(ctx, tx, func(s scanner) (u InUse, err error) { err = s.Scan(&u.System, &u.Count); return u, err },
+		`select system, count(*) from assignment where state <> 'absent' or due_at is not null group by system order by system`)
+}
+
 // Overdue counts what is being removed and was due before now.
 func (tx *Tx) Overdue(ctx context.Context, now time.Time) (n int, err error) {
 	return one(ctx, tx, "overdue", func(s scanner) (n int, err error) { err = s.Scan(&n); return n, err },

@@ -37,6 +37,12 @@ func (tx *Tx) Request(ctx context.Context, id string) (access.Request, error) {
 	return one(ctx, tx, "request "+id, scanRequest, `select `+requestColumns+` from request where id=$1`, id)
 }
 
+// CountOpen counts the requests of one requester that wait for somebody.
+func (tx *Tx) CountOpen(ctx context.Context, requester string) (int, error) {
+	return one(ctx, tx, "open requests", func(s scanner) (n int, err error) { err = s.Scan(&n); return n, err },
+		`select count(*) from request where requester = $1 and state in ('submitted','pending')`, requester)
+}
+
 // RequestByReference finds the request a channel reference made before.
 func (tx *Tx) RequestByReference(ctx context.Context, channel, requester, reference string) (access.Request, error) {
 	return one(ctx, tx, "request "+reference, scanRequest,

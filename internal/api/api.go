@@ -1,0 +1,180 @@
+// Package api is the JSON door. Each operation is one engine verb, and the body
+// of a request is that verb's own argument, so that the form, the check and the
+// deed are the same object. It holds no rule and no state, and knows no SQL.
+//
+// Who is at the door is found by a bearer token ([Keys]); what the token is good
+// for goes with the actor, and the engine refuses the rest. Whatever is not
+// yours to know of is not found.
+package api
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/go-json-experiment/json"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/engine"
+)
+
+// Proof is what the door hands out of the log. It is the report room's, and reads only.
+type Proof interface {
+	// Bundle writes the evidence bundle of a grant.
+	Bundle(ctx context.Context, grant string) ([]byte, error)
+	// Checkpoint is the newest signed head, empty while nothing is signed.
+	Checkpoint(ctx context.Context) (string, error)
+	// Tile reads the tile that path names as c2sp.org/tlog-tiles does; [access.ErrNotFound] where there is none.
+	Tile(ctx context.Context, path string) ([]byte, error)
+}
+
+// Status is how the server is doing, as one small page of figures.
+type Status struct {
+	Now         time.Time    `json:"now"`
+	Overdue     int          `json:"overdue" doc:"removals not yet seen gone"`
+	Events      int64        `json:"events"`
+	Unsequenced int64        `json:"unsequenced" doc:"events that have no place in the log yet"`
+	Key         string       `json:"key" doc:"the log's public key"`
+	Checkpoint  string       `json:"checkpoint,omitempty"`
+	Policy      string       `json:"policy" doc:"digest of the rules in force"`
+	Systems     []SystemLine `json:"systems"`
+}
+
+// SystemLine is one lane.
+type SystemLine struct {
+	System string    `json:"system"`
+	Next   time.Time `json:"next,omitzero" doc:"when it next has work"`
+}
+
+// Config is what the door is made of. Every field but Log is needed.
+type Config struct {
+	Engine *engine.Engine
+	Keys   *Keys
+	Proof  Proof
+	Status func(context.Context) (Status, error)
+	Reload func(context.Context) error // reads rules, directory and catalog anew, or says what is wrong with them
+	Now    func() time.Time
+	Log    *slog.Logger
+}
+
+type door struct{ Config }
+
+// New returns the door: /api/v1, /api/openapi.json, /log and /healthz.
+func New(c Config) http.Handler {
+	d := &door{c}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "ok\n") // whoever asked has gone if this fails
+	})
+	mux.HandleFunc("GET /log/checkpoint", d.checkpoint)
+	mux.HandleFunc("GET /log/tile/", d.tile)
+	d.mount(mux)
+	return bounded(mux)
+}
+
+// OpenAPI is the contract, generated from the verbs' own types.
+func OpenAPI() ([]byte, error) {
+	return new(door).mount(http.NewServeMux()).OpenAPI().MarshalJSON()
+}
+
+// mount registers every verb below /api/v1.
+func (d *door) mount(mux *http.ServeMux) huma.API {
+	cfg := huma.DefaultConfig("Lessor", "1")
+	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath, cfg.CreateHooks = "/api/openapi", "", "", nil
+	cfg.Info.Description = "Entitlements asked for, decided, granted, seen, ended and seen gone."
+	cfg.Formats = map[string]huma.Format{"application/json": strict, "json": strict}
+	cfg.RejectUnknownQueryParameters = true
+	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
+	cfg.Security = []map[string][]string{{"token": {}}}
+	h := humago.New(mux, cfg)
+	h.UseMiddleware(d.knock(h))
+	d.requests(h)
+	d.votes(h)
+	d.grants(h)
+	d.rest(h)
+	return h
+}
+
+// longestBody bounds what one request may carry.
+const longestBody = 256 << 10
+
+// bounded refuses a body that says it is too long before anything is read, and
+// stops reading one that does not say so.
+func bounded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > longestBody {
+			http.Error(w, fmt.Sprintf("a request has at most %d bytes", longestBody), http.StatusRequestEntityTooLarge)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, longestBody)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// strict reads JSON as RFC 8259 recommends and the standard library does not:
+// no key twice, no invalid UTF-8, no other letter case of a name.
+var strict = huma.Format{
+	Marshal: func(w io.Writer, v any) error { return json.MarshalWrite(w, v, json.Deterministic(true)) },
+	Unmarshal: func(raw []byte, v any) error {
+		if deep(raw) {
+			return fmt.Errorf("%w: the body nests deeper than %d", access.ErrInvalid, deepest)
+		}
+		return json.Unmarshal(raw, v)
+	},
+}
+
+const deepest = 32
+
+// deep tells whether lists and objects nest beyond what any verb reads. Brackets
+// inside strings count too: that only makes it stricter.
+func deep(raw []byte) bool {
+	n := 0
+	for _, c := range raw {
+		switch c {
+		case '[', '{':
+			if n++; n > deepest {
+				return true
+			}
+		case ']', '}':
+			n--
+		}
+	}
+	return false
+}
+
+// op registers one verb. Its path, method and summary are the whole of the routing.
+func op[I, O any](h huma.API, method, path, id, summary string, do func(context.Context, *I) (*O, error)) {
+	huma.Register(h, huma.Operation{OperationID: id, Method: method, Path: "/api/v1" + path, Summary: summary, MaxBodyBytes: longestBody},
+		func(ctx context.Context, in *I) (*O, error) {
+			out, err := do(ctx, in)
+			if err != nil {
+				return nil, problem(err)
+			}
+			return out, nil
+		})
+}
+
+// body is an answer that is one noun.
+type body[T any] struct{ Body T }
+
+func answer[T any](v T, err error) (*body[T], error) {
+	if err != nil {
+		return nil, err
+	}
+	return &body[T]{v}, nil
+}
+
+// done is an answer that says nothing.
+type done struct{}
+
+func nothing(err error) (*done, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &done{}, nil
+}

@@ -1,0 +1,69 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/lessor-iam/lessor/internal/access"
+)
+
+func (d *door) rest(h huma.API) {
+	op(h, http.MethodGet, "/entitlements", "list-entitlements", "What can be asked for",
+		func(ctx context.Context, in *struct{}) (*body[[]access.Entitlement], error) {
+			return answer(d.Engine.Entitlements(ctx, by(ctx)))
+		})
+	op(h, http.MethodGet, "/findings", "list-findings", "What is not as it should be",
+		func(ctx context.Context, in *struct {
+			Closed bool `query:"closed" doc:"the closed ones too"`
+			Limit  int  `query:"limit" minimum:"1" maximum:"500" default:"50"`
+		}) (*body[[]access.Finding], error) {
+			return answer(d.Engine.Findings(ctx, by(ctx), in.Closed, in.Limit))
+		})
+	op(h, http.MethodGet, "/status", "status", "How the server is doing",
+		func(ctx context.Context, in *struct{}) (*body[Status], error) {
+			if err := d.Engine.MayLook(by(ctx)); err != nil {
+				return nil, err
+			}
+			return answer(d.Status(ctx))
+		})
+	op(h, http.MethodPost, "/reload", "reload", "Read rules, directory and catalog anew",
+		func(ctx context.Context, in *struct{}) (*done, error) {
+			if err := d.Engine.MayAdminister(by(ctx)); err != nil {
+				return nil, err
+			}
+			return nothing(d.Reload(ctx))
+		})
+}
+
+// The log is public: it holds salted commitments and nothing else.
+
+func (d *door) checkpoint(w http.ResponseWriter, r *http.Request) {
+	head, err := d.Proof.Checkpoint(r.Context())
+	if err == nil && head == "" {
+		err = access.ErrNotFound
+	}
+	d.raw(w, r, "text/plain; charset=utf-8", []byte(head), err)
+}
+
+func (d *door) tile(w http.ResponseWriter, r *http.Request) {
+	tile, err := d.Proof.Tile(r.Context(), strings.TrimPrefix(r.URL.Path, "/log/"))
+	d.raw(w, r, "application/octet-stream", tile, err)
+}
+
+func (d *door) raw(w http.ResponseWriter, r *http.Request, kind string, content []byte, err error) {
+	switch {
+	case errors.Is(err, access.ErrNotFound):
+		http.NotFound(w, r)
+	case err != nil:
+		d.Log.ErrorContext(r.Context(), "log", "path", r.URL.Path, "error", err.Error())
+		http.Error(w, "the log cannot be read", http.StatusInternalServerError)
+	default:
+		w.Header().Set("Content-Type", kind)
+		_, _ = io.Copy(w, strings.NewReader(string(content))) // whoever asked has gone if this fails
+	}
+}

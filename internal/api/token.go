@@ -1,0 +1,129 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/lessor-iam/lessor/internal/access"
+)
+
+// Key is one bearer token as it is kept: its hash, never itself.
+type Key struct {
+	Name     string
+	Identity string
+	Scopes   []string
+	Strength string
+	Expires  time.Time
+	SHA256   [sha256.Size]byte
+}
+
+// Keys knows every token. It is safe for concurrent use. Tokens are long and
+// random, so a look-up by their hash tells nothing by the time it takes.
+type Keys struct {
+	mu    sync.RWMutex
+	of    map[[sha256.Size]byte]Key
+	spent map[string]*bucket // identity -> what it may still send
+	known func(identity string, now time.Time) bool
+}
+
+// NewKeys returns no keys; known tells whether an identity is known and active at a moment.
+func NewKeys(known func(string, time.Time) bool) *Keys {
+	return &Keys{of: map[[sha256.Size]byte]Key{}, spent: map[string]*bucket{}, known: known}
+}
+
+// Set replaces all keys.
+func (k *Keys) Set(list []Key) {
+	of := make(map[[sha256.Size]byte]Key, len(list))
+	for _, key := range list {
+		of[key.SHA256] = key
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.of = of
+}
+
+// actor finds whose token it is. Why it is not accepted is not told.
+func (k *Keys) actor(header string, now time.Time) (access.Actor, Key, bool) {
+	token, ok := strings.CutPrefix(header, "Bearer ")
+	if !ok || token == "" {
+		return access.Actor{}, Key{}, false
+	}
+	k.mu.RLock()
+	key, ok := k.of[sha256.Sum256([]byte(token))]
+	k.mu.RUnlock()
+	if !ok || !now.Before(key.Expires) || !k.known(key.Identity, now) {
+		return access.Actor{}, Key{}, false
+	}
+	return access.Actor{Identity: key.Identity, Channel: "api", Strength: key.Strength, Scopes: key.Scopes}, key, true
+}
+
+// How much one identity may send: a burst, and what comes back each second.
+const (
+	burst   = 200
+	perSec  = 20
+	flooded = "too many requests; wait a second"
+)
+
+// bucket is a token bucket.
+type bucket struct {
+	left float64
+	at   time.Time
+}
+
+// spend takes one from the identity's bucket; false if there is none.
+func (k *Keys) spend(identity string, now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	b := k.spent[identity]
+	if b == nil {
+		b = &bucket{left: burst, at: now}
+		k.spent[identity] = b
+	}
+	b.left, b.at = min(burst, b.left+perSec*max(0, now.Sub(b.at).Seconds())), now
+	if b.left < 1 {
+		return false
+	}
+	b.left--
+	return true
+}
+
+type actorKey struct{}
+
+// by is who is at the door. knock put them there.
+func by(ctx context.Context) access.Actor {
+	a, _ := ctx.Value(actorKey{}).(access.Actor) // without one no scope is held, and the engine refuses
+	return a
+}
+
+// knock lets nobody in without a good token.
+func (d *door) knock(h huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		now := d.Now()
+		actor, key, ok := d.Keys.actor(ctx.Header("Authorization"), now)
+		switch {
+		case !ok:
+			d.Log.WarnContext(ctx.Context(), "unknown token", "method", ctx.Method(), "path", ctx.URL().Path)
+			ctx.SetHeader("WWW-Authenticate", "Bearer")
+			refuse(h, ctx, http.StatusUnauthorized, "no valid token; send one as Authorization: Bearer …")
+		case !d.Keys.spend(actor.Identity, now):
+			ctx.SetHeader("Retry-After", "1")
+			refuse(h, ctx, http.StatusTooManyRequests, flooded)
+		default:
+			d.Log.DebugContext(ctx.Context(), "at the door", "by", actor.Identity, "token", key.Name, "method", ctx.Method(), "path", ctx.URL().Path)
+			next(huma.WithValue(ctx, actorKey{}, actor))
+		}
+	}
+}
+
+func refuse(h huma.API, ctx huma.Context, status int, why string) {
+	if err := huma.WriteErr(h, ctx, status, why); err != nil {
+		panic(fmt.Errorf("write a refusal: %w", err)) // net/http ends the connection
+	}
+}

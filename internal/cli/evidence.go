@@ -1,0 +1,249 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/config"
+	"github.com/lessor-iam/lessor/internal/engine"
+	"github.com/lessor-iam/lessor/internal/evidence"
+	"github.com/lessor-iam/lessor/internal/report"
+	"github.com/lessor-iam/lessor/internal/secret"
+	"github.com/lessor-iam/lessor/internal/server"
+	"github.com/lessor-iam/lessor/internal/store"
+)
+
+func (a *app) evidenceCommand() *cobra.Command {
+	c := &cobra.Command{Use: "evidence", Short: "Take proof out of the log"}
+	c.AddCommand(a.bundleCommand(), a.exportCommand())
+	return c
+}
+
+func (a *app) bundleCommand() *cobra.Command {
+	var to string
+	c := &cobra.Command{Use: "bundle GRANT", Short: "Write one file that proves a grant's story offline", Args: takes(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			server, err := a.connect()
+			if err != nil {
+				return err
+			}
+			bundle, err := server.Evidence(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if to == "-" {
+				_, err = a.out.Write(bundle)
+				return err
+			}
+			if to == "" {
+				to = filepath.Base(args[0]) + ".json"
+			}
+			if err := os.WriteFile(to, bundle, 0o600); err != nil {
+				return err
+			}
+			a.line("%s: %d bytes; check it with: lessor verify --key log.pub %s", to, len(bundle), to)
+			return nil
+		}}
+	c.Flags().StringVar(&to, "to", "", "the file (default GRANT.json; - for standard output)")
+	return c
+}
+
+// exportCommand copies the log as c2sp.org/tlog-tiles lays it out on disk.
+func (a *app) exportCommand() *cobra.Command {
+	return &cobra.Command{Use: "export DIR", Short: "Copy the whole log as tiles that other tools check (c2sp.org/tlog-tiles)", Args: takes(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			db, _, err := a.inspect(c.Context())
+			if err != nil {
+				return err
+			}
+			defer db.Close()
+			return db.Read(c.Context(), func(tx *store.Tx) error {
+				head, err := tx.LastCheckpoint(c.Context())
+				if err != nil {
+					return err
+				}
+				files := 0
+				err = evidence.ExportFiles(c.Context(), engine.Tiles{Tx: tx}, head.Size, func(path string, content []byte) error {
+					files++
+					return writeBelow(args[0], path, content)
+				})
+				if err != nil {
+					return err
+				}
+				a.line("%d tiles of a log of %d events", files, head.Size)
+				return writeBelow(args[0], evidence.CheckpointPath, []byte(head.Note))
+			})
+		}}
+}
+
+func writeBelow(dir, path string, content []byte) error {
+	name := filepath.Join(dir, filepath.FromSlash(path))
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(name, content, 0o644)
+}
+
+// inspect opens the folder's database for reading, whether or not a server works on it.
+func (a *app) inspect(ctx context.Context) (*store.DB, *config.Config, error) {
+	c, err := config.Load(a.folder())
+	if err != nil {
+		return nil, nil, err
+	}
+	dsn, err := server.DSN(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := store.Inspect(ctx, dsn)
+	return db, c, err
+}
+
+func (a *app) verifyCommand() *cobra.Command {
+	var key string
+	var whole bool
+	c := &cobra.Command{Use: "verify FILE...", Short: "Check evidence offline, or the whole store against its log",
+		Long: `Checks evidence bundles with nothing but the log's public key, and says in plain
+words what each proves. The key is given with --key, or is a file among the
+others whose name ends in .pub; take it from where the company published it.
+
+With --store, replays the log of the folder's database against its tables and
+names the first row that differs. A server may go on working meanwhile.`,
+		Example: "  lessor verify --key log.pub gr-….json\n  lessor verify evidence/*\n  lessor verify --store --dir /etc/lessor",
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case whole && len(args) == 0:
+				return a.verifyStore(c.Context(), key)
+			case !whole && len(args) > 0:
+				return a.verifyFiles(args, key)
+			}
+			return fmt.Errorf("%w: name files, or --store", errUsage)
+		}}
+	c.Flags().StringVar(&key, "key", "", "the log's public key, or a file that holds it")
+	c.Flags().BoolVar(&whole, "store", false, "check the whole store of the folder")
+	return c
+}
+
+// readKey takes a key as it is, or from a file.
+func readKey(key string) (string, error) {
+	if strings.Count(key, "+") >= 2 && !strings.ContainsAny(key, " \n") {
+		if _, err := os.Stat(key); err != nil {
+			return key, nil
+		}
+	}
+	raw, err := os.ReadFile(key)
+	if err != nil {
+		return "", fmt.Errorf("%w: --key: %w", errUsage, err)
+	}
+	return strings.TrimSpace(string(raw)), nil
+}
+
+// errDoesNotHold: what was checked is not so.
+var errDoesNotHold = errors.New("does not hold")
+
+func (a *app) verifyFiles(args []string, key string) error {
+	var files []string
+	for _, f := range args {
+		if strings.HasSuffix(f, ".pub") && key == "" {
+			key = f
+			continue
+		}
+		files = append(files, f)
+	}
+	if key == "" {
+		return fmt.Errorf("%w: the log's public key is needed: --key FILE, or a file that ends in .pub among the others", errUsage)
+	}
+	if len(files) == 0 {
+		return fmt.Errorf("%w: no bundle is named", errUsage)
+	}
+	vkey, err := readKey(key)
+	if err != nil {
+		return err
+	}
+	a.line("key: %s (is it the one the company published?)", vkey)
+	bad := 0
+	for _, f := range files {
+		if err := a.verifyFile(f, vkey); err != nil {
+			bad++
+			fmt.Fprintf(a.err, "%s: DOES NOT HOLD\n  %s\n", plain(f), strings.ReplaceAll(plainLines(err.Error()), "\n", "\n  "))
+		}
+	}
+	if bad > 0 {
+		return fmt.Errorf("%w: %d of %d bundles", errDoesNotHold, bad, len(files))
+	}
+	a.line("%d bundles verified", len(files))
+	return nil
+}
+
+// verified is one bundle's result, for JSON.
+type verified struct {
+	File  string   `json:"file"`
+	Grant string   `json:"grant"`
+	Size  int64    `json:"log_size"`
+	Proof bool     `json:"ended_and_seen_gone"`
+	Story []string `json:"story"`
+}
+
+func (a *app) verifyFile(name, vkey string) error {
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	v, err := evidence.OpenBundle(raw, vkey)
+	if err != nil {
+		return err
+	}
+	story, err := report.Tell(v)
+	if err != nil {
+		return err
+	}
+	a.line("%s: grant %s; every record is in the log of %d events as its key signed it", name, v.Subject, v.Checkpoint.Size)
+	for _, l := range story.Lines {
+		a.line("  %s", l)
+	}
+	if a.format == "json" {
+		return a.show(verified{name, v.Subject, v.Checkpoint.Size, story.Complete, story.Lines}, nil, nil)
+	}
+	return nil
+}
+
+func (a *app) verifyStore(ctx context.Context, key string) error {
+	db, c, err := a.inspect(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	vkey := ""
+	if key != "" {
+		if vkey, err = readKey(key); err != nil {
+			return err
+		}
+	} else if vkey, err = ownKey(c); err != nil {
+		return err
+	}
+	rep, err := report.Replay(ctx, db, vkey, a.progress("events"))
+	if err != nil {
+		return fmt.Errorf("%w: %w", errDoesNotHold, err)
+	}
+	a.line("the log of %d events is intact (root %s, %d more wait for their place), and %d rows are as it tells", rep.Events, rep.Head, rep.Waiting, rep.Rows)
+	return a.showOne(rep, func() error { return nil })
+}
+
+// ownKey is the public half of the folder's signing key.
+func ownKey(c *config.Config) (string, error) {
+	v, err := secret.Open(c.LogKeyRef)
+	if err != nil {
+		return "", fmt.Errorf("%w: give the log's public key with --key (its signing key cannot be read: %w)", access.ErrInvalid, err)
+	}
+	s, err := evidence.NewSigner(strings.TrimSpace(v.Reveal()))
+	if err != nil {
+		return "", err
+	}
+	return s.VerifierKey(), nil
+}

@@ -1,0 +1,160 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lessor-iam/lessor/internal/config"
+	"github.com/lessor-iam/lessor/internal/server"
+	"github.com/lessor-iam/lessor/internal/store"
+)
+
+func (a *app) serveCommand() *cobra.Command {
+	var listen string
+	var verbose bool
+	c := &cobra.Command{Use: "serve", Short: "Run the server; a hang-up signal has it read rules, directory and catalog anew", Args: takes(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			log := logTo(a.err, verbose)
+			s, err := server.New(c.Context(), a.folder(), log)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			l, err := s.Listen(listen)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(a.out, "listening on http://%s\n", l.Addr())
+			go onHangup(c.Context(), s, log)
+			return s.Run(c.Context(), l)
+		}}
+	c.Flags().StringVar(&listen, "listen", "", "loopback address (default: as lessor.yaml says)")
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log every verb")
+	return c
+}
+
+func logTo(w io.Writer, verbose bool) *slog.Logger {
+	level := slog.LevelInfo
+	if verbose {
+		level = slog.LevelDebug
+	}
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// onHangup reloads on SIGHUP; what is wrong with the new files is logged and the old ones stay in force.
+func onHangup(ctx context.Context, s *server.Server, log *slog.Logger) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+			if err := s.Reload(ctx); err != nil {
+				log.ErrorContext(ctx, "reload refused; what was in force stays so", "error", err.Error())
+			}
+		}
+	}
+}
+
+func (a *app) checkCommand() *cobra.Command {
+	var strict bool
+	c := &cobra.Command{Use: "check", Short: "Read the folder as the server would and report everything wrong with it", Args: takes(cobra.NoArgs),
+		RunE: func(*cobra.Command, []string) error {
+			c, w, warnings, err := server.Check(a.folder())
+			for _, warn := range warnings {
+				fmt.Fprintln(a.err, "warning: "+plain(warn))
+			}
+			if err != nil {
+				return err
+			}
+			if strict && len(warnings) > 0 {
+				return fmt.Errorf("%d warnings", len(warnings))
+			}
+			d := c.Directory
+			a.line("%s is fine: %d identities, %d groups, %d systems, %d entitlements, %d bundles, %d rules (%s)", c.Dir, len(d.Identities()), len(d.Groups()),
+				len(d.Systems()), len(d.Entitlements()), len(d.Bundles()), len(w.Policy.Rules()), w.Policy.Digest())
+			return nil
+		}}
+	c.Flags().BoolVar(&strict, "strict", false, "fail on warnings too")
+	return c
+}
+
+func (a *app) migrateCommand() *cobra.Command {
+	var status bool
+	c := &cobra.Command{Use: "migrate", Short: "Bring the database's schema up to date (serve does it too)", Args: takes(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			conf, err := config.Load(a.folder())
+			if err != nil {
+				return err
+			}
+			dsn, err := server.DSN(conf)
+			if err != nil {
+				return err
+			}
+			open := store.Open
+			if status {
+				open = store.Inspect
+			}
+			db, err := open(c.Context(), dsn)
+			if err != nil {
+				return err
+			}
+			defer db.Close()
+			lines, err := db.MigrationStatus(c.Context())
+			if err != nil {
+				return err
+			}
+			return a.showOne(lines, func() error { a.line("%s", strings.Join(lines, "\n")); return nil })
+		}}
+	c.Flags().BoolVar(&status, "status", false, "only say what is applied")
+	return c
+}
+
+func (a *app) reloadCommand() *cobra.Command {
+	return &cobra.Command{Use: "reload", Short: "Have the server read rules, directory, catalog and tokens anew", Args: takes(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			server, err := a.connect()
+			if err != nil {
+				return err
+			}
+			if err := server.Reload(c.Context()); err != nil {
+				return err
+			}
+			a.line("in force")
+			return nil
+		}}
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	return &cobra.Command{Use: "status", Short: "How the server is doing", Args: takes(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			server, err := a.connect()
+			if err != nil {
+				return err
+			}
+			st, err := server.Status(c.Context())
+			if err != nil {
+				return err
+			}
+			return a.showOne(st, func() error {
+				a.line("removals not yet seen gone: %d", st.Overdue)
+				a.line("events: %d, of which %d wait for their place in the log", st.Events, st.Unsequenced)
+				a.line("policy: %s", st.Policy)
+				a.line("log key: %s", st.Key)
+				for _, s := range st.Systems {
+					a.line("system %s: next work %s", s.System, stamp(s.Next))
+				}
+				return nil
+			})
+		}}
+}

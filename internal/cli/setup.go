@@ -1,0 +1,50 @@
+package cli
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lessor-iam/lessor/internal/setup"
+)
+
+func (a *app) initCommand() *cobra.Command {
+	var origin string
+	c := &cobra.Command{Use: "init DIR", Short: "Write a first configuration, commented, with a signing key and tokens", Args: takes(cobra.ExactArgs(1)),
+		RunE: func(_ *cobra.Command, args []string) error {
+			dir := args[0]
+			if err := setup.First(dir, origin); err != nil {
+				return err
+			}
+			a.line("%s: lessor.yaml, directory.yaml, catalog.yaml, policy/rules.cedar, log.key (secret), log.pub, tokens/", dir)
+			a.line("next: edit catalog.yaml, then: lessor check --dir %s && lessor serve --dir %s", dir, dir)
+			return nil
+		}}
+	c.Flags().StringVar(&origin, "origin", "log.example.org/lessor", "the log's name, for good: lower-case host and path")
+	return c
+}
+
+func (a *app) tokenCommand() *cobra.Command {
+	var t setup.Token
+	var days int
+	create := &cobra.Command{Use: "new NAME", Short: "Make a token: itself into the file tokens/NAME, its hash into lessor.yaml", Args: takes(cobra.ExactArgs(1)),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if t.Name = args[0]; t.Identity == "" {
+				t.Identity = t.Name
+			}
+			t.Expires = time.Now().AddDate(0, 0, days)
+			file, err := setup.AddToken(a.folder(), t)
+			if err != nil {
+				return err
+			}
+			a.line("%s holds the token (keep it secret); lessor.yaml holds its hash; a running server takes it in with: lessor reload", file)
+			return nil
+		}}
+	create.Flags().StringVar(&t.Identity, "identity", "", "whose (default: NAME)")
+	create.Flags().StringVar(&t.Strength, "strength", "", "how strongly whoever holds it is known, such as mfa")
+	create.Flags().StringSliceVar(&t.Scopes, "scopes", []string{"request", "view"}, "what it is good for: request, view, approve, revoke, admin")
+	create.Flags().IntVar(&days, "days", 90, "for how many days")
+	c := &cobra.Command{Use: "token", Short: "Who may speak to the server"}
+	c.AddCommand(create)
+	return c
+}

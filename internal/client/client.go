@@ -1,0 +1,289 @@
+// Package client speaks to a running server over its JSON API. The command line
+// and the demo stand on it. It keeps nothing, decides nothing, and retries
+// nothing: every ask carries a reference, so whoever repeats it gets the same
+// request again.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/api"
+	"github.com/lessor-iam/lessor/internal/engine"
+	"github.com/lessor-iam/lessor/internal/policy"
+)
+
+// Client is one actor's way to one server. It is safe for concurrent use.
+type Client struct {
+	base  string
+	token string
+	http  *http.Client
+}
+
+// New takes "http://127.0.0.1:7317" and a token.
+func New(base, token string) *Client {
+	return &Client{base: strings.TrimRight(base, "/"), token: token, http: &http.Client{Timeout: 2 * time.Minute,
+		// A redirect would carry the token to a place nobody named.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// ErrUnreachable: the server did not answer.
+var ErrUnreachable = errors.New("the server cannot be reached")
+
+// Problem is the server's answer that it did not do it. It unwraps to the
+// sentinel that the status stands for.
+type Problem struct {
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Errors []struct {
+		Message  string `json:"message"`
+		Location string `json:"location"`
+	} `json:"errors"`
+}
+
+// Error is what the server said, with every part of it.
+func (p *Problem) Error() string {
+	text := p.Detail
+	for _, e := range p.Errors {
+		if !strings.Contains(text, e.Message) {
+			text += "\n  " + strings.TrimSpace(e.Location+" "+e.Message)
+		}
+	}
+	if text == "" {
+		text = http.StatusText(p.Status)
+	}
+	return text
+}
+
+// Unwrap gives the sentinel.
+func (p *Problem) Unwrap() error {
+	switch p.Status {
+	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
+		return access.ErrInvalid
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return access.ErrDenied
+	case http.StatusNotFound:
+		return access.ErrNotFound
+	case http.StatusConflict:
+		return access.ErrConflict
+	case http.StatusGone:
+		return access.ErrGone
+	}
+	return nil
+}
+
+// longestAnswer bounds what is read of one answer.
+const longestAnswer = 256 << 20
+
+// send does one call and returns the body of a good answer.
+func (c *Client) send(ctx context.Context, method, path string, query url.Values, in any) ([]byte, error) {
+	var content io.Reader
+	if in != nil {
+		raw, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		content = bytes.NewReader(raw)
+	}
+	u := c.base + path
+	if len(query) > 0 {
+		u += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, method, u, content)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrUnreachable, err)
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(io.LimitReader(res.Body, longestAnswer))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrUnreachable, err)
+	}
+	if res.StatusCode >= 300 {
+		p := &Problem{}
+		if json.Unmarshal(raw, p) != nil || (p.Detail == "" && len(p.Errors) == 0) {
+			p.Detail = fmt.Sprintf("%s: %.200s", res.Status, strings.TrimSpace(string(raw)))
+		}
+		p.Status = res.StatusCode
+		return nil, p
+	}
+	return raw, nil
+}
+
+func call[T any](ctx context.Context, c *Client, method, path string, query url.Values, in any) (out T, err error) {
+	raw, err := c.send(ctx, method, "/api/v1"+path, query, in)
+	if err != nil {
+		return out, err
+	}
+	if err := json.Unmarshal(raw, &out); err != nil {
+		return out, fmt.Errorf("the server's answer: %w", err)
+	}
+	return out, nil
+}
+
+func (c *Client) tell(ctx context.Context, path, note string) error {
+	_, err := c.send(ctx, http.MethodPost, "/api/v1"+path, nil, map[string]string{"note": note})
+	return err
+}
+
+// Page asks for a part of a list.
+type Page struct {
+	Before string
+	Limit  int
+}
+
+func (p Page) query() url.Values {
+	q := url.Values{}
+	if p.Before != "" {
+		q.Set("before", p.Before)
+	}
+	if p.Limit > 0 {
+		q.Set("limit", strconv.Itoa(p.Limit))
+	}
+	return q
+}
+
+// Submit asks.
+func (c *Client) Submit(ctx context.Context, a engine.Ask) (access.Request, error) {
+	return call[access.Request](ctx, c, http.MethodPost, "/requests", nil, a)
+}
+
+// Preview asks what policy would say, and asks nothing.
+func (c *Client) Preview(ctx context.Context, a engine.Ask) ([]access.Item, error) {
+	return call[[]access.Item](ctx, c, http.MethodPost, "/preview", nil, a)
+}
+
+// Requests lists those one may know of; state may be empty, mine keeps one's own.
+func (c *Client) Requests(ctx context.Context, state access.RequestState, mine bool, p Page) ([]access.Request, error) {
+	q := p.query()
+	if state != "" {
+		q.Set("state", string(state))
+	}
+	if mine {
+		q.Set("mine", "true")
+	}
+	return call[[]access.Request](ctx, c, http.MethodGet, "/requests", q, nil)
+}
+
+// Desk lists the requests that wait for one's vote.
+func (c *Client) Desk(ctx context.Context, p Page) ([]access.Request, error) {
+	return call[[]access.Request](ctx, c, http.MethodGet, "/desk", p.query(), nil)
+}
+
+// Request shows one with what came of it.
+func (c *Client) Request(ctx context.Context, id string) (engine.Story, error) {
+	return call[engine.Story](ctx, c, http.MethodGet, "/requests/"+url.PathEscape(id), nil, nil)
+}
+
+// Edit makes a new revision of the one with that digest.
+func (c *Client) Edit(ctx context.Context, id, digest string, a engine.Ask) (access.Request, error) {
+	return call[access.Request](ctx, c, http.MethodPut, "/requests/"+url.PathEscape(id), url.Values{"digest": {digest}}, a)
+}
+
+// Cancel takes a request back.
+func (c *Client) Cancel(ctx context.Context, id, note string) error {
+	return c.tell(ctx, "/requests/"+url.PathEscape(id)+"/cancel", note)
+}
+
+// Comment adds a remark.
+func (c *Client) Comment(ctx context.Context, id, text string) error {
+	return c.tell(ctx, "/requests/"+url.PathEscape(id)+"/comments", text)
+}
+
+// Explain shows which rules decide one entitlement of a request.
+func (c *Client) Explain(ctx context.Context, id, entitlement, question, voter, stage string) (policy.Explanation, error) {
+	q := url.Values{}
+	for key, v := range map[string]string{"entitlement": entitlement, "question": question, "voter": voter, "stage": stage} {
+		if v != "" {
+			q.Set(key, v)
+		}
+	}
+	return call[policy.Explanation](ctx, c, http.MethodGet, "/requests/"+url.PathEscape(id)+"/explain", q, nil)
+}
+
+// Vote casts a ballot.
+func (c *Client) Vote(ctx context.Context, b engine.Ballot) (access.Request, error) {
+	return call[access.Request](ctx, c, http.MethodPost, "/requests/"+url.PathEscape(b.Request)+"/votes", nil, b)
+}
+
+// Withdraw takes one's vote back.
+func (c *Client) Withdraw(ctx context.Context, request, vote string) error {
+	_, err := c.send(ctx, http.MethodDelete, "/api/v1/requests/"+url.PathEscape(request)+"/votes/"+url.PathEscape(vote), nil, nil)
+	return err
+}
+
+// Grants lists an identity's grants (empty: one's own) beside what was seen.
+func (c *Client) Grants(ctx context.Context, identity string, open bool, p Page) ([]engine.Holding, error) {
+	q := p.query()
+	if identity != "" {
+		q.Set("identity", identity)
+	}
+	if open {
+		q.Set("open", "true")
+	}
+	return call[[]engine.Holding](ctx, c, http.MethodGet, "/grants", q, nil)
+}
+
+// Grant shows one with the looks it rests on.
+func (c *Client) Grant(ctx context.Context, id string) (api.Sight, error) {
+	return call[api.Sight](ctx, c, http.MethodGet, "/grants/"+url.PathEscape(id), nil, nil)
+}
+
+// Return gives a grant back.
+func (c *Client) Return(ctx context.Context, id, note string) error {
+	return c.tell(ctx, "/grants/"+url.PathEscape(id)+"/return", note)
+}
+
+// Revoke ends somebody's grant.
+func (c *Client) Revoke(ctx context.Context, id, reason string) error {
+	return c.tell(ctx, "/grants/"+url.PathEscape(id)+"/revoke", reason)
+}
+
+// Evidence fetches a grant's bundle, byte for byte.
+func (c *Client) Evidence(ctx context.Context, id string) ([]byte, error) {
+	return c.send(ctx, http.MethodGet, "/api/v1/grants/"+url.PathEscape(id)+"/evidence", nil, nil)
+}
+
+// Entitlements lists what can be asked for.
+func (c *Client) Entitlements(ctx context.Context) ([]access.Entitlement, error) {
+	return call[[]access.Entitlement](ctx, c, http.MethodGet, "/entitlements", nil, nil)
+}
+
+// Findings lists what is not as it should be.
+func (c *Client) Findings(ctx context.Context, closed bool, limit int) ([]access.Finding, error) {
+	q := Page{Limit: limit}.query()
+	if closed {
+		q.Set("closed", "true")
+	}
+	return call[[]access.Finding](ctx, c, http.MethodGet, "/findings", q, nil)
+}
+
+// Status tells how the server is doing.
+func (c *Client) Status(ctx context.Context) (api.Status, error) {
+	return call[api.Status](ctx, c, http.MethodGet, "/status", nil, nil)
+}
+
+// Reload has rules, directory and catalog read anew.
+func (c *Client) Reload(ctx context.Context) error { return c.tell(ctx, "/reload", "") }
+
+// Log fetches a file of the log, such as "checkpoint", as c2sp.org/tlog-tiles names it.
+func (c *Client) Log(ctx context.Context, path string) ([]byte, error) {
+	return c.send(ctx, http.MethodGet, "/log/"+path, nil, nil)
+}

@@ -1,0 +1,186 @@
+// Package demo plays the whole product on one machine: an example company, a
+// real SCIM service as the target, and the same server, doors and connector as
+// in production. Its story is told through the API by tokens of the people in
+// it; it reaches around no rule, and what it claims of the target it has read
+// from the target itself.
+package demo
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/client"
+	"github.com/lessor-iam/lessor/internal/config"
+	"github.com/lessor-iam/lessor/internal/connector/scimtarget"
+	"github.com/lessor-iam/lessor/internal/server"
+	"github.com/lessor-iam/lessor/internal/setup"
+)
+
+//go:embed company
+var companyFiles embed.FS
+
+const targetToken = "example-target-token" // of a service in this process, on loopback, gone with it
+
+// Options say how the demo is played.
+type Options struct {
+	Listen string // loopback address; empty: a free port
+	Once   bool   // play the story and stop
+	Out    string // where to write an evidence bundle of each grant, if anywhere
+	Stdout io.Writer
+	Log    *slog.Logger
+}
+
+// Play runs the demo until the story is told (Once) or the context ends. It
+// fails if any step of the story did not hold.
+func Play(ctx context.Context, o Options) (err error) {
+	// 1. A folder like any other, and a target.
+	dir, err := os.MkdirTemp("", "lessor-demo-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	target, targetURL, stopTarget, err := startTarget()
+	if err != nil {
+		return err
+	}
+	defer stopTarget()
+	if err := writeCompany(dir, targetURL); err != nil {
+		return err
+	}
+	if err := fill(target, dir); err != nil {
+		return err
+	}
+	// 2. The server as it always is.
+	s, err := server.New(ctx, dir, o.Log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	listen := o.Listen
+	if listen == "" {
+		listen = "127.0.0.1:0"
+	}
+	l, err := s.Listen(listen)
+	if err != nil {
+		return err
+	}
+	work, stop := context.WithCancel(ctx)
+	served := make(chan error, 1)
+	go func() { served <- s.Run(work, l) }()
+	defer func() { stop(); err = errors.Join(err, <-served) }()
+	// 3. The story.
+	t := &tale{out: o.Stdout, base: "http://" + l.Addr().String(), dir: dir, target: target, server: s, people: map[string]*client.Client{}}
+	t.say("Meridian Freight, an example company, on %s; its workspace is a SCIM service on %s", t.base, targetURL)
+	if err := t.story(ctx); err != nil {
+		return err
+	}
+	last, err := t.proof(ctx, o.Out)
+	if err != nil {
+		return err
+	}
+	if o.Once {
+		t.say("%s", last)
+		return nil
+	}
+	t.whereToLook()
+	t.say("%s", last)
+	<-ctx.Done()
+	return nil
+}
+
+// startTarget serves a SCIM 2.0 service provider on a free loopback port.
+func startTarget() (t *scimtarget.Target, url string, stop func(), err error) {
+	if t, err = scimtarget.New(scimtarget.Config{Token: targetToken}); err != nil {
+		return nil, "", nil, err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, "", nil, err
+	}
+	h := &http.Server{Handler: t, ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = h.Serve(l) }() // ends with Close
+	return t, "http://" + l.Addr().String() + "/v2", func() { _ = h.Close() }, nil
+}
+
+// writeCompany writes the example company, with the target's address in its catalog, and a token for everybody.
+func writeCompany(dir, targetURL string) error {
+	sub, err := fs.Sub(companyFiles, "company")
+	if err != nil {
+		return err
+	}
+	if err := setup.Folder(dir, sub, "log.meridian.example/lessor"); err != nil {
+		return err
+	}
+	catalog := filepath.Join(dir, "catalog.yaml")
+	text, err := os.ReadFile(catalog)
+	if err != nil {
+		return err
+	}
+	text = []byte(strings.Replace(string(text), "http://127.0.0.1:1/v2", targetURL, 1))
+	if err := errors.Join(os.WriteFile(catalog, text, 0o600), os.WriteFile(filepath.Join(dir, "target.token"), []byte(targetToken), 0o600)); err != nil {
+		return err
+	}
+	c, err := config.Load(dir)
+	if err != nil {
+		return err
+	}
+	for _, id := range c.Directory.Identities() {
+		who, _ := c.Directory.Identity(id)
+		scopes := []string{"request", "view", "revoke"}
+		if who.Kind == access.Person {
+			scopes = append(scopes, "approve")
+		}
+		if _, err := setup.AddToken(dir, setup.Token{Name: id, Identity: id, Scopes: scopes, Expires: time.Now().Add(24 * time.Hour)}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fill makes every account and group of the company at the target; nobody is in any group.
+func fill(target *scimtarget.Target, dir string) error {
+	c, err := config.Load(dir)
+	if err != nil {
+		return err
+	}
+	for _, id := range c.Directory.Identities() {
+		who, _ := c.Directory.Identity(id)
+		if account := who.Accounts["workspace"]; account != "" {
+			if _, err := target.AddUser(account); err != nil {
+				return err
+			}
+		}
+	}
+	for _, id := range c.Directory.Entitlements() {
+		e, _ := c.Directory.Entitlement(id)
+		if _, err := target.AddGroup(e.Object); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tale) whereToLook() {
+	t.say("")
+	t.say("The server stays up on %s (healthz, api/openapi.json, log/checkpoint). Try, in another terminal:", t.base)
+	t.say("  export LESSOR_SERVER=%s LESSOR_DIR=%s", t.base, t.dir)
+	for _, line := range []string{"list entitlements --as ann", "request workspace:wiki --term 10m --reason \"notes\" --as ann", "list requests --waiting --as mia",
+		"approve REQUEST --as mia", "list grants --as ann", "policy explain --by ann --entitlement workspace:db-admin --term 1h", "verify --store"} {
+		t.say("  go run ./cmd/lessor %s", line)
+	}
+	t.say("Everybody's token is in %s; stop with Ctrl-C.", filepath.Join(t.dir, "tokens"))
+}
+
+func (t *tale) say(format string, args ...any) { fmt.Fprintf(t.out, format+"\n", args...) }

@@ -1,0 +1,91 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/lessor-iam/lessor/internal/access"
+)
+
+// ScopeAdmin lets an actor have rules, directory and catalog read anew, and nothing else.
+const ScopeAdmin = "admin"
+
+// Desk returns up to limit pending requests with ids below before, newest
+// first, that wait for a vote this actor has authority to cast, however
+// strongly it is known: a weak sign-in may read what it cannot answer yet.
+func (e *Engine) Desk(ctx context.Context, by access.Actor, before string, limit int) (list []access.Request, err error) {
+	err = e.look(ctx, by, func(d *deed) error {
+		list = []access.Request{}
+		for len(list) < limit {
+			page, err := d.Requests(ctx, access.Pending, "", before, 200)
+			if err != nil || len(page) == 0 {
+				return err
+			}
+			for _, r := range page {
+				before = r.ID
+				mine, err := d.awaits(ctx, r)
+				if err != nil {
+					return err
+				}
+				if mine && len(list) < limit {
+					list = append(list, r)
+				}
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
+// awaits tells whether any open stage of the request could be answered by the actor.
+func (d *deed) awaits(ctx context.Context, r access.Request) (bool, error) {
+	for i, it := range r.Items {
+		if it.Outcome != access.Undecided {
+			continue
+		}
+		votes, err := d.standing(ctx, r, it.Entitlement)
+		if err != nil {
+			return false, err
+		}
+		f, err := d.facts(ctx, r, i, votes)
+		if err != nil {
+			return false, err
+		}
+		voter := d.by
+		voter.Strength = it.Decision.StepUp
+		for _, st := range it.Decision.Stages {
+			if !filled(st, votes) && d.world.Policy.MayApprove(f, voter, st.Name).Allow {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// Entitlements lists what can be asked for, to whoever may look at anything.
+func (e *Engine) Entitlements(_ context.Context, by access.Actor) ([]access.Entitlement, error) {
+	if err := e.MayLook(by); err != nil {
+		return nil, err
+	}
+	dir := e.World().Directory
+	list := []access.Entitlement{}
+	for _, id := range dir.Entitlements() {
+		ent, _ := dir.Entitlement(id)
+		list = append(list, ent)
+	}
+	return list, nil
+}
+
+// MayLook refuses an actor whose sign-in is not good for looking.
+func (e *Engine) MayLook(by access.Actor) error { return scoped(by, ScopeView) }
+
+// MayAdminister refuses an actor whose sign-in is not good for administering.
+func (e *Engine) MayAdminister(by access.Actor) error { return scoped(by, ScopeAdmin) }
+
+func scoped(by access.Actor, s string) error {
+	if !slices.Contains(by.Scopes, s) {
+		return fmt.Errorf("%w: this sign-in is not good for %q", access.ErrDenied, s)
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+package server
+
+import (
+	"crypto/x509"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/config"
+	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/connector/ldap"
+	"github.com/lessor-iam/lessor/internal/connector/scim"
+	"github.com/lessor-iam/lessor/internal/secret"
+)
+
+// adapters names every connector there is, as the catalog does.
+var adapters = map[string]func(*settings) (connector.Connector, error){
+	"scim": newSCIM,
+	"ldap": newLDAP,
+}
+
+func newSCIM(s *settings) (connector.Connector, error) {
+	c := scim.Config{BaseURL: s.required("url"), Token: s.secret("token_ref"), CA: s.roots("ca_file"), Timeout: s.duration("timeout")}
+	if s.done() {
+		return nil, nil
+	}
+	return scim.New(c)
+}
+
+func newLDAP(s *settings) (connector.Connector, error) {
+	c := ldap.Config{URL: s.required("url"), Plain: s.flag("plain"), BindDN: s.required("bind_dn"), Password: s.secret("password_ref"), CA: s.roots("ca_file"),
+		PeopleBase: s.required("people_base"), GroupsBase: s.required("groups_base"), AccountAttribute: s.text("account_attribute"),
+		MemberAttribute: s.text("member_attribute"), ObjectClass: s.text("object_class"), Placeholder: s.text("placeholder"), Timeout: s.duration("timeout")}
+	if s.done() {
+		return nil, nil
+	}
+	return ldap.New(c)
+}
+
+// connectors makes the connector of every system. It connects to nothing;
+// everything wrong with any system's settings comes in one error.
+func connectors(c *config.Config) (map[string]connector.Connector, error) {
+	made := map[string]connector.Connector{}
+	var problems config.Problems
+	for _, id := range c.Directory.Systems() {
+		sys, _ := c.Directory.System(id)
+		s := &settings{system: sys, config: c, read: map[string]bool{}}
+		build, ok := adapters[sys.Connector]
+		if !ok {
+			s.wrong("there is no connector %q; there is %s", sys.Connector, strings.Join(slices.Sorted(maps.Keys(adapters)), ", "))
+			problems = append(problems, s.problems...)
+			continue
+		}
+		target, err := build(s)
+		if err != nil {
+			s.wrong("%v", err)
+		}
+		if len(s.problems) > 0 {
+			problems = append(problems, s.problems...)
+			continue
+		}
+		made[id] = target
+	}
+	if len(problems) == 0 {
+		return made, nil
+	}
+	for _, t := range made {
+		_ = t.Close() // nothing was connected yet
+	}
+	return nil, problems
+}
+
+// settings reads one system's settings and notes which were asked for.
+type settings struct {
+	system   access.System
+	config   *config.Config
+	read     map[string]bool
+	problems config.Problems
+}
+
+func (s *settings) wrong(format string, args ...any) {
+	s.problems = append(s.problems, s.config.SystemProblem(s.system.ID, "system "+s.system.ID+": "+format, args...))
+}
+
+// done reports settings nobody asked for, and tells whether anything is wrong.
+func (s *settings) done() bool {
+	for _, key := range slices.Sorted(maps.Keys(s.system.Settings)) {
+		if !s.read[key] {
+			s.wrong("connector %s has no setting %q; it has %s", s.system.Connector, key, strings.Join(slices.Sorted(maps.Keys(s.read)), ", "))
+		}
+	}
+	return len(s.problems) > 0
+}
+
+func (s *settings) text(key string) string {
+	s.read[key] = true
+	return s.system.Settings[key]
+}
+
+func (s *settings) required(key string) string {
+	v := s.text(key)
+	if v == "" {
+		s.wrong("setting %q is needed", key)
+	}
+	return v
+}
+
+func (s *settings) flag(key string) bool {
+	switch v := s.text(key); v {
+	case "true":
+		return true
+	case "", "false":
+	default:
+		s.wrong("%s is true or false, not %q", key, v)
+	}
+	return false
+}
+
+func (s *settings) duration(key string) time.Duration {
+	v := s.text(key)
+	if v == "" {
+		return 0
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil || d <= 0 {
+		s.wrong("%s is not a time such as 30s", key)
+	}
+	return d
+}
+
+// secret is read anew for every use, so that it can be rotated; one that cannot
+// be read is empty, and connectors send nothing with an empty secret.
+func (s *settings) secret(key string) func() string {
+	ref := s.required(key)
+	if name, ok := strings.CutPrefix(ref, "file:"); ok && !filepath.IsAbs(name) {
+		ref = "file:" + filepath.Join(s.config.Dir, name)
+	}
+	return func() string {
+		v, err := secret.Open(ref)
+		if err != nil {
+			return ""
+		}
+		return strings.TrimSpace(v.Reveal())
+	}
+}
+
+// roots reads the certificates a target is trusted by; without the setting they are the system's.
+func (s *settings) roots(key string) *x509.CertPool {
+	name := s.text(key)
+	if name == "" {
+		return nil
+	}
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(s.config.Dir, name)
+	}
+	pem, err := os.ReadFile(name)
+	if err != nil {
+		s.wrong("%s: %v", key, err)
+		return nil
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		s.wrong("%s: %s holds no certificate", key, name)
+	}
+	return pool
+}
+

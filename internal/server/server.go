@@ -1,0 +1,228 @@
+// Package server wires the rooms into one running program: database, log,
+// rules, engine, one lane a system, background work and the doors. It is the
+// only place that names concrete adapters. It decides nothing.
+//
+// It begins in an order that leaves nothing unguarded: what is stored is opened
+// and its log compared with the key, then rules and directory are read, then
+// what can no longer be held is ended, and only then lanes work and doors open.
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/api"
+	"github.com/lessor-iam/lessor/internal/config"
+	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/engine"
+	"github.com/lessor-iam/lessor/internal/evidence"
+	"github.com/lessor-iam/lessor/internal/reconcile"
+	"github.com/lessor-iam/lessor/internal/secret"
+	"github.com/lessor-iam/lessor/internal/store"
+)
+
+// Server is Lessor, wired.
+type Server struct {
+	dir     string
+	log     *slog.Logger
+	db      *store.DB
+	engine  *engine.Engine
+	world   atomic.Pointer[engine.World]
+	current atomic.Pointer[config.Config]
+	keys    *api.Keys
+	signer  *evidence.Signer
+	lanes   map[string]*reconcile.Lane
+	targets []connector.Connector
+	handler http.Handler
+	reload  sync.Mutex // one reload at a time
+}
+
+// New opens everything below the folder and checks that it fits together. It
+// listens to nothing and works nothing yet; Close gives back what it opened.
+func New(ctx context.Context, dir string, log *slog.Logger) (*Server, error) {
+	// 1. What is configured, in full and checked.
+	c, err := config.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	world, warnings, err := readWorld(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		log.WarnContext(ctx, "configuration", "warning", w)
+	}
+	s := &Server{dir: dir, log: log, lanes: map[string]*reconcile.Lane{}}
+	s.current.Store(c)
+	s.world.Store(&world)
+	s.keys = api.NewKeys(s.knows)
+	s.keys.Set(keysOf(c))
+	targets, err := connectors(c)
+	if err != nil {
+		return nil, err
+	}
+	// 2. What is stored, and the key its log was signed with.
+	if err := s.open(ctx, c); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	// 3. The door, and a lane for each system.
+	if s.engine, err = engine.New(engine.Config{DB: s.db, World: func() engine.World { return *s.world.Load() }, Now: time.Now, Rand: rand.Reader, Signer: s.signer,
+		Pace: c.Pace, AnswerWithin: c.AnswerWithin, ProvisionWithin: c.ProvisionWithin, Nudge: s.nudge, Log: log}); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.lay(c, targets)
+	// 4. Nothing may be left to systems that nobody can reach any more.
+	if err := s.stranded(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.handler = api.New(api.Config{Engine: s.engine, Keys: s.keys, Proof: proof{s}, Status: s.status, Reload: s.Reload, Now: time.Now, Log: log})
+	return s, nil
+}
+
+// open opens the database and refuses a log that another key has signed.
+func (s *Server) open(ctx context.Context, c *config.Config) error {
+	key, err := secret.Open(c.LogKeyRef)
+	if err != nil {
+		return fmt.Errorf("the log's signing key: %w", err)
+	}
+	if s.signer, err = evidence.NewSigner(strings.TrimSpace(key.Reveal())); err != nil {
+		return fmt.Errorf("the log's signing key: %w", err)
+	}
+	dsn, err := DSN(c)
+	if err != nil {
+		return err
+	}
+	if s.db, err = store.Open(ctx, dsn); err != nil {
+		return err
+	}
+	head, err := proof{s}.Checkpoint(ctx)
+	if err != nil || head == "" {
+		return err
+	}
+	if _, err := evidence.OpenCheckpoint(head, s.signer.VerifierKey()); err != nil {
+		return fmt.Errorf("the log in the database was not signed with the configured key: %w", err)
+	}
+	return nil
+}
+
+// DSN is where the configured database is.
+func DSN(c *config.Config) (string, error) {
+	if c.DatabaseRef == "" {
+		return c.Database, nil
+	}
+	v, err := secret.Open(c.DatabaseRef)
+	if err != nil {
+		return "", fmt.Errorf("database_ref: %w", err)
+	}
+	return strings.TrimSpace(v.Reveal()), nil
+}
+
+// lay makes a lane for each system. Its holder's name is unique over restarts:
+// a lease left behind by an earlier life is never taken for one's own.
+func (s *Server) lay(c *config.Config, targets map[string]connector.Connector) {
+	host, _ := os.Hostname() // for people reading the table; the random part is what makes it unique
+	for id, target := range targets {
+		s.targets = append(s.targets, target)
+		s.lanes[id] = reconcile.New(reconcile.Config{Door: s.engine, System: id, Connector: target, Holder: fmt.Sprintf("%s/%s", host, rand.Text()),
+			Pace: c.Pace, Backstop: c.Backstop, Now: time.Now, Log: s.log})
+	}
+}
+
+func (s *Server) nudge(system string, due time.Time) {
+	if l := s.lanes[system]; l != nil {
+		l.Nudge(due)
+	}
+}
+
+func (s *Server) stranded(ctx context.Context) error {
+	list, err := s.engine.Stranded(ctx, func(system string) bool { return s.lanes[system] != nil })
+	if err == nil && len(list) > 0 {
+		err = fmt.Errorf("%w: access is still held at systems that the catalog no longer has; put them back until it is removed:\n  %s",
+			access.ErrInvalid, strings.Join(list, "\n  "))
+	}
+	return err
+}
+
+// knows tells whether an identity may be at the door at all.
+func (s *Server) knows(identity string, now time.Time) bool {
+	dir := s.world.Load().Directory
+	id, ok := dir.Identity(identity)
+	person, _ := dir.Identity(dir.PersonOf(identity))
+	return ok && id.ActiveAt(now) && person.ActiveAt(now)
+}
+
+// Handler is every door of the server.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Listen opens the configured address, or the given one. Only loopback is
+// listened on: the local door has no TLS.
+func (s *Server) Listen(addr string) (net.Listener, error) {
+	if addr == "" {
+		addr = s.current.Load().Listen
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err != nil || (host != "localhost" && (ip == nil || !ip.IsLoopback())) {
+		return nil, fmt.Errorf("%w: listen %q is not a loopback address such as 127.0.0.1:7317", access.ErrInvalid, addr)
+	}
+	return net.Listen("tcp", addr)
+}
+
+// Run works and serves until the context ends, then lets what is under way end.
+func (s *Server) Run(ctx context.Context, l net.Listener) error {
+	// 1. What can no longer be held ends before anything else is done.
+	swept, err := s.engine.Sweep(ctx)
+	if err != nil {
+		return fmt.Errorf("sweep: %w", err)
+	}
+	s.log.InfoContext(ctx, "swept", "ended", swept.Ended, "shortened", swept.Shortened)
+	// 2. Lanes and background work.
+	work, stop := context.WithCancel(ctx)
+	defer stop()
+	background, err := s.startWork(work)
+	if err != nil {
+		return err
+	}
+	var lanes sync.WaitGroup
+	for _, lane := range s.lanes {
+		lanes.Go(func() { lane.Run(work) })
+	}
+	// 3. The doors, until told to stop.
+	h := &http.Server{Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
+	served := make(chan error, 1)
+	go func() { served <- h.Serve(l) }()
+	s.log.InfoContext(ctx, "serving", "address", l.Addr().String(), "systems", len(s.lanes))
+	select {
+	case err = <-served:
+	case <-ctx.Done():
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	stop()
+	err = errors.Join(err, h.Shutdown(end), background.Stop(end))
+	lanes.Wait()
+	return err
+}
+
+// Close gives everything back. Run must have returned.
+func (s *Server) Close() error {
+	var errs []error
+	for _, t := range s.targets {
+		errs = append(errs, t.Close())
+	}
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
+	}
+	return errors.Join(errs...)
+}

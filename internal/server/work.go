@@ -1,0 +1,123 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/lessor-iam/lessor/internal/engine"
+	"github.com/lessor-iam/lessor/internal/store"
+)
+
+// How background work goes. River's own figures would leave a stuck job for an
+// hour and give a failing one up after 25 tries.
+const (
+	jobTimeout    = 30 * time.Second
+	jobStuckAfter = 45 * time.Second
+	jobTries      = 1 << 14
+	slowestRetry  = 5 * time.Minute
+)
+
+// startWork begins the background work that verbs ask for.
+func (s *Server) startWork(ctx context.Context) (*river.Client[*sql.Tx], error) {
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &sequencer{s: s})
+	river.AddWorker(workers, &expirer{s: s})
+	river.AddWorker(workers, &herald{s: s})
+	every := func(d time.Duration, args river.JobArgs) *river.PeriodicJob {
+		return river.NewPeriodicJob(river.PeriodicInterval(d), func() (river.JobArgs, *river.InsertOpts) { return args, nil }, &river.PeriodicJobOpts{RunOnStart: true})
+	}
+	client, err := s.db.NewWorker(&river.Config{
+		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}}, Workers: workers,
+		// The verbs insert what is needed; these close the gap left by a job that
+		// had read its last batch when the next event was written.
+		PeriodicJobs: []*river.PeriodicJob{every(10*time.Second, engine.SequenceJob{}), every(time.Minute, engine.ExpireJob{})},
+		PollOnly:     s.db.Dialect == store.SQLite, FetchPollInterval: 200 * time.Millisecond, FetchCooldown: 50 * time.Millisecond,
+		JobTimeout: jobTimeout, RescueStuckJobsAfter: jobStuckAfter, MaxAttempts: jobTries, RetryPolicy: backOff{},
+		CompletedJobRetentionPeriod: time.Hour, Logger: slog.New(atLeast{s.log.Handler(), slog.LevelWarn}),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("background work: %w", err)
+	}
+	if err := client.Start(context.WithoutCancel(ctx)); err != nil { // it is stopped, not cut off
+		return nil, fmt.Errorf("background work: %w", err)
+	}
+	return client, nil
+}
+
+// backOff doubles from a second up to slowestRetry, for ever.
+type backOff struct{}
+
+// NextRetry implements river.ClientRetryPolicy.
+func (backOff) NextRetry(job *rivertype.JobRow) time.Time {
+	wait := time.Second << min(len(job.Errors), 9)
+	return time.Now().Add(min(wait, slowestRetry))
+}
+
+// atLeast drops what is below a level.
+type atLeast struct {
+	slog.Handler
+	level slog.Level
+}
+
+// Enabled implements slog.Handler.
+func (a atLeast) Enabled(_ context.Context, l slog.Level) bool { return l >= a.level }
+
+// sequencer gives waiting events their place in the log.
+type sequencer struct {
+	river.WorkerDefaults[engine.SequenceJob]
+	s *Server
+}
+
+// Work implements river.Worker.
+func (w *sequencer) Work(ctx context.Context, _ *river.Job[engine.SequenceJob]) error {
+	_, err := w.s.engine.Sequence(ctx)
+	return err
+}
+
+// expirer closes requests that nobody answered in time.
+type expirer struct {
+	river.WorkerDefaults[engine.ExpireJob]
+	s *Server
+}
+
+// Work implements river.Worker.
+func (w *expirer) Work(ctx context.Context, _ *river.Job[engine.ExpireJob]) error {
+	_, err := w.s.engine.ExpireRequests(ctx)
+	return err
+}
+
+// herald tells people: into the log always, and through the configured command.
+// A command that fails is run again: a notice may come twice, never not at all.
+type herald struct {
+	river.WorkerDefaults[engine.Notice]
+	s *Server
+}
+
+// Work implements river.Worker.
+func (w *herald) Work(ctx context.Context, job *river.Job[engine.Notice]) error {
+	n := job.Args
+	w.s.log.WarnContext(ctx, "notice", "to", n.To, "subject", n.Subject, "text", n.Text, "loud", n.Loud)
+	command := w.s.current.Load().Notify
+	if len(command) == 0 {
+		return nil
+	}
+	text, err := json.Marshal(n)
+	if err != nil {
+		return err
+	}
+	run := exec.CommandContext(ctx, command[0], command[1:]...)
+	run.Stdin = bytes.NewReader(text)
+	if out, err := run.CombinedOutput(); err != nil {
+		return fmt.Errorf("notify command: %w: %.200s", err, out)
+	}
+	return nil
+}

@@ -1,0 +1,130 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/api"
+	"github.com/lessor-iam/lessor/internal/config"
+	"github.com/lessor-iam/lessor/internal/engine"
+	"github.com/lessor-iam/lessor/internal/policy"
+)
+
+// readWorld reads the rules and holds them against the directory. Every problem
+// of every file comes in one error; what may be meant is a warning.
+func readWorld(c *config.Config) (w engine.World, warnings []string, err error) {
+	rules := os.DirFS(c.PolicyDir)
+	set, err := policy.Load(rules)
+	if err != nil {
+		return w, nil, inFolder(err, c)
+	}
+	if list := set.CheckDirectory(c.Directory); len(list) > 0 {
+		return w, nil, inFolder(policy.Problems(list), c)
+	}
+	for _, p := range c.Warnings {
+		warnings = append(warnings, p.String())
+	}
+	return engine.World{Directory: c.Directory, Policy: set}, append(warnings, set.Conflicts()...), nil
+}
+
+// inFolder names the rules' files as seen from the folder.
+func inFolder(err error, c *config.Config) error {
+	var list policy.Problems
+	if !errors.As(err, &list) {
+		return err
+	}
+	rel, relErr := filepath.Rel(c.Dir, c.PolicyDir)
+	if relErr != nil {
+		rel = c.PolicyDir
+	}
+	named := make(policy.Problems, len(list))
+	for i, p := range list {
+		if _, statErr := fs.Stat(os.DirFS(c.PolicyDir), p.File); statErr == nil {
+			p.File = filepath.Join(rel, p.File)
+		}
+		named[i] = p
+	}
+	return named
+}
+
+// Check reads a folder as the server would, connecting to nothing: every problem
+// of the configuration, or else of the rules and systems, and all warnings.
+func Check(dir string) (c *config.Config, w engine.World, warnings []string, err error) {
+	if c, err = config.Load(dir); err != nil {
+		return nil, w, nil, err
+	}
+	w, warnings, err = readWorld(c)
+	targets, badTargets := connectors(c)
+	for _, t := range targets {
+		err = errors.Join(err, t.Close())
+	}
+	return c, w, warnings, errors.Join(err, badTargets)
+}
+
+func keysOf(c *config.Config) []api.Key {
+	var list []api.Key
+	for _, t := range c.Tokens {
+		list = append(list, api.Key{Name: t.Name, Identity: t.Identity, Scopes: t.Scopes, Strength: t.Strength, Expires: t.Expires, SHA256: t.SHA256})
+	}
+	return list
+}
+
+// Reload reads rules, directory, catalog and tokens anew and takes them in
+// whole, or not at all. What would silently end or strand access is refused:
+// somebody must revoke it first, or mark its holder inactive.
+func (s *Server) Reload(ctx context.Context) error {
+	s.reload.Lock()
+	defer s.reload.Unlock()
+	// 1. All of it is right by itself.
+	c, err := config.Load(s.dir)
+	if err != nil {
+		return err
+	}
+	world, warnings, err := readWorld(c)
+	if err != nil {
+		return err
+	}
+	// 2. It fits what is running and what is held.
+	if changed := systemsChanged(s.current.Load(), c); len(changed) > 0 {
+		return fmt.Errorf("%w: systems changed (%s); restart the server to take them in", access.ErrConflict, strings.Join(changed, ", "))
+	}
+	bereft, err := s.engine.Bereft(ctx, c.Directory)
+	if err != nil {
+		return err
+	}
+	if len(bereft) > 0 {
+		return fmt.Errorf("%w: the new files leave %d grants without what they are of; revoke them first:\n%s", access.ErrConflict, len(bereft), strings.Join(bereft, "\n"))
+	}
+	// 3. From here on it is in force; what may no longer be held ends now.
+	for _, w := range warnings {
+		s.log.WarnContext(ctx, "configuration", "warning", w)
+	}
+	s.world.Store(&world)
+	s.current.Store(c)
+	s.keys.Set(keysOf(c))
+	swept, err := s.engine.Sweep(ctx)
+	s.log.InfoContext(ctx, "reloaded", "policy", world.Policy.Digest(), "ended", swept.Ended, "shortened", swept.Shortened)
+	return err
+}
+
+// systemsChanged names the systems that differ.
+func systemsChanged(was, is *config.Config) (names []string) {
+	for _, id := range was.Directory.Systems() {
+		old, _ := was.Directory.System(id)
+		if now, ok := is.Directory.System(id); !ok || access.Digest(old) != access.Digest(now) {
+			names = append(names, id)
+		}
+	}
+	for _, id := range is.Directory.Systems() {
+		if _, ok := was.Directory.System(id); !ok {
+			names = append(names, id)
+		}
+	}
+	return names
+}
