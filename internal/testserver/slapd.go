@@ -192,8 +192,10 @@ userPassword: ` + SlapdServiceSecret + `
 
 `
 
+// Refint alone lets go of members that are deleted. It does so a moment after the
+// deletion is answered; were memberof-refint on too, a member made anew could be
+// let go of once more.
 const slapdOverlays = `overlay memberof
-memberof-refint TRUE
 overlay refint
 refint_attributes member
 refint_nothing $NOBODY

@@ -1,8 +1,10 @@
 package testserver
 
 import (
+	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
 )
@@ -57,6 +59,22 @@ func (s *SlapdServer) Delete(t testing.TB, dn string) {
 	if err := s.Admin.Del(ldap.NewDelRequest(dn, nil)); err != nil {
 		t.Fatalf("delete %s: %v", dn, err)
 	}
+}
+
+// DeletePerson deletes an entry and waits until no group lists it any more; only
+// for servers with overlays.
+func (s *SlapdServer) DeletePerson(t testing.TB, dn string) {
+	t.Helper()
+	s.Delete(t, dn)
+	req := ldap.NewSearchRequest(SlapdGroups, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases,
+		0, 0, false, "(member="+ldap.EscapeFilter(dn)+")", []string{"1.1"}, nil)
+	Await(t, "refint", 10*time.Second, func() error {
+		res, err := s.Admin.Search(req)
+		if err == nil && len(res.Entries) > 0 {
+			err = fmt.Errorf("%d groups still list %s", len(res.Entries), dn)
+		}
+		return err
+	})
 }
 
 // Modify adds and removes values of one attribute in one operation.

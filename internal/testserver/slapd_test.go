@@ -57,7 +57,7 @@ func TestSlapd(t *testing.T) {
 			t.Errorf("the service account may write %s of %s: %v", attribute, dn, err)
 		}
 	}
-	s.Delete(t, bob)
+	s.DeletePerson(t, bob)
 	if got := s.Members(t, eng); !slices.Equal(got, []string{alice}) {
 		t.Errorf("members = %q: refint does not work", got)
 	}
