@@ -33,7 +33,6 @@ type app struct {
 	dir      string
 	server   string
 	as       string
-	token    string
 }
 
 // Main runs one command and returns its exit code.

@@ -58,12 +58,12 @@ func (a *app) bundleCommand() *cobra.Command {
 // exportCommand copies the log as c2sp.org/tlog-tiles lays it out on disk.
 func (a *app) exportCommand() *cobra.Command {
 	return &cobra.Command{Use: "export DIR", Short: "Copy the whole log as tiles that other tools check (c2sp.org/tlog-tiles)", Args: takes(cobra.ExactArgs(1)),
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) (err error) {
 			db, _, err := a.inspect(c.Context())
 			if err != nil {
 				return err
 			}
-			defer db.Close()
+			defer func() { err = errors.Join(err, db.Close()) }()
 			return db.Read(c.Context(), func(tx *store.Tx) error {
 				head, err := tx.LastCheckpoint(c.Context())
 				if err != nil {
@@ -132,12 +132,10 @@ names the first row that differs. A server may go on working meanwhile.`,
 
 // readKey takes a key as it is, or from a file.
 func readKey(key string) (string, error) {
-	if strings.Count(key, "+") >= 2 && !strings.ContainsAny(key, " \n") {
-		if _, err := os.Stat(key); err != nil {
-			return key, nil
-		}
-	}
 	raw, err := os.ReadFile(key)
+	if err != nil && strings.Count(key, "+") >= 2 && !strings.ContainsAny(key, " \n") {
+		return key, nil //nolint:nilerr // no such file: it is the key itself
+	}
 	if err != nil {
 		return "", fmt.Errorf("%w: --key: %w", errUsage, err)
 	}
@@ -213,12 +211,12 @@ func (a *app) verifyFile(name, vkey string) error {
 	return nil
 }
 
-func (a *app) verifyStore(ctx context.Context, key string) error {
+func (a *app) verifyStore(ctx context.Context, key string) (err error) {
 	db, c, err := a.inspect(ctx)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { err = errors.Join(err, db.Close()) }()
 	vkey := ""
 	if key != "" {
 		if vkey, err = readKey(key); err != nil {

@@ -98,4 +98,3 @@ func (a *app) progress(what string) func(done, total int64) {
 		fmt.Fprintf(a.err, "%s: %d of %d\n", what, done, total)
 	}
 }
-

@@ -205,20 +205,28 @@ func (a *app) toldCommand(use, short, flag, done string, needed bool, tell func(
 
 func (a *app) cancelCommand() *cobra.Command {
 	return a.toldCommand("cancel REQUEST", "Take a request back", "note", "cancelled", false,
-		func(c *cobra.Command, s *client.Client, id, note string) error { return s.Cancel(c.Context(), id, note) })
+		func(c *cobra.Command, s *client.Client, id, note string) error {
+			return s.Cancel(c.Context(), id, note)
+		})
 }
 
 func (a *app) commentCommand() *cobra.Command {
 	return a.toldCommand("comment REQUEST", "Add a remark; it decides nothing", "text", "noted", true,
-		func(c *cobra.Command, s *client.Client, id, text string) error { return s.Comment(c.Context(), id, text) })
+		func(c *cobra.Command, s *client.Client, id, text string) error {
+			return s.Comment(c.Context(), id, text)
+		})
 }
 
 func (a *app) returnCommand() *cobra.Command {
 	return a.toldCommand("return GRANT", "Give a grant back", "note", "given back; access is being removed unless another grant is a reason for it", false,
-		func(c *cobra.Command, s *client.Client, id, note string) error { return s.Return(c.Context(), id, note) })
+		func(c *cobra.Command, s *client.Client, id, note string) error {
+			return s.Return(c.Context(), id, note)
+		})
 }
 
 func (a *app) revokeCommand() *cobra.Command {
 	return a.toldCommand("revoke GRANT", "End somebody's grant, as its owner or security", "reason", "revoked; access is being removed unless another grant is a reason for it", true,
-		func(c *cobra.Command, s *client.Client, id, reason string) error { return s.Revoke(c.Context(), id, reason) })
+		func(c *cobra.Command, s *client.Client, id, reason string) error {
+			return s.Revoke(c.Context(), id, reason)
+		})
 }

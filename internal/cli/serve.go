@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,13 +22,13 @@ func (a *app) serveCommand() *cobra.Command {
 	var listen string
 	var verbose bool
 	c := &cobra.Command{Use: "serve", Short: "Run the server; a hang-up signal has it read rules, directory and catalog anew", Args: takes(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error {
+		RunE: func(c *cobra.Command, _ []string) (err error) {
 			log := logTo(a.err, verbose)
 			s, err := server.New(c.Context(), a.folder(), log)
 			if err != nil {
 				return err
 			}
-			defer s.Close()
+			defer func() { err = errors.Join(err, s.Close()) }()
 			l, err := s.Listen(listen)
 			if err != nil {
 				return err
@@ -92,7 +93,7 @@ func (a *app) checkCommand() *cobra.Command {
 func (a *app) migrateCommand() *cobra.Command {
 	var status bool
 	c := &cobra.Command{Use: "migrate", Short: "Bring the database's schema up to date (serve does it too)", Args: takes(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error {
+		RunE: func(c *cobra.Command, _ []string) (err error) {
 			conf, err := config.Load(a.folder())
 			if err != nil {
 				return err
@@ -109,7 +110,7 @@ func (a *app) migrateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer db.Close()
+			defer func() { err = errors.Join(err, db.Close()) }()
 			lines, err := db.MigrationStatus(c.Context())
 			if err != nil {
 				return err

@@ -145,7 +145,7 @@ func (db *DB) migrateJobs(ctx context.Context) error {
 	}
 	if db.Dialect == SQLite {
 		return db.Write(ctx, func(tx *Tx) error {
-			_, err := m.MigrateTx(ctx, tx.Tx, rivermigrate.DirectionUp, nil)
+			_, err := m.MigrateTx(ctx, tx.Tx, rivermigrate.DirectionUp, nil) //nolint:staticcheck // Migrate would wait for a second connection, and there is one
 			return err
 		})
 	}

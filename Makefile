@@ -1,0 +1,46 @@
+# The targets a person types. Everything else is Go.
+GO ?= go
+LINT = .tools/bin/golangci-lint
+FAST = ./cmd/... ./internal/access ./internal/api ./internal/cli ./internal/client ./internal/config ./internal/house ./internal/policy/... ./internal/secret ./internal/setup ./internal/server
+
+.PHONY: test test/all check bench deps demo build generate
+
+## test: install what tests need (Debian), and run every test but the long ones
+test: deps
+	LESSOR_TEST_ALL=1 $(GO) test -timeout 12m ./...
+
+## test/all: test, under the race detector too, longer searches and short fuzzing
+test/all: deps
+	LESSOR_TEST_ALL=1 LESSOR_TEST_LONG=1 $(GO) test -timeout 40m ./...
+	LESSOR_TEST_ALL=1 $(GO) test -race -timeout 40m ./internal/...
+	cd bench && $(GO) test -timeout 20m ./...
+	scripts/fuzz 20s
+
+## check: format, vet, lint and the fast tests, in under a minute once built
+check: $(LINT)
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	$(LINT) run ./...
+	$(GO) test -short $(FAST)
+
+## bench: every benchmark, each beside what it is measured against
+bench: deps
+	LESSOR_TEST_ALL=1 $(GO) test -run '^$$' -bench . -benchtime 1s -timeout 60m ./internal/...
+	cd bench && $(GO) test -run '^$$' -bench . -timeout 30m ./...
+
+deps:
+	@scripts/test-deps
+
+demo:
+	$(GO) run ./cmd/lessor demo
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/lessor ./cmd/lessor
+
+## generate: the parts of docs and the contract that come from the code
+generate:
+	LESSOR_GENERATE=1 $(GO) test -count=1 ./internal/house ./internal/api
+
+# The linter is kept out of the product's go.mod.
+$(LINT): tools.mod
+	GOBIN=$(CURDIR)/.tools/bin $(GO) install -modfile=tools.mod github.com/golangci/golangci-lint/v2/cmd/golangci-lint

@@ -1,0 +1,196 @@
+package house
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/lessor-iam/lessor/internal/"
+
+// rooms is the house: which rooms each room may import. A room that is not
+// named may not exist; what is not listed may not be imported. Sub-rooms stand
+// for themselves. The table in docs/house.md is drawn from this one.
+var rooms = map[string]struct {
+	may  []string
+	pure bool // no clock, no randomness, no I/O
+	what string
+}{
+	"access":   {nil, true, "the nouns and their machines"},
+	"policy":   {[]string{"access"}, true, "rules -> Policy; questions and facts -> decisions"},
+	"evidence": {nil, true, "leaves -> Merkle tree -> signed checkpoint; bundles; knows nothing of access"},
+	"secret":   {nil, false, "references to secrets, and a value that never prints"},
+	"store":    {[]string{"access"}, false, "one database, one SQL text for both engines; decides nothing, tells no time"},
+	"config":   {[]string{"access", "secret"}, false, "one folder read strictly: settings, directory, catalog"},
+	"setup":    {[]string{"access", "evidence"}, false, "writes a first folder: files, the log's key, tokens"},
+
+	"connector":               {nil, false, "the port to target systems"},
+	"connector/ldap":          {[]string{"connector"}, false, "OpenLDAP and its kin"},
+	"connector/scim":          {[]string{"connector"}, false, "SCIM 2.0"},
+	"connector/connectortest": {[]string{"connector"}, false, "the conformance suite every connector passes"},
+	"connector/scimtarget":    {nil, false, "a SCIM service in memory, for the demo and tests"},
+
+	"engine":    {[]string{"access", "evidence", "policy", "store"}, false, "THE DOOR: one verb a file"},
+	"reconcile": {[]string{"access", "connector", "engine"}, false, "claims due assignments, acts, looks, tells the engine what it saw"},
+	"report":    {[]string{"access", "engine", "evidence", "store"}, false, "read-only: bundles in plain words, the log against the tables"},
+
+	"api":    {[]string{"access", "engine", "policy"}, false, "the JSON door: one operation a verb"},
+	"client": {[]string{"access", "api", "engine", "policy"}, false, "speaks to the JSON door"},
+	"server": {[]string{"access", "api", "config", "connector", "connector/ldap", "connector/scim", "engine", "evidence", "policy", "reconcile", "report", "secret", "store"},
+		false, "wires the rooms; the only one that names concrete adapters"},
+	"demo": {[]string{"access", "api", "client", "config", "connector/scimtarget", "engine", "evidence", "report", "server", "setup"}, false, "the whole product on one machine"},
+	"cli":  {[]string{"access", "client", "config", "demo", "engine", "evidence", "policy", "report", "secret", "server", "setup", "store"}, false, "the command line"},
+
+	"policy/policytest": {[]string{"access", "policy"}, false, "companies and rules of any size, for tests"},
+	"enginetest":        {nil, false, "a workbench for engine tests, and the oracle of the invariants"},
+	"testserver":        {nil, false, "starts real servers for tests"},
+	"house":             {nil, false, "these tests"},
+}
+
+// testRooms may import anything, and only tests may import them.
+var testRooms = []string{"connector/connectortest", "enginetest", "testserver", "policy/policytest", "house"}
+
+// impure is what a pure room must not import: time is allowed as a type only,
+// which impureCalls holds.
+var impure = []string{"os", "os/exec", "net", "net/http", "io/ioutil", "math/rand", "math/rand/v2", "crypto/rand", "database/sql", "log", "log/slog", "syscall", "runtime"}
+
+// impureCalls are words no file of a pure room may say; the store neither.
+var impureCalls = []string{"time.Now(", "time.Since(", "time.Until(", "time.After(", "time.Sleep(", "time.NewTimer(", "time.Tick("}
+
+type source struct {
+	room, path string
+	test       bool
+	imports    []string
+	text       string
+}
+
+// sources reads every Go file below internal.
+func sources(t *testing.T) []source {
+	t.Helper()
+	root, list := "..", []source(nil)
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.Contains(path, "testdata") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), path, text, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		s := source{room: filepath.ToSlash(rel), path: path, test: strings.HasSuffix(path, "_test.go"), text: string(text)}
+		for _, i := range f.Imports {
+			name, err := strconv.Unquote(i.Path.Value)
+			if err != nil {
+				return err
+			}
+			s.imports = append(s.imports, name)
+		}
+		list = append(list, s)
+		return nil
+	})
+	if err != nil || len(list) < 50 {
+		t.Fatalf("read %d files: %v", len(list), err)
+	}
+	return list
+}
+
+func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
+	t.Parallel()
+	for _, s := range sources(t) {
+		room, known := rooms[s.room]
+		if !known {
+			t.Errorf("%s: room %q is not in the house; add it to the table with its rule", s.path, s.room)
+			continue
+		}
+		if s.test || slices.Contains(testRooms, s.room) {
+			continue
+		}
+		for _, i := range s.imports {
+			other, ours := strings.CutPrefix(i, module)
+			switch {
+			case ours && !slices.Contains(room.may, other):
+				t.Errorf("%s: %s must not import %s", s.path, s.room, other)
+			case room.pure && slices.Contains(impure, i):
+				t.Errorf("%s: %s is pure and must not import %s", s.path, s.room, i)
+			case s.room == "engine" && (i == "net" || strings.HasPrefix(i, "net/")):
+				t.Errorf("%s: the engine calls nothing outside and must not import %s", s.path, i)
+			}
+		}
+		if !room.pure && s.room != "store" && s.room != "engine" {
+			continue
+		}
+		for _, call := range impureCalls {
+			if strings.Contains(s.text, call) {
+				t.Errorf("%s: %s must be handed the time and not say %q", s.path, s.room, call)
+			}
+		}
+	}
+}
+
+// TestOneDoor holds law 1: nothing but the engine writes the nouns or events.
+func TestOneDoor(t *testing.T) {
+	t.Parallel()
+	writes := []string{".AddRequest(", ".SaveRequest(", ".AddApproval(", ".WithdrawApproval(", ".AddGrant(", ".SaveGrant(", ".AddAssignment(", ".SaveJob(",
+		".AddReceipt(", ".AddFinding(", ".CloseFinding(", ".AddEvent(", ".PlaceEvent(", ".SetTile(", ".AddCheckpoint(", ".Enqueue("}
+	seen := 0
+	for _, s := range sources(t) {
+		if s.test || s.room == "store" || s.room == "house" || slices.Contains(testRooms, s.room) {
+			continue
+		}
+		for _, w := range writes {
+			switch {
+			case !strings.Contains(s.text, w):
+			case s.room == "engine" || (s.room == "evidence" && w == ".SetTile("):
+				seen++
+			default:
+				t.Errorf("%s: only the engine may say %q", s.path, w)
+			}
+		}
+		if s.room != "store" && s.room != "engine" && strings.Contains(s.text, ".Write(ctx, func(tx") {
+			t.Errorf("%s: only the engine opens a writing transaction", s.path)
+		}
+	}
+	if seen < len(writes) {
+		t.Errorf("only %d of %d ways to write were seen used: is the list still right?", seen, len(writes))
+	}
+}
+
+// TestWordsNotUsedInNames holds DESIGN §1's list for exported and package names.
+func TestWordsNotUsedInNames(t *testing.T) {
+	t.Parallel()
+	for room := range rooms {
+		for _, bad := range []string{"manager", "helper", "util", "common", "service", "data", "info", "processor", "handler"} {
+			if strings.Contains(room, bad) {
+				t.Errorf("room %s says %q", room, bad)
+			}
+		}
+	}
+	for _, s := range sources(t) {
+		for line := range strings.SplitSeq(s.text, "\n") {
+			for _, decl := range []string{"type ", "func "} {
+				name, ok := strings.CutPrefix(line, decl)
+				if !ok {
+					continue
+				}
+				for _, bad := range []string{"Manager", "Helper", "Util", "Processor"} {
+					if word, _, _ := strings.Cut(name, "("); strings.Contains(word, bad) {
+						t.Errorf("%s: %s", s.path, line)
+					}
+				}
+			}
+		}
+	}
+}
