@@ -168,4 +168,3 @@ func (s *settings) roots(key string) *x509.CertPool {
 	}
 	return pool
 }
-
