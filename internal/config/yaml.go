@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
@@ -20,6 +21,8 @@ const (
 	maxFile    = 16 << 20 // bytes of one file
 	maxNesting = 16       // lists and mappings inside each other
 	maxKeys    = 1000     // keys of one mapping; the parser's stack grows with each
+	maxEmpty   = 1000     // keys and entries of one file that have no value
+	maxMarks   = 1 << 20  // characters of one file that may end a token: each costs the parser up to a kilobyte
 )
 
 type kind uint8
@@ -86,29 +89,46 @@ func (r *report) parse(file string, text []byte) (root node, ok bool) {
 	return r.convert(file, tree.Docs[0].Body), true
 }
 
-// plainText refuses what no editor shows: other encodings and control characters.
+// plainText refuses what no editor shows, other encodings, and more than the
+// parser can take.
 func (r *report) plainText(file string, text []byte) bool {
-	at := mark{file: file, line: 1, col: 1}
 	if len(text) > maxFile {
-		r.problem(mark{file: file}, "is longer than %d MiB", maxFile>>20)
+		r.problem(mark{file: file}, "is longer than %d MiB: split it into files", maxFile>>20)
 		return false
 	}
+	at, marks := mark{file: file, line: 1, col: 1}, 0
 	for i := 0; i < len(text); {
 		c, size := utf8.DecodeRune(text[i:])
-		switch {
-		case c == utf8.RuneError && size <= 1:
-			r.problem(at, "is not valid UTF-8 from here on")
-			return false
-		case c == '\n':
-			at.line, at.col = at.line+1, 0
-		case (c < ' ' && c != '\t' && c != '\r') || c == 0x7f:
-			r.problem(at, "holds the control character %U", c)
+		if why := unplain(c, size, text[i+size:]); why != "" {
+			r.problem(at, "%s", why)
 			return false
 		}
-		at.col++
+		if strings.ContainsRune(",:-[]{}#'\"|>&*!%@`?", c) {
+			if marks++; marks > maxMarks {
+				r.problem(at, "the file holds too much from here on: split it into files")
+				return false
+			}
+		}
+		if at.col++; c == '\n' {
+			at.line, at.col = at.line+1, 1
+		}
 		i += size
 	}
 	return true
+}
+
+func unplain(c rune, size int, rest []byte) string {
+	switch {
+	case c == utf8.RuneError && size <= 1:
+		return "the file is not valid UTF-8 from here on"
+	case c == '\r' && !bytes.HasPrefix(rest, []byte("\n")):
+		return "a carriage return that ends no line"
+	case (c < ' ' && c != '\t' && c != '\r' && c != '\n') || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029:
+		return "the control character " + codePoint(c)
+	case c >= 0x80 && unicode.Is(unicode.Bidi_Control, c):
+		return "a character that turns the direction of writing (" + codePoint(c) + ")"
+	}
+	return ""
 }
 
 func (r *report) syntax(file string, err error) {
@@ -117,11 +137,13 @@ func (r *report) syntax(file string, err error) {
 		r.problem(mark{file: file}, "cannot be read as YAML")
 		return
 	}
-	r.problem(tokenMark(file, at.GetToken()), "not valid YAML: %s", firstLine(at.GetMessage()))
+	r.problem(tokenMark(file, at.GetToken()), "not valid YAML: %s", said(at.GetMessage()))
 }
 
-func firstLine(s string) string {
+// said is what the parser has to say, without what it quotes from the file.
+func said(s string) string {
 	s, _, _ = strings.Cut(s, "\n")
+	s, _, _ = strings.Cut(s, `: "`)
 	return s
 }
 
