@@ -36,7 +36,10 @@ func (s *Set) eligible(f *Facts, resource *built, u due, stage string) []string 
 		return nil // the voters differ in their id only: asked once is asked for all
 	}
 	who := rules.propose(about, req, g, f.Directory)
-	ofAll := len(g.read) // read of the request, whoever votes
+	for _, u := range []cedar.EntityUID{uid(identityType, f.Request.Requester), uid(identityType, f.Request.Beneficiary), uid(entitlementType, f.Item.Entitlement)} {
+		g.Get(u) // the guards read them for every voter
+	}
+	ofAll := len(g.read)
 	var out []string
 	for _, id := range who.listed(f.Directory) {
 		req.Principal = uid(identityType, id)

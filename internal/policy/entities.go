@@ -47,42 +47,55 @@ func uids(t cedar.EntityType, ids []string) types.Set {
 type built struct {
 	entity cedar.Entity
 	sum    [sha256.Size]byte
-	err    error // it does not fit the schema
+	err    error              // it does not fit the schema
+	place  cedar.EntityUIDSet // of an entitlement: where rules find requests for it
 }
 
 // memo keeps what was built from the latest directory: a snapshot never changes,
 // so what was built from it once is right for ever. Only whether an identity is
-// active depends on the time, and that is part of its key. It holds at most
-// mostKept of each and then starts anew.
+// active depends on the time, and each is built both ways. It holds at most
+// mostKept of all and then starts anew.
 type memo struct{ latest atomic.Pointer[snapshot] }
 
 type snapshot struct {
-	directory *access.Directory
-	conflicts map[string][]string // entitlement -> what conflicts with it, written on either side, sorted
-	entities  sync.Map            // memoKey -> *built
-	hands     sync.Map            // identity id -> []string
-	count     atomic.Int64
+	directory    *access.Directory
+	check        checker
+	conflicts    map[string][]string // entitlement -> what conflicts with it, written on either side, sorted
+	identities   sync.Map            // id -> *either
+	entitlements sync.Map            // id -> *built
+	hands        sync.Map            // identity id -> hands
+	count        atomic.Int64
 }
 
-type memoKey struct {
-	uid    cedar.EntityUID
-	active bool
+// either is an identity built both ways, and when it is which.
+type either struct {
+	self, person     access.Identity
+	known            bool
+	active, inactive *built
+}
+
+// at: an identity is active while it is and the person behind it is.
+func (e *either) at(now time.Time) *built {
+	if e.known && e.self.ActiveAt(now) && e.person.ActiveAt(now) {
+		return e.active
+	}
+	return e.inactive
 }
 
 const mostKept = 16384
 
-func (m *memo) of(d *access.Directory) *snapshot {
-	s := m.latest.Load()
+func (s *Set) snapshot(d *access.Directory) *snapshot {
+	from := s.memo.latest.Load()
 	switch {
-	case s == nil || s.directory != d:
-		s = &snapshot{directory: d, conflicts: conflictsOf(d)}
-	case s.count.Load() >= mostKept:
-		s = &snapshot{directory: d, conflicts: s.conflicts}
+	case from == nil || from.directory != d:
+		from = &snapshot{directory: d, check: s.check, conflicts: conflictsOf(d)}
+	case from.count.Load() >= mostKept:
+		from = &snapshot{directory: d, check: s.check, conflicts: from.conflicts}
 	default:
-		return s
+		return from
 	}
-	m.latest.Store(s)
-	return s
+	s.memo.latest.Store(from)
+	return from
 }
 
 // conflictsOf makes conflicts symmetric: a duty conflicts whichever side wrote it down.
@@ -102,12 +115,19 @@ func conflictsOf(d *access.Directory) map[string][]string {
 	return out
 }
 
+// hands are persons, as a list and as Cedar reads them.
+type hands struct {
+	ids []string
+	set types.Set
+}
+
 // handsOf is Directory.Hands, remembered.
-func (s *snapshot) handsOf(id string) []string {
+func (s *snapshot) handsOf(id string) hands {
 	if h, ok := s.hands.Load(id); ok {
-		return h.([]string)
+		return h.(hands)
 	}
-	h := s.directory.Hands(id)
+	ids := s.directory.Hands(id)
+	h := hands{ids, uids(identityType, ids)}
 	s.hands.Store(id, h)
 	s.count.Add(1)
 	return h
@@ -117,7 +137,6 @@ func (s *snapshot) handsOf(id string) []string {
 // resource in question. It implements types.EntityGetter, remembers what was
 // read, and finds everything else missing at the cost of comparing a type.
 type facts struct {
-	check    checker
 	from     *snapshot
 	now      time.Time
 	resource *built
@@ -126,7 +145,7 @@ type facts struct {
 }
 
 func (s *Set) factsOf(d *access.Directory, now time.Time, resource *built) *facts {
-	f := &facts{check: s.check, from: s.memo.of(d), now: now, resource: resource}
+	f := &facts{from: s.snapshot(d), now: now, resource: resource}
 	f.read = f.roomy[:0]
 	return f
 }
@@ -145,69 +164,77 @@ func (f *facts) Get(u cedar.EntityUID) (cedar.Entity, bool) {
 				return b.entity, true
 			}
 		}
-		b := f.build(u)
+		var b *built
+		if u.Type == identityType {
+			b = f.from.identity(u.ID).at(f.now)
+		} else {
+			b = f.from.entitlement(u.ID)
+		}
 		f.read = append(f.read, b)
 		return b.entity, true
 	}
 	return cedar.Entity{}, false
 }
 
-func (f *facts) build(u cedar.EntityUID) *built {
-	key := memoKey{uid: u}
-	if u.Type == identityType {
-		key.active = activeAt(f.from.directory, string(u.ID), f.now)
+func (s *snapshot) identity(id types.String) *either {
+	if e, ok := s.identities.Load(id); ok {
+		return e.(*either)
 	}
-	if b, ok := f.from.entities.Load(key); ok {
+	e := buildIdentity(s.directory, string(id))
+	s.checked(e.active)
+	s.checked(e.inactive)
+	s.identities.Store(id, e)
+	s.count.Add(1)
+	return e
+}
+
+func (s *snapshot) entitlement(id types.String) *built {
+	if b, ok := s.entitlements.Load(id); ok {
 		return b.(*built)
 	}
-	var b *built
-	if u.Type == identityType {
-		b = buildIdentity(f.from.directory, string(u.ID), key.active)
-	} else {
-		b = buildEntitlement(f.from.directory, string(u.ID))
-	}
-	if err := f.check.entity(b.entity); err != nil {
-		b.err = fmt.Errorf("%s does not fit the schema: %w", u, err)
-	}
-	f.from.entities.Store(key, b)
-	f.from.count.Add(1)
+	b := buildEntitlement(s.directory, string(id))
+	s.checked(b)
+	s.entitlements.Store(id, b)
+	s.count.Add(1)
 	return b
 }
 
-// activeAt: an identity is active while it is and the person behind it is.
-func activeAt(d *access.Directory, id string, now time.Time) bool {
-	i, ok := d.Identity(id)
-	if !ok || !i.ActiveAt(now) {
-		return false
+func (s *snapshot) checked(b *built) {
+	if err := s.check.entity(b.entity); err != nil {
+		b.err = fmt.Errorf("%s does not fit the schema: %w", b.entity.UID, err)
 	}
-	if i.Same == "" {
-		return true
-	}
-	p, ok := d.Identity(d.PersonOf(id))
-	return ok && p.Same == "" && p.ActiveAt(now)
 }
 
-func buildIdentity(d *access.Directory, id string, active bool) *built {
-	i, ok := d.Identity(id)
-	if !ok {
-		i = access.Identity{ID: id, Kind: "unknown"}
+func buildIdentity(d *access.Directory, id string) *either {
+	var e either
+	e.self, e.known = d.Identity(id)
+	if !e.known {
+		e.self = access.Identity{ID: id, Kind: "unknown"}
 	}
-	person := d.PersonOf(id)
-	external := i.External
-	if p, ok := d.Identity(person); ok {
-		external = external || p.External
+	e.person = e.self
+	if e.self.Same != "" {
+		var ok bool
+		e.person, ok = d.Identity(d.PersonOf(id))
+		e.known = e.known && ok && e.person.Same == ""
 	}
 	groups := d.GroupsOf(id)
 	parents := make([]cedar.EntityUID, len(groups))
 	for n, g := range groups {
 		parents[n] = uid(groupType, g)
 	}
+	in := types.NewEntityUIDSet(parents...)
+	e.active, e.inactive = e.build(d.PersonOf(id), groups, in, true), e.build(d.PersonOf(id), groups, in, false)
+	return &e
+}
+
+func (e *either) build(person string, groups []string, in cedar.EntityUIDSet, active bool) *built {
+	i, external := e.self, e.self.External || e.person.External
 	attributes := types.RecordMap{
 		"kind": types.String(i.Kind), "active": types.Boolean(active), "external": types.Boolean(external),
 		"department": types.String(i.Department), "person": uid(identityType, person),
 	}
 	var w writer
-	w.texts("identity", id, string(i.Kind), i.Department, person)
+	w.texts("identity", i.ID, string(i.Kind), i.Department, person)
 	w.flags(active, external)
 	for _, to := range []struct{ name, id string }{{"manager", i.Manager}, {"owner", i.Owner}, {"sponsor", i.Sponsor}} {
 		w.texts(to.id)
@@ -220,8 +247,7 @@ func buildIdentity(d *access.Directory, id string, active bool) *built {
 		attributes["end"] = types.NewDatetime(i.End)
 	}
 	w.list(groups)
-	return &built{sum: w.sum(), entity: cedar.Entity{UID: uid(identityType, id),
-		Parents: types.NewEntityUIDSet(parents...), Attributes: types.NewRecord(attributes)}}
+	return &built{sum: w.sum(), entity: cedar.Entity{UID: uid(identityType, i.ID), Parents: in, Attributes: types.NewRecord(attributes)}}
 }
 
 func buildEntitlement(d *access.Directory, id string) *built {
@@ -252,13 +278,9 @@ func buildEntitlement(d *access.Directory, id string) *built {
 	w.list(owners)
 	w.list(powers)
 	w.numbers(int64(e.MaxTerm), int64(e.MaxTotal))
-	return &built{sum: w.sum(), entity: cedar.Entity{UID: uid(entitlementType, id),
-		Parents: placeOf(e), Attributes: types.NewRecord(attributes)}}
-}
-
-// placeOf is where rules find an entitlement: its system and its class.
-func placeOf(e access.Entitlement, also ...cedar.EntityUID) cedar.EntityUIDSet {
-	return types.NewEntityUIDSet(append(also, uid(systemType, e.System), uid(classType, e.Class))...)
+	self, system, class := uid(entitlementType, id), uid(systemType, e.System), uid(classType, e.Class)
+	return &built{sum: w.sum(), place: types.NewEntityUIDSet(self, system, class), entity: cedar.Entity{UID: self,
+		Parents: types.NewEntityUIDSet(system, class), Attributes: types.NewRecord(attributes)}}
 }
 
 // digest is of everything read: the question, the resource, and each entity that

@@ -71,14 +71,15 @@ func persons(d *access.Directory, ids []string) []string {
 }
 
 // hands are the persons none of whom may decide this.
-func (f *Facts) hands(from *snapshot) []string {
-	hands := from.handsOf(f.Request.Requester)
+func (f *Facts) hands(from *snapshot) hands {
+	h := from.handsOf(f.Request.Requester)
 	if f.Request.Beneficiary != f.Request.Requester {
-		hands = slices.Concat(hands, from.handsOf(f.Request.Beneficiary))
-		slices.Sort(hands)
-		hands = slices.Compact(hands)
+		ids := slices.Concat(h.ids, from.handsOf(f.Request.Beneficiary).ids)
+		slices.Sort(ids)
+		ids = slices.Compact(ids)
+		h = hands{ids, uids(identityType, ids)}
 	}
-	return hands
+	return h
 }
 
 // held is everything the clashes are looked for in, each once, sorted.
@@ -103,9 +104,9 @@ func (f *Facts) clashes(from *snapshot) []string {
 // resource builds the item as Cedar reads it. authors are persons.
 func (f *Facts) resource(s *Set, authors []string) *built {
 	id := cedar.EntityUID{Type: requestType, ID: types.String(f.Request.ID + "#" + f.Item.Entitlement)}
-	e, _ := f.Directory.Entitlement(f.Item.Entitlement)
 	start, end := f.window()
-	from := s.memo.of(f.Directory)
+	from := s.snapshot(f.Directory)
+	of := from.entitlement(types.String(f.Item.Entitlement))
 	hands, clashes := f.hands(from), f.clashes(from)
 	var held []string // a set of them costs as much as half a decision: only where a rule reads it
 	if s.readsHeld {
@@ -113,23 +114,24 @@ func (f *Facts) resource(s *Set, authors []string) *built {
 	}
 	b := &built{entity: cedar.Entity{
 		UID:     id,
-		Parents: placeOf(e, uid(entitlementType, f.Item.Entitlement)),
+		Parents: of.place,
 		Attributes: types.NewRecord(types.RecordMap{
 			"requester": uid(identityType, f.Request.Requester), "beneficiary": uid(identityType, f.Request.Beneficiary),
-			"entitlement": uid(entitlementType, f.Item.Entitlement),
+			"entitlement": of.entity.UID,
 			"term":        types.NewDuration(f.term().D()), "total": types.NewDuration(f.total()),
 			"start": types.NewDatetime(start), "end": types.NewDatetime(end),
 			"extension": types.Boolean(f.Request.Extends != ""),
-			"hands":     uids(identityType, hands), "authors": uids(identityType, authors),
+			"hands":     hands.set, "authors": uids(identityType, authors),
 			"held": uids(entitlementType, held), "clashes": uids(entitlementType, clashes),
 		}),
 	}}
 	var w writer
-	w.texts("request", f.Request.ID, f.Request.Requester, f.Request.Beneficiary, f.Item.Entitlement, f.Request.Extends, e.System, e.Class)
+	w.texts("request", f.Request.ID, f.Request.Requester, f.Request.Beneficiary, f.Item.Entitlement, f.Request.Extends)
 	w.numbers(int64(f.term()), int64(f.total()))
 	w.time(start)
 	w.time(end)
-	for _, list := range [][]string{hands, authors, held, clashes} {
+	w.buf = append(w.buf, of.sum[:]...) // its system and class
+	for _, list := range [][]string{hands.ids, authors, held, clashes} {
 		w.list(list)
 	}
 	b.sum = w.sum()
@@ -139,15 +141,16 @@ func (f *Facts) resource(s *Set, authors []string) *built {
 
 // grantResource builds an existing grant as Cedar reads it.
 func grantResource(s *Set, d *access.Directory, g access.Grant) *built {
-	e, _ := d.Entitlement(g.Entitlement)
+	of := s.snapshot(d).entitlement(types.String(g.Entitlement))
 	b := &built{entity: cedar.Entity{
-		UID: uid(grantType, g.ID), Parents: placeOf(e, uid(entitlementType, g.Entitlement)),
+		UID: uid(grantType, g.ID), Parents: of.place,
 		Attributes: types.NewRecord(types.RecordMap{
-			"identity": uid(identityType, g.Identity), "entitlement": uid(entitlementType, g.Entitlement), "owner": uid(identityType, g.Owner),
+			"identity": uid(identityType, g.Identity), "entitlement": of.entity.UID, "owner": uid(identityType, g.Owner),
 		}),
 	}}
 	var w writer
-	w.texts("grant", g.ID, g.Identity, g.Entitlement, g.Owner, e.System, e.Class)
+	w.texts("grant", g.ID, g.Identity, g.Entitlement, g.Owner)
+	w.buf = append(w.buf, of.sum[:]...) // its system and class
 	b.sum = w.sum()
 	b.err = s.fits(b.entity)
 	return b
