@@ -20,9 +20,7 @@ func (h groupHandler) Create(_ *http.Request, attrs scim.ResourceAttributes) (sc
 	if err := h.t.fill(g, attrs); err != nil {
 		return scim.Resource{}, err
 	}
-	id := h.t.newID()
-	h.t.groups[id] = g
-	return h.t.groupResource(id), nil
+	return h.t.groupResource(h.t.addGroup(g)), nil
 }
 
 // Get gives one group with its members.
@@ -40,10 +38,8 @@ func (h groupHandler) GetAll(_ *http.Request, p scim.ListRequestParams) (scim.Pa
 	h.t.mu.Lock()
 	defer h.t.mu.Unlock()
 	var all []scim.Resource
-	for _, id := range h.t.order {
-		if h.t.groups[id] != nil {
-			all = append(all, h.t.groupResource(id))
-		}
+	for _, id := range h.t.groupOrder {
+		all = append(all, h.t.groupResource(id))
 	}
 	return pageOf(all, p)
 }
@@ -62,8 +58,7 @@ func (h groupHandler) Delete(_ *http.Request, id string) error {
 	if h.t.groups[id] == nil {
 		return scimerrors.ScimErrorResourceNotFound(id)
 	}
-	delete(h.t.groups, id)
-	h.t.forget(id)
+	h.t.deleteGroup(id)
 	return nil
 }
 

@@ -41,7 +41,8 @@ type Target struct {
 	mu     sync.Mutex
 	users  map[string]*user
 	groups map[string]*group
-	order  []string // ids as they were made: pages stay in place
+	// Ids in the order they were made, so that pages stay in place.
+	userOrder, groupOrder []string
 }
 
 type user struct {
@@ -109,8 +110,9 @@ func (t *Target) addUser(name string, attrs scim.ResourceAttributes) (string, er
 			return "", errTaken
 		}
 	}
-	id := t.newID()
+	id := newID()
 	t.users[id] = &user{name: name, attrs: attrs}
+	t.userOrder = append(t.userOrder, id)
 	return id, nil
 }
 
@@ -127,9 +129,14 @@ func (t *Target) AddGroup(displayName string, userNames ...string) (string, erro
 		}
 		g.add(id)
 	}
-	id := t.newID()
+	return t.addGroup(g), nil
+}
+
+func (t *Target) addGroup(g *group) string {
+	id := newID()
 	t.groups[id] = g
-	return id, nil
+	t.groupOrder = append(t.groupOrder, id)
+	return id
 }
 
 // DeleteUser removes the user, and from every group.
@@ -144,14 +151,83 @@ func (t *Target) DeleteUser(userName string) error {
 	return nil
 }
 
-func (t *Target) deleteUser(id string) {
-	delete(t.users, id)
-	t.forget(id)
+// DeleteGroup removes the group, also from groups it is in. Its name must be its alone.
+func (t *Target) DeleteGroup(displayName string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	id, err := t.groupID(displayName)
+	if err == nil {
+		t.deleteGroup(id)
+	}
+	return err
 }
 
-// forget drops the id from the order and from every group.
-func (t *Target) forget(id string) {
-	t.order = slices.DeleteFunc(t.order, func(o string) bool { return o == id })
+// AddMembers puts the users into the group.
+func (t *Target) AddMembers(displayName string, userNames ...string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	gid, err := t.groupID(displayName)
+	if err != nil {
+		return err
+	}
+	for _, n := range userNames {
+		id, ok := t.userID(n)
+		if !ok {
+			return fmt.Errorf("scimtarget: no user %q", n)
+		}
+		t.groups[gid].add(id)
+	}
+	return nil
+}
+
+// Nest puts the inner group into the outer one.
+func (t *Target) Nest(outer, inner string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out, err := t.groupID(outer)
+	if err != nil {
+		return err
+	}
+	in, err := t.groupID(inner)
+	if err == nil {
+		t.groups[out].add(in)
+	}
+	return err
+}
+
+// groupID gives the one group of that name.
+func (t *Target) groupID(displayName string) (string, error) {
+	id, hits := "", 0
+	for gid, g := range t.groups {
+		if g.name == displayName {
+			id = gid
+			hits++
+		}
+	}
+	if hits != 1 {
+		return "", fmt.Errorf("scimtarget: %d groups are called %q", hits, displayName)
+	}
+	return id, nil
+}
+
+func (t *Target) deleteUser(id string) {
+	delete(t.users, id)
+	t.userOrder = without(t.userOrder, id)
+	t.leave(id)
+}
+
+func (t *Target) deleteGroup(id string) {
+	delete(t.groups, id)
+	t.groupOrder = without(t.groupOrder, id)
+	t.leave(id)
+}
+
+func without(ids []string, id string) []string {
+	return slices.DeleteFunc(ids, func(o string) bool { return o == id })
+}
+
+// leave drops the id from every group.
+func (t *Target) leave(id string) {
 	for _, g := range t.groups {
 		g.remove(id)
 	}
@@ -186,11 +262,7 @@ func (t *Target) userID(name string) (string, bool) {
 	return "", false
 }
 
-func (t *Target) newID() string {
-	id := strings.ToLower(rand.Text())
-	t.order = append(t.order, id)
-	return id
-}
+func newID() string { return strings.ToLower(rand.Text()) }
 
 func (g *group) add(id string) {
 	if !g.has[id] {
@@ -202,7 +274,7 @@ func (g *group) add(id string) {
 func (g *group) remove(id string) {
 	if g.has[id] {
 		delete(g.has, id)
-		g.members = slices.DeleteFunc(g.members, func(m string) bool { return m == id })
+		g.members = without(g.members, id)
 	}
 }
 

@@ -44,10 +44,8 @@ func (h userHandler) GetAll(_ *http.Request, p scim.ListRequestParams) (scim.Pag
 	h.t.mu.Lock()
 	defer h.t.mu.Unlock()
 	var all []scim.Resource
-	for _, id := range h.t.order {
-		if h.t.users[id] != nil {
-			all = append(all, h.t.userResource(id))
-		}
+	for _, id := range h.t.userOrder {
+		all = append(all, h.t.userResource(id))
 	}
 	return pageOf(all, p)
 }
@@ -123,8 +121,8 @@ func (t *Target) userResource(id string) scim.Resource {
 	attrs := maps.Clone(u.attrs)
 	attrs["userName"] = u.name
 	held := []any{}
-	for _, gid := range t.order {
-		if g := t.groups[gid]; g != nil && g.has[id] {
+	for _, gid := range t.groupOrder {
+		if g := t.groups[gid]; g.has[id] {
 			held = append(held, map[string]any{"value": gid, "display": g.name, "type": "direct"})
 		}
 	}

@@ -32,8 +32,8 @@ function serve(Resource, store, check) {
             if (!store.has(resource.id)) throw missing(resource.id);
             return plain(store.get(resource.id));
         }
-        const all = plain([...store.values()]);
-        return resource.filter ? resource.filter.match(all) : all; // the library only parses filters
+        const all = [...store.values()];
+        return plain(resource.filter ? resource.filter.match(all) : all); // the library only parses filters
     });
     Resource.ingress(async (resource, given) => {
         await setImmediate();
