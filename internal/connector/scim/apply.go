@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/lessor-iam/lessor/internal/connector"
 )
@@ -168,21 +169,46 @@ type patchBody struct {
 
 // patch sends the edit in chunks and files each chunk's answer with its changes.
 func (c *Connector) patch(ctx context.Context, group string, e *edit, chunk int, results []connector.Result) {
-	for from := 0; from < len(e.ids); from += chunk {
-		ids := e.ids[from:min(from+chunk, len(e.ids))]
-		err := c.call(ctx, http.MethodPatch, groupPath(group), patchBody{
-			Schemas:    []string{"urn:ietf:params:scim:api:messages:2.0:PatchOp"},
-			Operations: operations(e.op, ids),
-		}, nil)
-		if e.op == "remove" && errors.Is(err, connector.ErrNoObject) {
-			err = nil // the group went away in between, and its members with it
+	todo := slices.Collect(slices.Chunk(e.ids, chunk))
+	for refusals := 0; len(todo) > 0; {
+		ids := todo[0]
+		todo = todo[1:]
+		err := c.send(ctx, group, e.op, ids)
+		// One id the server will not have must not keep the others waiting. A PATCH
+		// is all or nothing (RFC 7644 §3.5.2), so what was refused can be sent by halves.
+		if content := (*contentError)(nil); errors.As(err, &content) && len(ids) > 1 && refusals < maxRefusals {
+			refusals++
+			todo = append(todo, ids[:len(ids)/2], ids[len(ids)/2:])
+			continue
 		}
-		for _, id := range ids {
-			for _, i := range e.by[id] {
-				results[i].Err = err
-			}
+		e.answer(ids, err, results)
+		if wait := (*connector.RetryAfter)(nil); errors.As(err, &wait) {
+			// It wants to be left alone: the rest is not sent.
+			e.answer(slices.Concat(todo...), &connector.RetryAfter{
+				Err: fmt.Errorf("%w: not sent after %v", connector.ErrUnreachable, wait.Err), Wait: wait.Wait}, results)
+			return
 		}
 	}
+}
+
+// answer files the answer with every change that asks for one of the ids.
+func (e *edit) answer(ids []string, err error, results []connector.Result) {
+	for _, id := range ids {
+		for _, i := range e.by[id] {
+			results[i].Err = err
+		}
+	}
+}
+
+func (c *Connector) send(ctx context.Context, group, op string, ids []string) error {
+	err := c.call(ctx, http.MethodPatch, groupPath(group), patchBody{
+		Schemas:    []string{"urn:ietf:params:scim:api:messages:2.0:PatchOp"},
+		Operations: operations(op, ids),
+	}, nil)
+	if op == "remove" && errors.Is(err, connector.ErrNoObject) {
+		return nil // the group went away in between, and its members with it
+	}
+	return err
 }
 
 // operations adds all in one, and removes one by one by path: a remove with a
@@ -214,12 +240,14 @@ func (c *Connector) ghosts(ctx context.Context, g *resource, account string) ([]
 			continue
 		}
 		// The display name is no key: it counts only if the id leads nowhere.
-		_, err := c.get(ctx, userPath(m.Value), m.Value)
+		u, err := c.get(ctx, userPath(m.Value), m.Value)
 		switch {
 		case errors.Is(err, connector.ErrNoObject):
 			ids = append(ids, m.Value)
 		case err != nil:
 			return nil, err
+		case u.UserName == account:
+			return nil, fmt.Errorf("%w: the search for %q does not find user %s, who bears that name", connector.ErrRefused, account, m.Value)
 		}
 	}
 	return ids, nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/lessor-iam/lessor/internal/connector"
@@ -31,6 +32,12 @@ func quote(s string) string {
 
 // eq is the filter `attr eq "value"`.
 func eq(attr, value string) string { return attr + " eq " + quote(value) }
+
+// plain says that a filter may be believed when it does not find the name.
+// Parsers exist that read escapes wrongly, or end a string at a line separator.
+func plain(name string) bool {
+	return !strings.ContainsFunc(name, func(r rune) bool { return r == '"' || r == '\\' || !unicode.IsPrint(r) })
+}
 
 // checkName refuses names no server could hold as they are: a byte that is not
 // UTF-8 would come to mean another character on the way.

@@ -26,6 +26,8 @@ const (
 // call sends one request to path (already escaped, below the base) and decodes a
 // 2xx answer into out, if given. Its error wraps one of the port's sentinels.
 func (c *Connector) call(ctx context.Context, method, path string, body, out any) error {
+	leave := c.slot(ctx)
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	// Close ends calls under way.
@@ -61,6 +63,18 @@ func (c *Connector) call(ctx context.Context, method, path string, body, out any
 		return fmt.Errorf("%w: %s %s: not SCIM: %w", connector.ErrRefused, method, path, err)
 	}
 	return nil
+}
+
+// slot waits for one of the connector's slots, no longer than the call may take,
+// and gives the function that leaves it.
+func (c *Connector) slot(ctx context.Context) (leave func()) {
+	select {
+	case c.slots <- struct{}{}:
+		return func() { <-c.slots }
+	case <-ctx.Done():
+	case <-c.closed.Done():
+	}
+	return func() {}
 }
 
 // request builds it, and a flag that is up once a connection was had: from then
@@ -104,11 +118,21 @@ func refusal(resp *http.Response, raw []byte, now time.Time) error {
 	}
 	err := fmt.Errorf("%w: %s %s: %s%s", what,
 		resp.Request.Method, resp.Request.URL.Path, resp.Status, detail(raw))
+	switch resp.StatusCode {
+	case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge,
+		http.StatusRequestURITooLong, http.StatusUnprocessableEntity:
+		err = &contentError{err}
+	}
 	if wait, ok := retryAfter(resp.Header.Get("Retry-After"), now); ok {
 		return &connector.RetryAfter{Err: err, Wait: wait}
 	}
 	return err
 }
+
+// contentError is a refusal that a part of what was sent may be the cause of.
+type contentError struct{ error }
+
+func (e *contentError) Unwrap() error { return e.error }
 
 func meaning(status int) error {
 	switch {

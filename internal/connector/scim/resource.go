@@ -164,11 +164,7 @@ func (c *Connector) findGroup(ctx context.Context, object string) (string, error
 	if err := checkName(object); err != nil {
 		return "", err
 	}
-	all, err := c.list(ctx, "/Groups", eq("displayName", object), "displayName")
-	if err != nil {
-		return "", err
-	}
-	return one(all, "group", object, func(r resource) string { return r.DisplayName })
+	return c.find(ctx, "/Groups", "displayName", object, func(r resource) string { return r.DisplayName })
 }
 
 // findUser gives the one user the account names, with its groups if the server
@@ -180,20 +176,35 @@ func (c *Connector) findUser(ctx context.Context, account string) (*resource, er
 	if err := checkName(account); err != nil {
 		return nil, err
 	}
-	all, err := c.list(ctx, "/Users", eq("userName", account), "userName")
-	if err != nil {
-		return nil, err
-	}
-	id, err := one(all, "user", account, func(r resource) string { return r.UserName })
+	id, err := c.find(ctx, "/Users", "userName", account, func(r resource) string { return r.UserName })
 	if err != nil {
 		return nil, err
 	}
 	return &resource{ID: id, UserName: account}, nil
 }
 
-// one gives the id of the only resource that bears exactly this name. Servers
-// compare names without case and accents, so one hit is not yet a match.
-func one(all []resource, kind, name string, of func(resource) string) (string, error) {
+// find gives the id of the only resource that bears exactly this name. It asks
+// by filter first, and reads all where the filter is refused or not to be
+// trusted with the name.
+func (c *Connector) find(ctx context.Context, endpoint, attr, name string, of func(resource) string) (string, error) {
+	all, err := c.list(ctx, endpoint, eq(attr, name), attr)
+	if err == nil {
+		id, err := one(all, endpoint, name, of)
+		if !errors.Is(err, connector.ErrNoObject) || plain(name) {
+			return id, err
+		}
+	} else if content := (*contentError)(nil); !errors.As(err, &content) {
+		return "", err
+	}
+	if all, err = c.list(ctx, endpoint, "", attr); err != nil {
+		return "", err
+	}
+	return one(all, endpoint, name, of)
+}
+
+// one picks the only resource of exactly this name. Servers compare names
+// without case and accents, so one hit is not yet a match.
+func one(all []resource, endpoint, name string, of func(resource) string) (string, error) {
 	id, hits := "", 0
 	for _, r := range all {
 		if of(r) == name {
@@ -203,9 +214,9 @@ func one(all []resource, kind, name string, of func(resource) string) (string, e
 	}
 	switch hits {
 	case 0:
-		return "", fmt.Errorf("%w: %s %q", connector.ErrNoObject, kind, name)
+		return "", fmt.Errorf("%w: %s has no %q", connector.ErrNoObject, endpoint, name)
 	case 1:
 		return id, nil
 	}
-	return "", fmt.Errorf("%w: %d %ss are called %q; name the one meant by its id", connector.ErrRefused, hits, kind, name)
+	return "", fmt.Errorf("%w: %s has %d called %q; name the one meant by its id", connector.ErrRefused, endpoint, hits, name)
 }

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/connector"
@@ -39,6 +40,7 @@ const (
 	parallel    = 4   // requests under way at once
 	removeChunk = 200 // remove operations in one PATCH
 	addChunk    = 500 // added members in one PATCH
+	maxRefusals = 40  // refused PATCHes sent again by halves, per Apply and group
 )
 
 // Config may be wrong; New says how.
@@ -159,17 +161,11 @@ func (c *Connector) Close() error {
 	return nil
 }
 
-// each runs do for 0..n-1, no more than the connector's slots at once, and waits.
+// each runs do for 0..n-1 at once, and waits. What do sends waits for a slot.
 func (c *Connector) each(n int, do func(i int)) {
-	done := make(chan struct{})
+	var wg sync.WaitGroup
 	for i := range n {
-		go func() {
-			c.slots <- struct{}{}
-			defer func() { <-c.slots; done <- struct{}{} }()
-			do(i)
-		}()
+		wg.Go(func() { do(i) })
 	}
-	for range n {
-		<-done
-	}
+	wg.Wait()
 }
