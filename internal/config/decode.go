@@ -1,6 +1,8 @@
 package config
 
 import (
+	"io/fs"
+
 	"github.com/lessor-iam/lessor/internal/access"
 )
 
@@ -23,6 +25,7 @@ type (
 	entitlement struct {
 		access.Entitlement
 		owners    []item
+		powers    []item
 		conflicts []item
 		f         fields
 	}
@@ -33,14 +36,21 @@ type (
 	}
 )
 
-// files is everything read of directory and catalog.
+// files is everything read of one folder.
 type files struct {
 	report
+	fsys fs.FS
+	dir  string // what the folder is on disk
+
+	tokens       []bearer
 	identities   []identity
 	groups       []group
 	systems      []system
 	entitlements []entitlement
 	bundles      []bundle
+
+	known  known                 // by id; filled by check
+	opened []access.GroupMembers // the groups without their circles; filled by check
 }
 
 var (
@@ -176,12 +186,12 @@ func (d *files) readSystem(f fields) {
 		Name:      f.text("name"),
 		Connector: f.required("connector", "a system"),
 		Owner:     f.required("owner", "a system"),
-		Settings:  f.settings(),
+		Settings:  d.settings(f),
 	}})
 }
 
 func (d *files) readEntitlement(f fields) {
-	e := entitlement{f: f, owners: f.texts("owners"), conflicts: f.texts("conflicts")}
+	e := entitlement{f: f, owners: f.texts("owners"), powers: f.texts("powers"), conflicts: f.texts("conflicts")}
 	e.Entitlement = access.Entitlement{
 		ID:        f.required("id", "an entitlement"),
 		System:    f.text("system"),
@@ -191,7 +201,7 @@ func (d *files) readEntitlement(f fields) {
 		Class:     f.required("class", "an entitlement"),
 		MaxTerm:   f.term("max_term", 0),
 		MaxTotal:  f.term("max_total", 0),
-		Powers:    plainTexts(f.texts("powers")),
+		Powers:    plainTexts(e.powers),
 		Conflicts: plainTexts(e.conflicts),
 	}
 	if !f.has("max_term") {

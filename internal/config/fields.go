@@ -132,6 +132,12 @@ func (f fields) nodes(key string) []node {
 	return v.list
 }
 
+// none tells whether a list is absent or empty; one of another kind was reported.
+func (f fields) none(key string) bool {
+	v, ok := f.value(key)
+	return !ok || v.kind == nullKind || (v.kind == listKind && len(v.list) == 0)
+}
+
 // texts reads a list of texts in which nothing may stand twice.
 func (f fields) texts(key string) []item {
 	nodes := f.nodes(key)

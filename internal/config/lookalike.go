@@ -57,12 +57,13 @@ func (l looks) of(s string) string {
 // drawn are the pairs told apart in no common typeface.
 var drawn = strings.NewReplacer("0", "o", "1", "l", "|", "l", "rn", "m", "vv", "w")
 
-// same folds what is the same text to any reader: letter case and compatibility forms.
+// same folds what is the same text to any reader: letter case, and one letter
+// written as one character or as two.
 func (l looks) same(s string) string {
 	if ascii(s) {
 		return strings.ToLower(s)
 	}
-	return l.fold.String(norm.NFKC.String(s))
+	return l.fold.String(norm.NFC.String(s))
 }
 
 func ascii(s string) bool {
@@ -81,22 +82,32 @@ type named struct {
 	whose string // the same owner may use two that look alike
 }
 
-// lookalikes reports each text that can be taken for an earlier one. Where the
-// texts are the same to any reader, differing in letter case only, it is left to
-// the caller whether that is wrong: two people may share a name.
+// lookalikes reports each text that can be taken for an earlier one of another
+// owner. Where the two are the same to any reader, differing in letter case only,
+// it is left to the caller whether that is wrong: two people may share a name.
 func (l looks) lookalikes(texts []named, found func(later, earlier named)) {
-	first := make(map[string]named, len(texts))
+	// Of all that look alike, the first and the first of another owner are enough
+	// to find one to report against whatever comes later.
+	first, other := make(map[string]named, len(texts)), map[string]named{}
 	for _, t := range texts {
 		if t.text == "" {
 			continue
 		}
 		key := l.of(t.text)
 		earlier, ok := first[key]
-		switch {
-		case !ok:
+		if !ok {
 			first[key] = t
+			continue
+		}
+		second, ok := other[key]
+		if !ok && earlier.whose != t.whose {
+			other[key] = t
+		}
+		switch {
 		case earlier.whose != t.whose && earlier.text != t.text:
 			found(t, earlier)
+		case ok && second.whose != t.whose && second.text != t.text:
+			found(t, second)
 		}
 	}
 }

@@ -9,8 +9,9 @@ import (
 
 // settings reads a system's settings. What they mean is the connector's to say;
 // here only secrets are kept out: a key that ends in _ref is a reference to one,
-// and a key that sounds like one must be written so. No message repeats a value.
-func (f fields) settings() map[string]string {
+// and a key that sounds like one must be written so. References to files, and
+// keys that end in _file, are paths from the folder. No message repeats a value.
+func (d *files) settings(f fields) map[string]string {
 	v, ok := f.value("settings")
 	if !ok || v.kind == nullKind {
 		return nil
@@ -26,9 +27,16 @@ func (f fields) settings() map[string]string {
 			f.r.problem(mark{f.file, e.line, e.col}, "a setting's name must be a-z, 0-9 and underscore")
 			continue
 		}
-		if text, ok := f.setting(e); ok {
-			out[e.key] = text
+		text, ok := f.setting(e)
+		switch {
+		case !ok:
+			continue
+		case strings.HasSuffix(e.key, "_ref"):
+			text = d.absoluteRef(text)
+		case strings.HasSuffix(e.key, "_file") && text != "":
+			text = d.path(text)
 		}
+		out[e.key] = text
 	}
 	return out
 }

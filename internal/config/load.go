@@ -1,0 +1,106 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
+)
+
+// Config is a folder that cannot be wrong. Every path in it is absolute.
+type Config struct {
+	Dir             string
+	Listen          string // address:port of this machine's own loopback; port 0 is any free one
+	Database        string // "sqlite:PATH", or empty if DatabaseRef is set
+	DatabaseRef     string // reference to a secret: a postgres:// URL
+	LogKeyRef       string // reference to the secret that signs the log's checkpoints
+	PolicyDir       string
+	AnswerWithin    time.Duration
+	ProvisionWithin time.Duration
+	Pace            access.Pace
+	Backstop        time.Duration
+	Notify          []string // a command and its arguments, run with a notice as JSON on its input; empty: none
+	Tokens          []Token
+	Directory       *access.Directory
+	Warnings        Problems // what is allowed and most likely not meant
+
+	systems map[string]mark
+}
+
+// Token is who may speak to the API, known by the digest of a secret that this
+// folder never holds.
+type Token struct {
+	Name     string
+	Identity string
+	SHA256   [32]byte
+	Scopes   []string // of request, approve, view, revoke, admin; never empty
+	Strength string   // how whoever holds the token is taken to have signed in, e.g. "mfa"; empty: plainly
+	Expires  time.Time
+}
+
+// Load reads the folder from disk. Its error is [Problems].
+//
+// Dates are never held against the clock: a folder that loaded yesterday loads
+// today, or an owner's last day would keep a server down that has access to
+// remove. Whether somebody is active is asked when it matters.
+func Load(dir string) (*Config, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, Problems{{File: dir, Message: "has no absolute path: " + plain(err).Error()}}
+	}
+	if st, err := os.Stat(abs); err != nil || !st.IsDir() {
+		return nil, Problems{{File: dir, Message: fmt.Sprintf("there is no such folder; `lessor init %s` writes a first configuration", dir)}}
+	}
+	return LoadFS(os.DirFS(abs), abs)
+}
+
+// LoadFS reads a folder that says of itself that it is dir, an absolute path.
+// Only a policy folder outside of it is looked for on disk.
+func LoadFS(fsys fs.FS, dir string) (*Config, error) {
+	d := &files{fsys: fsys, dir: filepath.Clean(dir)}
+	c := &Config{Dir: d.dir, systems: map[string]mark{}}
+
+	// 1. Which files there are.
+	found, ok := d.find()
+	if !ok {
+		return nil, d.err()
+	}
+
+	// 2. What they say, each by itself.
+	d.readSettings(c, d.text(found.settings))
+	for _, name := range found.directory {
+		d.readDirectory(name, d.text(name))
+	}
+	for _, name := range found.catalog {
+		d.readCatalog(name, d.text(name))
+	}
+
+	// 3. Whether they fit together.
+	d.check()
+	if err := d.err(); err != nil {
+		return nil, err
+	}
+
+	// 4. Only now is anything made of it.
+	for _, t := range d.tokens {
+		c.Tokens = append(c.Tokens, t.Token)
+	}
+	for _, s := range d.systems {
+		c.systems[s.ID] = s.f.here()
+	}
+	c.Directory, c.Warnings = d.build(), d.warnings
+	return c, nil
+}
+
+// SystemProblem is a problem at the place where that system is written: only
+// its connector knows what its settings lack.
+func (c *Config) SystemProblem(system, format string, args ...any) Problem {
+	at, ok := c.systems[system]
+	if !ok {
+		at = mark{file: catalogFile}
+	}
+	return at.say(format, args)
+}

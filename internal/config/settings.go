@@ -1,0 +1,277 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/secret"
+)
+
+const (
+	defaultListen = "127.0.0.1:7317"
+	day           = 24 * time.Hour
+)
+
+var (
+	settingsKeys = []string{"listen", "database", "database_ref", "log_key_ref", "policy", "answer_within",
+		"provision_within", "pace", "backstop", "notify", "tokens"}
+	paceKeys  = []string{"lease", "call", "retry", "slowest_off", "recheck", "confirm"}
+	tokenKeys = []string{"name", "identity", "sha256", "scopes", "strength", "expires"}
+	scopes    = []string{"request", "approve", "view", "revoke", "admin"}
+)
+
+// bearer is a [Token] with its place.
+type bearer struct {
+	Token
+	f fields
+}
+
+// readSettings reads lessor.yaml; no text means that every default holds.
+func (d *files) readSettings(c *Config, text []byte) {
+	partial := d.partial
+	defer func() { d.partial = partial }() // whatever is unreadable here, it names nobody
+	root, ok := d.parse(settingsFile, text)
+	if !ok {
+		return
+	}
+	f, ok := d.fieldsOf(settingsFile, &root, "the file", settingsKeys...)
+	if !ok {
+		return
+	}
+	c.Listen = f.listen()
+	c.Database, c.DatabaseRef = d.database(f)
+	c.LogKeyRef = d.reference(f, "log_key_ref", "file:log.key")
+	c.PolicyDir = d.policyDir(f)
+	c.AnswerWithin = f.term("answer_within", access.Term(3*day)).D()
+	c.ProvisionWithin = f.term("provision_within", access.Term(15*time.Minute)).D()
+	c.Pace = d.pace(f)
+	c.Backstop = f.duration("backstop", time.Minute, 10*time.Millisecond, time.Hour)
+	c.Notify = d.command(f)
+	each(f, "tokens", "a token", tokenKeys, d.readToken)
+}
+
+// listen reads an address that no other machine can reach.
+func (f fields) listen() string {
+	text, ok := f.read("listen")
+	if !ok {
+		return defaultListen
+	}
+	host, port, err := net.SplitHostPort(text)
+	number, portErr := strconv.ParseUint(port, 10, 16)
+	if err != nil || portErr != nil {
+		f.problem("listen", "listen must be an address and a port from 0 to 65535, such as %s", defaultListen)
+		return defaultListen
+	}
+	if host == "localhost" { // a name may come to mean another address
+		host = "127.0.0.1"
+	}
+	if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() || ip.Zone() != "" {
+		f.problem("listen", "listen must be a loopback address, such as %s: the API is for this machine alone", defaultListen)
+		return defaultListen
+	}
+	return net.JoinHostPort(host, strconv.FormatUint(number, 10))
+}
+
+// database reads which of the two it is. No message repeats what was written:
+// a URL there carries a password.
+func (d *files) database(f fields) (database, ref string) {
+	switch {
+	case f.has("database") && f.has("database_ref"):
+		f.problem("database_ref", "database and database_ref are both set: keep one")
+		return "", ""
+	case f.has("database_ref"):
+		return "", d.reference(f, "database_ref", "")
+	}
+	text, ok := f.read("database")
+	switch {
+	case !f.has("database"):
+		text = "sqlite:lessor.db"
+	case !ok:
+		return "", ""
+	}
+	name, ok := strings.CutPrefix(text, "sqlite:")
+	switch {
+	case strings.Contains(text, "://"):
+		f.problem("database", "a database's URL carries a password: write database_ref: env:NAME or database_ref: file:PATH")
+	case !ok || name == "":
+		f.problem("database", "database must be sqlite:PATH, such as sqlite:lessor.db")
+	case strings.HasPrefix(name, ":memory:"):
+		f.problem("database", "a database in memory forgets what has to end: write sqlite:PATH")
+	default:
+		return "sqlite:" + d.path(name), ""
+	}
+	return "", ""
+}
+
+// reference reads a reference to a secret and opens nothing.
+func (d *files) reference(f fields, key, absent string) string {
+	text, ok := f.read(key)
+	switch {
+	case !f.has(key):
+		text = absent
+	case !ok:
+		return ""
+	}
+	if err := secret.Check(text); err != nil {
+		f.problem(key, "%s: %v", key, err)
+		return ""
+	}
+	return d.absoluteRef(text)
+}
+
+// absoluteRef makes a file reference mean the same wherever the server was started.
+func (d *files) absoluteRef(ref string) string {
+	if name, ok := strings.CutPrefix(ref, "file:"); ok && name != "" {
+		return "file:" + d.path(name)
+	}
+	return ref
+}
+
+// path makes a path absolute: relative ones count from the folder.
+func (d *files) path(name string) string {
+	if filepath.IsAbs(name) {
+		return filepath.Clean(name)
+	}
+	return filepath.Join(d.dir, name)
+}
+
+func (d *files) policyDir(f fields) string {
+	name, ok := f.read("policy")
+	at := f.at("policy")
+	switch {
+	case !f.has("policy"):
+		name, at = "policy", mark{file: settingsFile}
+	case !ok:
+		return ""
+	case name == "":
+		f.problem("policy", "policy is empty: write the folder of the *.cedar files")
+		return ""
+	}
+	dir := d.path(name)
+	if !d.isFolder(dir) {
+		d.problem(at, "there is no policy folder %s: create it and write *.cedar files there, or set policy to where they are", dir)
+	}
+	return dir
+}
+
+func (d *files) isFolder(dir string) bool {
+	var st fs.FileInfo
+	inside, err := filepath.Rel(d.dir, dir)
+	if err == nil && filepath.IsLocal(inside) {
+		st, err = fs.Stat(d.fsys, filepath.ToSlash(inside))
+	} else {
+		st, err = os.Stat(dir)
+	}
+	return err == nil && st.IsDir()
+}
+
+func (d *files) pace(f fields) access.Pace {
+	p, before := fields{r: &d.report, file: f.file, n: &node{kind: mapKind}}, len(d.problems)
+	if v, ok := f.value("pace"); ok && v.kind != nullKind {
+		if p, ok = d.fieldsOf(f.file, v, "pace", paceKeys...); !ok {
+			return access.Pace{}
+		}
+	}
+	pace := access.Pace{
+		Lease:      p.duration("lease", time.Minute, 10*time.Millisecond, time.Hour),
+		Call:       p.duration("call", 20*time.Second, time.Millisecond, time.Hour),
+		Retry:      p.duration("retry", time.Second, time.Millisecond, time.Hour),
+		SlowestOff: p.duration("slowest_off", 5*time.Minute, time.Millisecond, day),
+		Recheck:    p.duration("recheck", time.Hour, 0, 30*day),
+		Confirm:    p.duration("confirm", 2*time.Minute, 0, day),
+	}
+	if len(d.problems) > before {
+		return pace
+	}
+	if pace.Lease <= pace.Call {
+		p.problem(p.either("call", "lease"), "call (%s) must be shorter than lease (%s): a call that outlives its lease lands unseen", pace.Call, pace.Lease)
+	}
+	if pace.SlowestOff < pace.Retry {
+		p.problem(p.either("retry", "slowest_off"), "retry (%s) must not be longer than slowest_off (%s)", pace.Retry, pace.SlowestOff)
+	}
+	return pace
+}
+
+// either is the first of two keys that is written.
+func (f fields) either(key, other string) string {
+	if f.has(key) {
+		return key
+	}
+	return other
+}
+
+// command reads a command and its arguments, in which anything may stand twice.
+func (d *files) command(f fields) []string {
+	var words []string
+	nodes := f.nodes("notify")
+	for i := range nodes {
+		text, ok := d.textOf(f.file, "an entry of notify", &nodes[i])
+		at := mark{f.file, nodes[i].line, nodes[i].col}
+		switch {
+		case !ok:
+			continue
+		case carriesPassword(text):
+			d.problem(at, "an entry of notify carries a password: let the command read it itself")
+		case i == 0 && strings.TrimSpace(text) == "":
+			d.problem(at, "notify must begin with a command")
+		case i == 0 && strings.ContainsRune(text, filepath.Separator):
+			text = d.path(text)
+		}
+		words = append(words, text)
+	}
+	return words
+}
+
+func (d *files) readToken(f fields) {
+	t := bearer{f: f, Token: Token{
+		Name: f.required("name", "a token"), Identity: f.required("identity", "a token"),
+		SHA256: f.digest("sha256"), Strength: f.text("strength"), Expires: f.day("expires", true),
+	}}
+	for _, s := range f.texts("scopes") {
+		if !slices.Contains(scopes, s.text) {
+			d.problem(s.at, "there is no scope %q: it must be one of %s%s", brief(s.text), strings.Join(scopes, ", "), d.instead(s.text, slices.Values(scopes)))
+		}
+		t.Scopes = append(t.Scopes, s.text)
+	}
+	if f.none("scopes") {
+		f.problem("scopes", "a token needs scopes: one or more of %s", strings.Join(scopes, ", "))
+	}
+	if !f.has("expires") {
+		f.problem("expires", "a token needs expires: the last day or moment at which it is good")
+	}
+	if t.Strength != "" && !idForm.MatchString(t.Strength) {
+		f.problem("strength", "strength %s", idRule)
+	}
+	d.tokens = append(d.tokens, t)
+}
+
+// digest reads a token's digest. What stands there instead may be the token.
+func (f fields) digest(key string) (sum [sha256.Size]byte) {
+	v, ok := f.value(key)
+	if !ok {
+		f.r.problem(f.here(), "a token needs %s", key)
+		return sum
+	}
+	raw, err := hex.DecodeString(v.text) // a number is what a digest without letters looks like
+	switch {
+	case err != nil || len(raw) != len(sum) || strings.ToLower(v.text) != v.text || v.kind == listKind || v.kind == mapKind:
+		f.problem(key, "%s must be 64 of 0-9 and a-f, in quotes: the SHA-256 of the token, never the token itself", key)
+	case v.kind != textKind:
+		f.problem(key, "%s must be text, not %s: put it in quotes", key, v.kind)
+	case [sha256.Size]byte(raw) == sha256.Sum256(nil):
+		f.problem(key, "%s is that of an empty token", key)
+	default:
+		return [sha256.Size]byte(raw)
+	}
+	return sum
+}
