@@ -42,9 +42,11 @@ func newLDAP(s *settings) (connector.Connector, error) {
 }
 
 // connectors makes the connector of every system. It connects to nothing;
-// everything wrong with any system's settings comes in one error.
-func connectors(c *config.Config) (map[string]connector.Connector, error) {
-	made := map[string]connector.Connector{}
+// everything wrong with any system's settings comes in one error. A secret that
+// cannot be read now is a warning: it may be there later, and the other systems
+// must not wait for it.
+func connectors(c *config.Config) (made map[string]connector.Connector, warnings []string, err error) {
+	made = map[string]connector.Connector{}
 	var problems config.Problems
 	for _, id := range c.Directory.Systems() {
 		sys, _ := c.Directory.System(id)
@@ -56,6 +58,7 @@ func connectors(c *config.Config) (map[string]connector.Connector, error) {
 			continue
 		}
 		target, err := build(s)
+		warnings = append(warnings, s.warnings...)
 		if err != nil {
 			s.wrong("%v", err)
 		}
@@ -66,12 +69,12 @@ func connectors(c *config.Config) (map[string]connector.Connector, error) {
 		made[id] = target
 	}
 	if len(problems) == 0 {
-		return made, nil
+		return made, warnings, nil
 	}
 	for _, t := range made {
 		_ = t.Close() // nothing was connected yet
 	}
-	return nil, problems
+	return nil, warnings, problems
 }
 
 // settings reads one system's settings and notes which were asked for.
@@ -80,6 +83,7 @@ type settings struct {
 	config   *config.Config
 	read     map[string]bool
 	problems config.Problems
+	warnings []string
 }
 
 func (s *settings) wrong(format string, args ...any) {
@@ -138,6 +142,11 @@ func (s *settings) secret(key string) func() string {
 	ref := s.required(key)
 	if name, ok := strings.CutPrefix(ref, "file:"); ok && !filepath.IsAbs(name) {
 		ref = "file:" + filepath.Join(s.config.Dir, name)
+	}
+	if s.system.Settings[key] != "" {
+		if _, err := secret.Open(ref); err != nil {
+			s.warnings = append(s.warnings, s.config.SystemProblem(s.system.ID, "system %s: %s: %v", s.system.ID, key, err).String())
+		}
 	}
 	return func() string {
 		v, err := secret.Open(ref)

@@ -60,7 +60,11 @@ func New(ctx context.Context, dir string, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range warnings {
+	targets, more, err := connectors(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range append(warnings, more...) {
 		log.WarnContext(ctx, "configuration", "warning", w)
 	}
 	s := &Server{dir: dir, log: log, lanes: map[string]*reconcile.Lane{}}
@@ -68,10 +72,6 @@ func New(ctx context.Context, dir string, log *slog.Logger) (*Server, error) {
 	s.world.Store(&world)
 	s.keys = api.NewKeys(s.knows)
 	s.keys.Set(keysOf(c))
-	targets, err := connectors(c)
-	if err != nil {
-		return nil, err
-	}
 	// 2. What is stored, and the key its log was signed with.
 	if err := s.open(ctx, c); err != nil {
 		return nil, errors.Join(err, s.Close())

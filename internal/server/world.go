@@ -24,11 +24,21 @@ func readWorld(c *config.Config) (w engine.World, warnings []string, err error) 
 	if err != nil {
 		return w, nil, inFolder(err, c)
 	}
-	if list := set.CheckDirectory(c.Directory); len(list) > 0 {
-		return w, nil, inFolder(policy.Problems(list), c)
-	}
 	for _, p := range c.Warnings {
 		warnings = append(warnings, p.String())
+	}
+	// What a shipped rule names and nobody has is no mistake of the folder's: the
+	// rule applies to nobody. What its own rules name must be there.
+	var wrong policy.Problems
+	for _, p := range set.CheckDirectory(c.Directory) {
+		if strings.HasPrefix(p.File, "defaults/") {
+			warnings = append(warnings, p.String())
+		} else {
+			wrong = append(wrong, p)
+		}
+	}
+	if len(wrong) > 0 {
+		return w, warnings, inFolder(wrong, c)
 	}
 	return engine.World{Directory: c.Directory, Policy: set}, append(warnings, set.Conflicts()...), nil
 }
@@ -60,11 +70,11 @@ func Check(dir string) (c *config.Config, w engine.World, warnings []string, err
 		return nil, w, nil, err
 	}
 	w, warnings, err = readWorld(c)
-	targets, badTargets := connectors(c)
+	targets, more, badTargets := connectors(c)
 	for _, t := range targets {
 		err = errors.Join(err, t.Close())
 	}
-	return c, w, warnings, errors.Join(err, badTargets)
+	return c, w, append(warnings, more...), errors.Join(err, badTargets)
 }
 
 func keysOf(c *config.Config) []api.Key {
