@@ -8,7 +8,7 @@ import (
 
 // mostSteps bounds the work of closing groups over nesting: ten thousand groups
 // inside each other with a member each come to fifty million memberships.
-const mostSteps = 20_000_000
+const mostSteps = 10_000_000
 
 func (d *files) checkGroups() {
 	for n := range d.groups {
