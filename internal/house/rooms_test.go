@@ -51,10 +51,11 @@ var rooms = map[string]struct {
 	"enginetest":        {nil, false, "a workbench for engine tests, and the oracle of the invariants"},
 	"testserver":        {nil, false, "starts real servers for tests"},
 	"house":             {nil, false, "these tests"},
+	"abuse":             {nil, false, "what must never work: an attack, a test"},
 }
 
 // testRooms may import anything, and only tests may import them.
-var testRooms = []string{"connector/connectortest", "enginetest", "testserver", "policy/policytest", "house"}
+var testRooms = []string{"connector/connectortest", "enginetest", "testserver", "policy/policytest", "house", "abuse"}
 
 // impure is what a pure room must not import: time is allowed as a type only,
 // which impureCalls holds.
