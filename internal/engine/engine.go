@@ -4,6 +4,8 @@
 //	Submit, Edit, Vote, Withdraw, Comment, Cancel, ExpireRequests   requests
 //	Return, Revoke                                                  grants
 //	Claim, Settle, NextDue                                          assignments, for the reconciler
+//	Heed, KeepTicket, TicketClosed, TicketChanged                   tickets, for their channel
+//	Sweep                                                           whatever the directory no longer has
 //	Sequence                                                        the log
 //
 // Each verb is one transaction holding the new state, the work that follows
@@ -31,7 +33,7 @@ type World struct {
 	Policy    *policy.Set
 }
 
-// Config is what an engine is made of. Every field but Log and Nudge is needed.
+// Config is what an engine is made of. Every field but Carries, Nudge, Seam and Log is needed.
 type Config struct {
 	DB              *store.DB
 	World           func() World     // the snapshot in force; cheap, concurrent
@@ -41,9 +43,15 @@ type Config struct {
 	Pace            access.Pace
 	AnswerWithin    time.Duration // how long a request waits for its answers
 	ProvisionWithin time.Duration // how late access may first be seen; the stored end counts it in
+	// Carries tells whether some channel keeps the tickets of that name ("jira")
+	// up to date; nil: none does.
+	Carries func(channel string) bool
 	// Nudge is told, after commit, that a system has work due at a time. It must not block.
 	Nudge func(system string, due time.Time)
-	Log   *slog.Logger
+	// Seam is called right before and right after a verb's commit, with "VERB before
+	// commit" and "VERB after commit"; tests stop the process there.
+	Seam func(step string)
+	Log  *slog.Logger
 }
 
 // Engine is the door. It is safe for concurrent use.
@@ -61,7 +69,7 @@ func New(c Config) (*Engine, error) {
 	}{
 		{"DB", c.DB == nil}, {"World", c.World == nil}, {"Now", c.Now == nil}, {"Rand", c.Rand == nil}, {"Signer", c.Signer == nil},
 		{"AnswerWithin", c.AnswerWithin <= 0}, {"ProvisionWithin", c.ProvisionWithin <= 0},
-		{"Pace.Call", c.Pace.Call <= 0}, {"Pace.Lease (more than Pace.Call)", c.Pace.Lease <= c.Pace.Call},
+		{"Pace.Call", c.Pace.Call <= 0}, {"Pace.Lease (more than twice Pace.Call: a look and a change must fit)", c.Pace.Lease <= 2*c.Pace.Call},
 		{"Pace.Retry", c.Pace.Retry <= 0}, {"Pace.SlowestOff", c.Pace.SlowestOff < c.Pace.Retry},
 	} {
 		if miss.bad {
@@ -70,6 +78,9 @@ func New(c Config) (*Engine, error) {
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
+	}
+	if c.Seam == nil {
+		c.Seam = func(string) {}
 	}
 	if c.Nudge == nil {
 		c.Nudge = func(string, time.Time) {}
@@ -90,6 +101,7 @@ type deed struct {
 	world  World
 	due    map[string]time.Time // system -> earliest new due time
 	events int
+	toldOf []string // requests whose tickets may have to say something new
 }
 
 // do runs one verb in one transaction and, once it is durable, nudges the
@@ -101,13 +113,21 @@ func (e *Engine) do(ctx context.Context, verb string, by access.Actor, do func(*
 		if err := do(d); err != nil {
 			return err
 		}
-		return d.wakeSequencer(ctx)
+		if err := d.tellTickets(ctx); err != nil {
+			return err
+		}
+		if err := d.wakeSequencer(ctx); err != nil {
+			return err
+		}
+		e.Seam(verb + " before commit")
+		return nil
 	})
 	attrs := []any{"verb", verb, "by", by.Identity, "channel", by.Channel}
 	if err != nil {
 		e.Log.InfoContext(ctx, "refused", append(attrs, "error", err.Error())...)
 		return fmt.Errorf("%s: %w", verb, err)
 	}
+	e.Seam(verb + " after commit")
 	e.Log.DebugContext(ctx, "done", append(attrs, "events", d.events)...)
 	for system, due := range d.due {
 		e.Nudge(system, due)
@@ -134,6 +154,9 @@ func (d *deed) tell(ctx context.Context, ev access.Event) error {
 		return err
 	}
 	d.events++
+	if ev.Kind != "ticket."+ev.To {
+		d.mention(ev.Request)
+	}
 	return d.AddEvent(ctx, store.Event{ID: ev.ID, At: ev.At, Kind: ev.Kind, Request: ev.Request, Grant: ev.Grant,
 		Assignment: ev.Assignment, Finding: ev.Finding, Body: body, Salt: salt})
 }

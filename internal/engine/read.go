@@ -52,20 +52,25 @@ func (e *Engine) Show(ctx context.Context, by access.Actor, id string) (s Story,
 		if s.Request, err = d.visible(ctx, id); err != nil {
 			return err
 		}
-		if s.Approvals, err = d.Approvals(ctx, id); err != nil {
-			return err
-		}
-		grants, err := d.GrantsFor(ctx, id)
-		if err != nil {
-			return err
-		}
-		if s.Grants, err = d.holdings(ctx, grants); err != nil {
-			return err
-		}
-		s.Waiting, err = d.waiting(ctx, s.Request)
-		return err
+		return d.story(ctx, &s)
 	})
 	return s, err
+}
+
+// story reads what came of a request.
+func (d *deed) story(ctx context.Context, s *Story) (err error) {
+	if s.Approvals, err = d.Approvals(ctx, s.Request.ID); err != nil {
+		return err
+	}
+	grants, err := d.GrantsFor(ctx, s.Request.ID)
+	if err != nil {
+		return err
+	}
+	if s.Grants, err = d.holdings(ctx, grants); err != nil {
+		return err
+	}
+	s.Waiting, err = d.waiting(ctx, s.Request)
+	return err
 }
 
 func (d *deed) waiting(ctx context.Context, r access.Request) (list []Waiting, err error) {

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -22,7 +24,8 @@ type Outcome struct {
 	Effective  bool
 	Path       string
 	Residual   []string
-	Trouble    string // what stood in the way, if anything did
+	Trouble    string        // what stood in the way, if anything did
+	Wait       time.Duration // how long the target wants to be left alone
 }
 
 // Settle takes what was seen. Whoever no longer holds the lease settles
@@ -66,7 +69,7 @@ func (d *deed) settle(ctx context.Context, was store.Job, o Outcome, grants []ac
 		job.Work = job.Work.Suspect(d.now, d.e.Pace)
 	}
 	if !o.Looked || !was.Work.Settles(o.LookAt, o.Unanswered) {
-		return d.unsettled(ctx, was, job, o.Trouble)
+		return d.unsettled(ctx, was, job, grants, o)
 	}
 	// 1. The look, as a record of its own.
 	seen := access.Receipt{ID: d.e.ids.next("re", d.now), Assignment: job.ID, At: o.LookAt.UTC().Truncate(time.Microsecond),
@@ -98,11 +101,11 @@ func (d *deed) settle(ctx context.Context, was store.Job, o Outcome, grants []ac
 		return err
 	}
 	if moved {
-		if err := d.tell(ctx, ev); err != nil {
+		if err := errors.Join(d.tell(ctx, ev), d.mentionAll(ctx, job.ID)); err != nil {
 			return err
 		}
 	}
-	return d.released(ctx, was, job, moved, grants, o.Trouble)
+	return d.released(ctx, was, job, moved, grants, o)
 }
 
 // sight records the first sight of access under each live grant; the clock of
@@ -129,10 +132,13 @@ func (d *deed) sight(ctx context.Context, grants []access.Grant, seen access.Rec
 
 // released gives the lease back: settled until its grants move it again, or
 // under way and due at once if it has just turned round, else after a while.
-func (d *deed) released(ctx context.Context, was, job store.Job, moved bool, grants []access.Grant, trouble string) error {
+func (d *deed) released(ctx context.Context, was, job store.Job, moved bool, grants []access.Grant, o Outcome) error {
 	next, more := access.NextAt(grants)
 	if job.State == access.Held || job.State == access.Absent {
 		job.Work = job.Work.Done(job.State, d.now, next, more, d.e.Pace)
+		if job.State == access.Held && unseen(grants, d.now) {
+			job.Work = job.Work.At(d.now) // the look began before the grant did: its own first sight is still to come
+		}
 		d.wake(job.System, job.Work.Due)
 		if err := d.SaveJob(ctx, was, job); err != nil {
 			return err
@@ -140,7 +146,7 @@ func (d *deed) released(ctx context.Context, was, job store.Job, moved bool, gra
 		return d.quiet(ctx, job)
 	}
 	if !moved {
-		return d.unsettled(ctx, was, job, trouble)
+		return d.unsettled(ctx, was, job, grants, o)
 	}
 	job.Work.Holder, job.Work.LeaseUntil, job.Work.Attempts = "", time.Time{}, 0
 	job.Work.Since, job.Work.Told, job.Work.Confirm, job.Work.Due = d.now, 0, false, d.now
@@ -167,12 +173,16 @@ func (d *deed) turned(ctx context.Context, was, job store.Job) error {
 }
 
 // unsettled gives the lease back for another try, for ever, and says so louder
-// the longer it lasts (law 5).
-func (d *deed) unsettled(ctx context.Context, was, job store.Job, trouble string) error {
-	if trouble == "" {
-		trouble = "the target does not yet show what was asked of it"
-	}
+// the longer it lasts (law 5). A target that wants to be left alone is, but no
+// longer than the slowest retry; and no back-off sleeps through a grant's own
+// start or end, or a target that has recovered would keep access past its end.
+func (d *deed) unsettled(ctx context.Context, was, job store.Job, grants []access.Grant, o Outcome) error {
+	trouble := cmp.Or(o.Trouble, "the target does not yet show what was asked of it")
 	job.Work = job.Work.Release(d.now, d.e.Pace, trouble)
+	job.Work.Due = later(job.Work.Due, d.now.Add(min(o.Wait, d.e.Pace.SlowestOff)))
+	if next, more := access.NextAt(grants); more {
+		job.Work = job.Work.At(next)
+	}
 	told := false
 	if !job.Work.Since.IsZero() && d.now.Sub(job.Work.Since) >= patience(job.Work.Told) {
 		job.Work.Told++

@@ -1,0 +1,213 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/store"
+)
+
+// ReadTicket asks that a channel read a ticket. It is the whole of what a
+// message can bring about (law 11).
+type ReadTicket struct {
+	Ticket string    `json:"ticket"`
+	At     time.Time `json:"at"` // a reading later than this has seen what it was about
+}
+
+// Kind implements river.JobArgs.
+func (ReadTicket) Kind() string { return "read_ticket" }
+
+// TellTicket asks that a channel bring a ticket up to date with its request.
+type TellTicket struct {
+	Request string `json:"request"`
+	Ticket  string `json:"ticket"`
+}
+
+// Kind implements river.JobArgs.
+func (TellTicket) Kind() string { return "tell_ticket" }
+
+// Heed notes that a message came which says that a ticket should be read, and
+// asks for the reading, in one commit. digest tells repeats of a message apart
+// from new ones; fresh is false for a repeat, which asks for nothing.
+func (e *Engine) Heed(ctx context.Context, site, digest, ticket string) (fresh bool, err error) {
+	err = e.do(ctx, "heed", access.Clock, func(d *deed) error {
+		fresh, err = d.NoteNudge(ctx, site, digest, ticket, d.now)
+		if err != nil || !fresh {
+			return err
+		}
+		return d.Enqueue(ctx, ReadTicket{ticket, d.now}, nil)
+	})
+	return fresh, err
+}
+
+// nudgesKept is how long a repeat of a message is known as one. Queues repeat for about half an hour.
+const nudgesKept = 8 * 24 * time.Hour
+
+// ForgetNudges drops what is no longer needed to tell repeats.
+func (e *Engine) ForgetNudges(ctx context.Context) error {
+	return e.do(ctx, "forget nudges", access.Clock, func(d *deed) error { return d.Tx.ForgetNudges(ctx, d.now.Add(-nudgesKept)) })
+}
+
+// Ticket returns a ticket as last read; a ticket nobody knew of is [access.Unread] at version 0.
+func (e *Engine) Ticket(ctx context.Context, id string) (t access.Ticket, err error) {
+	err = e.DB.Read(ctx, func(tx *store.Tx) error {
+		t, err = tx.Ticket(ctx, id)
+		if errors.Is(err, access.ErrNotFound) {
+			t, err = access.Ticket{ID: id, State: access.Unread}, nil
+		}
+		return err
+	})
+	return t, err
+}
+
+// Tickets lists up to limit tickets with ids above after; state may be empty for any.
+func (e *Engine) Tickets(ctx context.Context, state access.TicketState, after string, limit int) (list []access.Ticket, err error) {
+	err = e.DB.Read(ctx, func(tx *store.Tx) error {
+		list, err = tx.Tickets(ctx, state, after, limit)
+		return err
+	})
+	return list, err
+}
+
+// KeepTicket stores a ticket as it was just read, over the version the reader
+// began with; somebody else's reading in between is [access.ErrConflict]. What
+// changed is told, so that the log holds what the ticket said when.
+func (e *Engine) KeepTicket(ctx context.Context, t access.Ticket, what string) (kept access.Ticket, err error) {
+	err = e.do(ctx, "keep ticket", access.Clock, func(d *deed) error {
+		kept = t
+		kept.Version, kept.ReadAt = t.Version+1, d.now
+		save := d.SaveTicket
+		if t.Version == 0 {
+			save = d.AddTicket
+		}
+		if err := save(ctx, kept); err != nil {
+			return err
+		}
+		ev := d.event("ticket." + string(kept.State))
+		ev.Request, ev.To, ev.Note, ev.After = kept.Request(), string(kept.State), what, kept
+		return d.tell(ctx, ev)
+	})
+	return kept, err
+}
+
+// TicketClosed ends every grant of a ticket's requests, where the company wants
+// a closed ticket to end access. It can only take away.
+func (e *Engine) TicketClosed(ctx context.Context, ticket, note string) (ended int, err error) {
+	err = e.endFor(ctx, "ticket closed", ticket, access.EndTicketClosed, note, &ended, func(access.Grant) bool { return true })
+	return ended, err
+}
+
+// TicketChanged ends the grants of a ticket that have not begun, because what
+// was approved is no longer what the ticket says; what has begun runs out as granted.
+func (e *Engine) TicketChanged(ctx context.Context, ticket, note string) (ended int, err error) {
+	err = e.endFor(ctx, "ticket changed", ticket, access.EndSuperseded, note, &ended, func(g access.Grant) bool { return g.State == access.Scheduled && g.Seen.IsZero() })
+	return ended, err
+}
+
+func (e *Engine) endFor(ctx context.Context, verb, ticket string, why access.EndReason, note string, ended *int, which func(access.Grant) bool) error {
+	return e.do(ctx, verb, access.Clock, func(d *deed) error {
+		*ended = 0
+		t, err := d.Tx.Ticket(ctx, ticket)
+		if err != nil {
+			return err
+		}
+		for _, request := range t.Requests {
+			grants, err := d.GrantsFor(ctx, request)
+			if err != nil {
+				return err
+			}
+			for _, g := range grants {
+				if g.State == access.Ended || !which(g) {
+					continue
+				}
+				if err := d.finish(ctx, g, why, note); err != nil {
+					return err
+				}
+				*ended++
+			}
+		}
+		return nil
+	})
+}
+
+// Find opens a finding of a channel's about a ticket, unless one of that kind is
+// open, or closes it where text is empty.
+func (e *Engine) Find(ctx context.Context, kind, ticket, owner, text string, within time.Duration) error {
+	return e.do(ctx, "find", access.Clock, func(d *deed) error {
+		if text == "" {
+			return d.settleFinding(ctx, kind, ticket, "no longer so")
+		}
+		return d.finding(ctx, access.Finding{Kind: kind, Subject: ticket, Owner: owner, Text: text, DueAt: d.now.Add(within)})
+	})
+}
+
+// StoryOf returns a request with what came of it, for the channel that carries its ticket.
+func (e *Engine) StoryOf(ctx context.Context, ticket, request string) (s Story, err error) {
+	err = e.DB.Read(ctx, func(tx *store.Tx) error {
+		d := &deed{Tx: tx, e: e, now: e.Now().UTC(), by: access.Clock, world: e.World()}
+		if s.Request, err = d.Request(ctx, request); err != nil {
+			return err
+		}
+		if s.Request.Ticket != ticket {
+			return fmt.Errorf("%w: request %s is not of ticket %s", access.ErrNotFound, request, ticket)
+		}
+		return d.story(ctx, &s)
+	})
+	return s, err
+}
+
+// carried tells whether somebody keeps this ticket up to date.
+func (e *Engine) carried(ticket string) bool {
+	channel, _, ok := strings.Cut(ticket, ":")
+	return ok && e.Carries != nil && e.Carries(channel)
+}
+
+// tellTickets asks, for every request this deed told of, that its ticket be
+// brought up to date, in this same transaction.
+func (d *deed) tellTickets(ctx context.Context) error {
+	if d.e.Carries == nil {
+		return nil
+	}
+	for _, id := range d.toldOf {
+		r, err := d.Request(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !d.e.carried(r.Ticket) {
+			continue
+		}
+		if err := d.Enqueue(ctx, TellTicket{id, r.Ticket}, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mention notes that something happened which the request's ticket may have to say.
+func (d *deed) mention(request string) {
+	if request == "" || d.e.Carries == nil {
+		return
+	}
+	for _, r := range d.toldOf {
+		if r == request {
+			return
+		}
+	}
+	d.toldOf = append(d.toldOf, request)
+}
+
+// mentionAll mentions every request whose grant is a reason for an assignment, past ones too.
+func (d *deed) mentionAll(ctx context.Context, assignment string) error {
+	if d.e.Carries == nil {
+		return nil
+	}
+	grants, err := d.GrantsAt(ctx, assignment)
+	for _, g := range grants {
+		d.mention(g.Request)
+	}
+	return err
+}

@@ -1,0 +1,57 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
+)
+
+func scanTicket(s scanner) (t access.Ticket, err error) {
+	err = s.Scan(nested{&t})
+	return t, err
+}
+
+// AddTicket stores a ticket nobody knew of.
+func (tx *Tx) AddTicket(ctx context.Context, t access.Ticket) error {
+	return tx.exec(ctx, "add ticket "+t.ID, `insert into ticket (id, state, request, identity, body, version, read_at) values ($1,$2,$3,$4,$5,$6,$7)`,
+		t.ID, string(t.State), t.Request(), t.Identity, text(t), t.Version, moment(t.ReadAt))
+}
+
+// SaveTicket writes a ticket over the one of the version before.
+func (tx *Tx) SaveTicket(ctx context.Context, t access.Ticket) error {
+	return tx.exec(ctx, "save ticket "+t.ID, `update ticket set state=$1, request=$2, identity=$3, body=$4, version=$5, read_at=$6 where id=$7 and version=$8`,
+		string(t.State), t.Request(), t.Identity, text(t), t.Version, moment(t.ReadAt), t.ID, t.Version-1)
+}
+
+// Ticket reads one by id.
+func (tx *Tx) Ticket(ctx context.Context, id string) (access.Ticket, error) {
+	return one(ctx, tx, "ticket "+id, scanTicket, `select body from ticket where id=$1`, id)
+}
+
+// Tickets lists up to limit tickets with ids above after, in order; state may be empty for any.
+func (tx *Tx) Tickets(ctx context.Context, state access.TicketState, after string, limit int) ([]access.Ticket, error) {
+	return all(ctx, tx, scanTicket, `select body from ticket where id > $1 and ($2 = '' or state = $2) order by id limit $3`, after, string(state), limit)
+}
+
+// NoteNudge notes a nudge; fresh is false if the same one was noted before.
+func (tx *Tx) NoteNudge(ctx context.Context, site, digest, ticket string, now time.Time) (fresh bool, err error) {
+	res, err := tx.ExecContext(ctx, `insert into nudge (site, digest, ticket, at) values ($1,$2,$3,$4) on conflict (site, digest) do nothing`, site, digest, ticket, moment(now))
+	if err != nil {
+		return false, fmt.Errorf("note nudge: %w", err)
+	}
+	n, err := res.RowsAffected()
+	return n == 1, err
+}
+
+// ForgetNudges drops nudges noted before a moment: a repeat later than that reads the ticket once more, which changes nothing.
+func (tx *Tx) ForgetNudges(ctx context.Context, before time.Time) error {
+	_, err := tx.ExecContext(ctx, `delete from nudge where at < $1`, moment(before))
+	return err
+}
+
+// GrantsAt lists every grant of an assignment.
+func (tx *Tx) GrantsAt(ctx context.Context, assignment string) ([]access.Grant, error) {
+	return all(ctx, tx, scanGrant, `select `+grantColumns+` from grants where assignment=$1 order by id`, assignment)
+}
