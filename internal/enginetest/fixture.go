@@ -308,8 +308,12 @@ func (f *Fixture) Notices() (list []engine.Notice) {
 // jobs lists what the background jobs of a kind were asked with.
 func (f *Fixture) jobs(kind string) (list [][]byte) {
 	f.t.Helper()
+	args := "args"
+	if f.DB.Dialect == store.SQLite {
+		args = "json(args)" // stored in SQLite's own binary form
+	}
 	f.read(func(tx *store.Tx) error {
-		rows, err := tx.QueryContext(f.t.Context(), "select args from river_job where kind = $1 order by id", kind)
+		rows, err := tx.QueryContext(f.t.Context(), "select "+args+" from river_job where kind = $1 order by id", kind)
 		if err != nil {
 			return err
 		}
