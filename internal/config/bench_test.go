@@ -20,7 +20,7 @@ func large(people, entitlements int) fstest.MapFS {
 		case n%50 == 14:
 			fmt.Fprintf(&dir, "    kind: person\n    external: true\n    sponsor: p%05d\n", n/500*10)
 		case n > 0:
-			fmt.Fprintf(&dir, "    kind: person\n    manager: p%05d\n", n/500*10-n/500*10%50)
+			fmt.Fprintf(&dir, "    kind: person\n    manager: p%05d\n", n/500*10)
 		default:
 			dir.WriteString("    kind: person\n")
 		}

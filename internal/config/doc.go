@@ -5,11 +5,16 @@
 //
 //	bytes --yaml.go--> nodes --decode--> entries with their places --check--> access.Directory
 //
+// What is allowed and most likely not meant (a circle of groups, an owner who is
+// gone) is a warning and stops nothing. Paths count from the folder, wherever the
+// server was started. Problems name values that are names, and never repeat a
+// value that may be a secret.
+//
 // It understands a plain subset of YAML on purpose: one document, no anchors,
 // aliases, merge keys or tags, no key twice. What a reviewer sees in the file is
 // what is loaded, and nothing in it can grow when it is read.
 //
 // It never guesses: an unknown key, a near miss of a name or a value of another
 // type is a problem, with the nearest known name offered. It never opens a
-// secret, connects to anything, writes a file, or reads policy.
+// secret, connects to anything, writes a file, reads policy, or tells the time.
 package config
