@@ -5,7 +5,7 @@
 //
 //	bytes --yaml.go--> nodes --decode--> entries with their places --check--> access.Directory
 //
-// What is allowed and most likely not meant (a circle of groups, an owner who is
+// What is allowed and most likely not meant (a circle of groups, a sponsor who is
 // gone) is a warning and stops nothing. Paths count from the folder, wherever the
 // server was started. Problems name values that are names, and never repeat a
 // value that may be a secret.
