@@ -80,7 +80,11 @@ type Directory struct {
 	reach        map[string][]string // group -> every member identity, through nesting, sorted
 	same         map[string][]string // person -> every identity of that person, sorted
 	owned        map[string][]string // person -> workloads and agents owned or sponsored, sorted
+	byAccount    map[account]string  // who it is at a system; "" where several people share it
 }
+
+// account is one account at one system.
+type account struct{ system, name string }
 
 // GroupMembers is one group as written: identities and nested groups.
 type GroupMembers struct {
@@ -96,7 +100,7 @@ func NewDirectory(ids []Identity, groups []GroupMembers, systems []System, ents 
 	d := &Directory{
 		identities: map[string]Identity{}, systems: map[string]System{}, entitlements: map[string]Entitlement{},
 		bundles: map[string]Bundle{}, members: map[string][]string{}, closure: map[string][]string{},
-		reach: map[string][]string{}, same: map[string][]string{}, owned: map[string][]string{},
+		reach: map[string][]string{}, same: map[string][]string{}, owned: map[string][]string{}, byAccount: map[account]string{},
 	}
 	for _, i := range ids {
 		d.identities[i.ID] = i
@@ -122,6 +126,7 @@ func NewDirectory(ids []Identity, groups []GroupMembers, systems []System, ents 
 			}
 		}
 	}
+	d.indexAccounts(ids)
 	d.closeGroups(groups)
 	for _, m := range []map[string][]string{d.same, d.owned} {
 		for k := range m {
@@ -129,6 +134,23 @@ func NewDirectory(ids []Identity, groups []GroupMembers, systems []System, ents 
 		}
 	}
 	return d
+}
+
+// indexAccounts finds identities by account. An account that several identities
+// of one person share is the first one's; one that two people share is nobody's.
+func (d *Directory) indexAccounts(ids []Identity) {
+	for _, i := range ids {
+		for system, name := range i.Accounts {
+			key := account{system, name}
+			other, taken := d.byAccount[key]
+			switch {
+			case !taken:
+				d.byAccount[key] = i.ID
+			case d.PersonOf(other) != d.PersonOf(i.ID):
+				d.byAccount[key] = ""
+			}
+		}
+	}
 }
 
 // closeGroups walks parents breadth first from each group that has direct
@@ -180,6 +202,13 @@ func (d *Directory) Entitlement(id string) (Entitlement, bool) {
 	return e, ok
 }
 func (d *Directory) Bundle(id string) (Bundle, bool) { b, ok := d.bundles[id]; return b, ok }
+
+// ByAccount returns whose account that is; ok is false where it is nobody's, or
+// where it cannot be told.
+func (d *Directory) ByAccount(system, name string) (id string, ok bool) {
+	id = d.byAccount[account{system, name}]
+	return id, id != ""
+}
 
 // HasGroup tells whether the group exists, empty or not.
 func (d *Directory) HasGroup(id string) bool { _, ok := d.members[id]; return ok }

@@ -21,7 +21,8 @@ type Ticket struct {
 	State    TicketState    `json:"state"`
 	Requests []string       `json:"requests,omitempty"` // what came of it, the current one last
 	Reporter string         `json:"reporter,omitempty"` // the account there
-	Identity string         `json:"identity,omitempty"` // whom that account maps to; empty: nobody
+	Claim    string         `json:"claim,omitempty"`    // whom it is said to be from
+	Identity string         `json:"identity,omitempty"` // who is known to have asked; empty: nobody yet
 	Content  string         `json:"content,omitempty"`  // digest of what was asked, as last read
 	Status   string         `json:"status,omitempty"`   // as last read
 	Ours     string         `json:"ours,omitempty"`     // the status Lessor itself last moved it to

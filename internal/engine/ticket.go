@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,10 +22,9 @@ type ReadTicket struct {
 // Kind implements river.JobArgs.
 func (ReadTicket) Kind() string { return "read_ticket" }
 
-// TellTicket asks that a channel bring a ticket up to date with its request.
+// TellTicket asks that a channel bring a ticket up to date with what is stored.
 type TellTicket struct {
-	Request string `json:"request"`
-	Ticket  string `json:"ticket"`
+	Ticket string `json:"ticket"`
 }
 
 // Kind implements river.JobArgs.
@@ -89,9 +89,42 @@ func (e *Engine) KeepTicket(ctx context.Context, t access.Ticket, what string) (
 		}
 		ev := d.event("ticket." + string(kept.State))
 		ev.Request, ev.To, ev.Note, ev.After = kept.Request(), string(kept.State), what, kept
-		return d.tell(ctx, ev)
+		if err := d.tell(ctx, ev); err != nil {
+			return err
+		}
+		return d.Enqueue(ctx, TellTicket{kept.ID}, nil)
 	})
 	return kept, err
+}
+
+// Confirm says that a ticket which came by an unproven way (mail, an anonymous
+// form) is one's own. Only whom it is said to be from may say so, signed in here.
+func (e *Engine) Confirm(ctx context.Context, by access.Actor, ticket string) error {
+	return e.do(ctx, "confirm", by, func(d *deed) error {
+		if err := d.scope(ScopeRequest); err != nil {
+			return err
+		}
+		t, err := d.Tx.Ticket(ctx, ticket)
+		if err != nil {
+			return err
+		}
+		if t.Claim == "" || d.world.Directory.PersonOf(t.Claim) != d.world.Directory.PersonOf(by.Identity) {
+			return fmt.Errorf("%w: ticket %s", access.ErrNotFound, ticket)
+		}
+		if t.State != access.Unconfirmed {
+			return fmt.Errorf("%w: ticket %s is %s and waits for nobody's word", access.ErrGone, ticket, t.State)
+		}
+		t.Identity, t.State, t.Note, t.Version = by.Identity, access.Unread, "", t.Version+1
+		if err := d.SaveTicket(ctx, t); err != nil {
+			return err
+		}
+		ev := d.event("ticket." + string(t.State))
+		ev.To, ev.Note, ev.After = string(t.State), "confirmed by "+by.Identity, t
+		if err := d.tell(ctx, ev); err != nil {
+			return err
+		}
+		return d.Enqueue(ctx, ReadTicket{ticket, d.now}, nil)
+	})
 }
 
 // TicketClosed ends every grant of a ticket's requests, where the company wants
@@ -172,6 +205,7 @@ func (d *deed) tellTickets(ctx context.Context) error {
 	if d.e.Carries == nil {
 		return nil
 	}
+	var tickets []string
 	for _, id := range d.toldOf {
 		r, err := d.Request(ctx, id)
 		if err != nil {
@@ -180,7 +214,11 @@ func (d *deed) tellTickets(ctx context.Context) error {
 		if !d.e.carried(r.Ticket) {
 			continue
 		}
-		if err := d.Enqueue(ctx, TellTicket{id, r.Ticket}, nil); err != nil {
+		tickets = append(tickets, r.Ticket)
+	}
+	slices.Sort(tickets)
+	for _, t := range slices.Compact(tickets) {
+		if err := d.Enqueue(ctx, TellTicket{t}, nil); err != nil {
 			return err
 		}
 	}
