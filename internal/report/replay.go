@@ -25,8 +25,10 @@ type Replayed struct {
 }
 
 // Replay checks the whole store against its own log: the head's signature, the
-// tree, each event against its place, and each row of each table against the
-// last event that told of it. The error names the first thing that differs.
+// tree, each event against its place, each row of each table against the last
+// event that told of it, and that no end is without the work that brings it
+// about. The error names the first thing that differs. A database put back
+// whole agrees with itself: [Continues] holds it against what was kept elsewhere.
 func Replay(ctx context.Context, db *store.DB, vkey string, progress func(done, total int64)) (rep Replayed, err error) {
 	err = db.Read(ctx, func(tx *store.Tx) error {
 		r := &replay{tx: tx, last: map[string]string{}, progress: progress}

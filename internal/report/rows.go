@@ -3,8 +3,10 @@ package report
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/store"
 )
 
 // rows compares every row of every table, table by table in the order in which they refer to each other.
@@ -62,9 +64,20 @@ func (r *replay) assignments(ctx context.Context) error {
 		if err != nil || len(page) == 0 {
 			return err
 		}
+		ids := make([]string, len(page))
+		for i, row := range page {
+			ids[i] = row.ID
+		}
+		open, err := r.tx.OpenGrants(ctx, ids)
+		if err != nil {
+			return err
+		}
 		for _, row := range page {
 			after = row.ID
 			if err := r.compare("assignment "+row.ID, bare(row.Assignment)); err != nil {
+				return err
+			}
+			if err := awake(row, open[row.ID]); err != nil {
 				return err
 			}
 			if err := r.receipts(ctx, row.Assignment); err != nil {
@@ -72,6 +85,25 @@ func (r *replay) assignments(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// longestSleep is how much later than the next start or end of its grants an
+// assignment's work may be due: a retry that is waited for moves it, by minutes.
+const longestSleep = 24 * time.Hour
+
+// awake checks what no event tells of: that work is due wherever something must
+// still happen. Whoever puts a due moment out of reach takes away an end (law 3)
+// without touching a grant.
+func awake(job store.Job, grants []access.Grant) error {
+	next, more := access.NextAt(grants)
+	due := job.Work.Due
+	switch underway := job.State == access.Adding || job.State == access.Removing; {
+	case due.IsZero() && (more || underway):
+		return fmt.Errorf("assignment %s: it is %s and no work on it is due, ever", job.ID, job.State)
+	case more && due.After(next.Add(longestSleep)):
+		return fmt.Errorf("assignment %s: a grant starts or ends %s, and work on it is due only %s", job.ID, stamp(next), stamp(due))
+	}
+	return nil
 }
 
 // receipts checks each look against its own digest, those that were told of

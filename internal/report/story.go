@@ -28,15 +28,20 @@ type event struct {
 // Story is what a verified bundle tells of one grant.
 type Story struct {
 	Grant    access.Grant
-	Lines    []string // in plain words, in the order of the log
-	Complete bool     // ended, and seen gone
+	Lines    []string  // in plain words, in the order of the log
+	Complete bool      // ended, and seen gone
+	SeenHeld time.Time // when access was last seen held; zero: no look in the bundle saw it
+	SeenGone time.Time // when it was last seen gone
+	Other    string    // another grant that keeps the access
 }
 
 // Tell reads the story of a verified bundle and checks that it is whole and
 // that its parts fit each other: the request's content gives the digest that
-// was voted on, every vote the grant stands on is there, by different people
-// none of whom has a hand in it, every stage has its votes, the end was kept.
-// All that does not fit is reported together.
+// was voted on, every vote the grant stands on is there, cast before the grant
+// by different people, none of them requester or beneficiary, every stage has
+// its votes, nothing is longer than it was asked, approved or allowed, and no
+// end moved later. All that does not fit is reported together. [Claims] says
+// what that leaves unproved.
 func Tell(v evidence.Verified) (Story, error) {
 	t := &telling{grant: v.Subject, requests: map[string]access.Request{}, votes: map[string]access.Approval{}, gone: map[string]bool{}}
 	for i, rec := range v.Records {
@@ -49,7 +54,7 @@ func Tell(v evidence.Verified) (Story, error) {
 		t.read(ev)
 	}
 	t.whole()
-	return Story{t.g, t.lines, t.complete}, errors.Join(t.problems...)
+	return Story{t.g, t.lines, t.complete, t.seenHeld, t.seenGone, t.other}, errors.Join(t.problems...)
 }
 
 // telling is a story being read.
@@ -64,6 +69,7 @@ type telling struct {
 	seenHeld time.Time
 	seenGone time.Time
 	complete bool
+	other    string
 	lines    []string
 	problems []error
 }
@@ -209,11 +215,15 @@ func (t *telling) whole() {
 		t.lines = append(t.lines, fmt.Sprintf("late: the grant was to end %s and was ended %s", stamp(g.End), stamp(g.EndedAt)))
 	}
 	if other := t.reason(g.EndedAt); other != "" && t.state != access.Absent {
+		t.other = other
 		t.lines = append(t.lines, "access stays: grant "+other+" is a reason too")
 		return
 	}
 	switch {
-	case t.state == access.Absent && (t.seenHeld.IsZero() || t.seenGone.After(t.seenHeld)):
+	case t.state == access.Absent && t.seenHeld.IsZero():
+		t.complete = true
+		t.lines = append(t.lines, "proved: access was asked for, decided, and ended; no look ever saw it held")
+	case t.state == access.Absent && t.seenGone.After(t.seenHeld) && !t.seenGone.Before(g.EndedAt):
 		t.complete = true
 		t.lines = append(t.lines, "proved: access was asked for, decided, approved, seen, ended, and seen gone")
 	default:
@@ -224,7 +234,7 @@ func (t *telling) whole() {
 // reason names another grant that was live when this one ended.
 func (t *telling) reason(at time.Time) string {
 	for _, o := range t.others {
-		if o.State != access.Ended || o.EndedAt.After(at) {
+		if !o.Start.After(at) && (o.State != access.Ended || o.EndedAt.After(at)) {
 			return o.ID
 		}
 	}
@@ -237,6 +247,16 @@ func (t *telling) authority(r access.Request) {
 	if i < 0 {
 		t.wrong("the request does not ask for %s", t.g.Entitlement)
 		return
+	}
+	switch g := t.g; {
+	case g.Identity != r.Beneficiary:
+		t.wrong("the grant is for %s, and the request for %s", g.Identity, r.Beneficiary)
+	case !g.Hold.Allow:
+		t.wrong("policy did not let the grant be held: %s", g.Hold.Why)
+	case g.Term > r.Term || (g.Hold.MaxTerm != 0 && g.Term > g.Hold.MaxTerm):
+		t.wrong("the term %s of the grant is longer than was asked (%s) or allowed (%s)", g.Term, r.Term, g.Hold.MaxTerm)
+	case g.Term != 0 && !g.Seen.IsZero() && g.End.After(g.Seen.Add(g.Term.D())):
+		t.wrong("the grant ends %s, more than its term of %s after access was seen %s", stamp(g.End), g.Term, stamp(g.Seen))
 	}
 	people, count := map[string]bool{}, map[string]int{}
 	for _, id := range t.g.Votes {
@@ -251,6 +271,10 @@ func (t *telling) authority(r access.Request) {
 			t.wrong("vote %s is not an approval of what was granted", id)
 		case !v.Basis.Allow:
 			t.wrong("vote %s has no basis", id)
+		case v.At.After(t.g.At):
+			t.wrong("vote %s was cast after the grant it is a reason for", id)
+		case v.Term != 0 && t.g.Term > v.Term:
+			t.wrong("vote %s is for %s, and the grant for %s", id, v.Term, t.g.Term)
 		case v.Voter == r.Requester || v.Voter == r.Beneficiary || v.Person == r.Requester || v.Person == r.Beneficiary:
 			t.wrong("vote %s is by somebody the request is for", id)
 		case people[v.Person]:
@@ -259,11 +283,22 @@ func (t *telling) authority(r access.Request) {
 		people[v.Person] = true
 		count[v.Stage]++
 	}
-	for _, s := range r.Items[i].Decision.Stages {
+	for _, s := range t.stages(r.Items[i]) {
 		if count[s.Name] < s.Count {
 			t.wrong("stage %s has %d of %d votes", s.Name, count[s.Name], s.Count)
 		}
 	}
+}
+
+// stages are those of the request's decision and those wanted when it was granted.
+func (t *telling) stages(it access.Item) []access.Stage {
+	all := slices.Clone(it.Decision.Stages)
+	for _, st := range t.g.Hold.Stages {
+		if !slices.Contains(all, st) {
+			all = append(all, st)
+		}
+	}
+	return all
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
