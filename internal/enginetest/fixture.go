@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,7 +30,14 @@ type Options struct {
 	DSN     string           // an existing database, instead of a fresh one
 	Now     func() time.Time // another clock than the one held by hand
 	Hang    func(context.Context, time.Duration)
-	Nudge   func(system string, due time.Time)
+	Seam    func(step string) // of the engine
+}
+
+// Virtual lets a fixture live by the time of the test's own bubble, with lanes
+// that run by themselves: see [Fixture.Run].
+func Virtual(o *Options) {
+	o.Now = time.Now
+	o.Hang = func(ctx context.Context, _ time.Duration) { <-ctx.Done() }
 }
 
 // Fixture is an engine on a fresh database with everything around it.
@@ -98,7 +106,7 @@ func Open(t testing.TB, d store.Dialect, change ...func(*Options)) *Fixture {
 	})
 	f.Signer = Signer(t)
 	f.Engine, err = engine.New(engine.Config{DB: db, World: f.world, Now: f.Now, Rand: Rand(t), Signer: f.Signer, Pace: o.Pace,
-		AnswerWithin: 48 * time.Hour, ProvisionWithin: time.Hour, Nudge: o.Nudge})
+		AnswerWithin: 48 * time.Hour, ProvisionWithin: time.Hour, Nudge: f.nudge, Seam: o.Seam})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,6 +166,25 @@ func (f *Fixture) WorldAt(at time.Time) engine.World {
 	return w
 }
 
+// nudge is the engine's word to the lanes that something is due.
+func (f *Fixture) nudge(system string, due time.Time) {
+	for _, l := range f.lanes {
+		if l.System == system {
+			l.Nudge(due)
+		}
+	}
+}
+
+// Run lets the lanes run by themselves until stop is called, which waits for them.
+func (f *Fixture) Run() (stop func()) {
+	ctx, cancel := context.WithCancel(f.t.Context())
+	var running sync.WaitGroup
+	for _, l := range f.lanes {
+		running.Go(func() { l.Run(ctx) })
+	}
+	return func() { cancel(); running.Wait() }
+}
+
 // rounds is far more than any batch of work at one moment takes.
 const rounds = 10_000
 
@@ -173,7 +200,7 @@ func (f *Fixture) Work() {
 			}
 			claimed += n
 		}
-		if claimed == 0 {
+		if due, ok := f.NextDue(); claimed == 0 && (!ok || due.After(f.Now())) {
 			return
 		}
 	}

@@ -149,6 +149,7 @@ type step struct {
 type batch struct {
 	steps []*step
 	of    map[connector.Ref]*step
+	lease time.Time // until when; all were leased at once
 	sent  int
 }
 
@@ -157,12 +158,14 @@ func newBatch(tasks []engine.Task) *batch {
 	for _, t := range tasks {
 		s := &step{task: t, ref: connector.Ref{Account: t.Account, Object: t.Object}, out: engine.Outcome{Assignment: t.ID, Fence: t.Fence}}
 		b.steps = append(b.steps, s)
-		b.of[s.ref] = s
+		b.of[s.ref], b.lease = s, t.LeaseUntil
 	}
 	return b
 }
 
-// look reads the chosen steps' holdings anew.
+// look reads the chosen steps' holdings anew. It ends early enough to settle
+// within the lease: a target that hangs at every call would otherwise never have
+// its trouble recorded, and the lateness never be told.
 func (b *batch) look(ctx context.Context, l *Lane, choose func(*step) bool) {
 	var refs []connector.Ref
 	for _, s := range b.steps {
@@ -174,7 +177,7 @@ func (b *batch) look(ctx context.Context, l *Lane, choose func(*step) bool) {
 		return
 	}
 	at := l.Now() // a look is as old as its beginning
-	call, cancel := context.WithTimeout(ctx, l.Pace.Call)
+	call, cancel := context.WithTimeout(ctx, min(l.Pace.Call, b.lease.Sub(at)-l.Pace.Call/4))
 	defer cancel()
 	for _, seen := range l.Connector.Look(call, refs) {
 		s := b.of[seen.Ref]
@@ -183,7 +186,7 @@ func (b *batch) look(ctx context.Context, l *Lane, choose func(*step) bool) {
 		}
 		s.out.Looked = seen.Err == nil
 		if seen.Err != nil {
-			s.out.Trouble = "look: " + seen.Err.Error()
+			s.trouble("look: ", seen.Err)
 			continue
 		}
 		s.out.LookAt, s.out.Direct, s.out.Effective, s.out.Path, s.out.Residual = at, seen.Direct, seen.Effective, seen.Path, seen.Residual
@@ -233,8 +236,17 @@ func (s *step) answer(err error) {
 	if err == nil {
 		return
 	}
-	s.out.Answer, s.out.Trouble = err.Error(), "act: "+err.Error()
+	s.out.Answer = err.Error()
+	s.trouble("act: ", err)
 	s.out.Unanswered = !errors.Is(err, connector.ErrRefused) && !errors.Is(err, connector.ErrNoObject) && !errors.Is(err, connector.ErrUnreachable)
+}
+
+// trouble notes what stood in the way, and how long the target wants to be left alone.
+func (s *step) trouble(doing string, err error) {
+	s.out.Trouble = doing + err.Error()
+	if again := new(connector.RetryAfter); errors.As(err, &again) {
+		s.out.Wait = max(s.out.Wait, again.Wait)
+	}
 }
 
 func (b *batch) outcomes() []engine.Outcome {
