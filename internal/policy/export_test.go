@@ -2,8 +2,11 @@ package policy
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/x/exp/schema"
+	"github.com/cedar-policy/cedar-go/x/exp/schema/validate"
 )
 
 // FullScan is the same set without an index: every rule of a question is
@@ -20,4 +23,20 @@ func FullScan(s *Set) *Set {
 		}
 	}
 	return &Set{rules: s.rules, byKey: s.byKey, index: x, digest: s.digest, check: s.check, readsHeld: s.readsHeld}
+}
+
+// WithSchema is the same set, its facts held to a schema in which was stands as is.
+func WithSchema(s *Set, was, is string) *Set {
+	if !strings.Contains(Schema(), was) {
+		panic("the schema does not say " + was)
+	}
+	var other schema.Schema
+	if err := other.UnmarshalCedar([]byte(strings.ReplaceAll(Schema(), was, is))); err != nil {
+		panic(err)
+	}
+	resolved, err := other.Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return &Set{rules: s.rules, byKey: s.byKey, index: s.index, digest: s.digest, check: checker{validate.New(resolved)}, readsHeld: s.readsHeld}
 }
