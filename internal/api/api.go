@@ -74,7 +74,7 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /log/checkpoint", d.checkpoint)
 	mux.HandleFunc("GET /log/tile/", d.tile)
 	d.mount(mux)
-	return bounded(mux)
+	return bounded(known(mux))
 }
 
 // OpenAPI is the contract, generated from the verbs' own types.
@@ -89,14 +89,14 @@ func (d *door) mount(mux *http.ServeMux) huma.API {
 	cfg.Info.Description = "Entitlements asked for, decided, granted, seen, ended and seen gone."
 	cfg.Formats = map[string]huma.Format{"application/json": strict, "json": strict}
 	cfg.RejectUnknownQueryParameters = true
+	cfg.Transformers = []huma.Transformer{brief}
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"token": {Type: "http", Scheme: "bearer"}}
 	cfg.Security = []map[string][]string{{"token": {}}}
 	h := humago.New(mux, cfg)
 	h.UseMiddleware(d.knock(h))
-	d.requests(h)
-	d.votes(h)
-	d.grants(h)
-	d.rest(h)
+	for _, register := range []func(verbs){d.requests, d.votes, d.grants, d.rest} {
+		register(verbs{h, d.Log})
+	}
 	return h
 }
 
@@ -108,7 +108,8 @@ const longestBody = 256 << 10
 func bounded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ContentLength > longestBody {
-			http.Error(w, fmt.Sprintf("a request has at most %d bytes", longestBody), http.StatusRequestEntityTooLarge)
+			w.Header().Set("Connection", "close") // what is still on its way is not read
+			say(w, http.StatusRequestEntityTooLarge, fmt.Sprintf("a request has at most %d bytes", longestBody))
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, longestBody)
@@ -116,15 +117,42 @@ func bounded(next http.Handler) http.Handler {
 	})
 }
 
+// known answers what no verb is at in the same form as the verbs answer.
+func known(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, pattern := mux.Handler(r)
+		if pattern != "" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		a := unsaid{ResponseWriter: w}
+		h.ServeHTTP(&a, r) // it sets the headers, such as Allow
+		say(w, a.status, "there is nothing at this path for this method")
+	})
+}
+
+// unsaid takes an answer's status and headers, and none of its words.
+type unsaid struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (a *unsaid) WriteHeader(status int) { a.status = status }
+
+// Write implements [io.Writer].
+func (a *unsaid) Write(p []byte) (int, error) { return len(p), nil }
+
 // strict reads JSON as RFC 8259 recommends and the standard library does not:
-// no key twice, no invalid UTF-8, no other letter case of a name.
+// no key twice, no invalid UTF-8, no other letter case of a name, which would
+// pass for the name at the schema and be left out after it.
 var strict = huma.Format{
 	Marshal: func(w io.Writer, v any) error { return json.MarshalWrite(w, v, json.Deterministic(true)) },
 	Unmarshal: func(raw []byte, v any) error {
 		if deep(raw) {
 			return fmt.Errorf("%w: the body nests deeper than %d", access.ErrInvalid, deepest)
 		}
-		return json.Unmarshal(raw, v)
+		return json.Unmarshal(raw, v, json.RejectUnknownMembers(true))
 	},
 }
 
@@ -147,13 +175,23 @@ func deep(raw []byte) bool {
 	return false
 }
 
+// verbs is where they are registered, and where it is said what failed.
+type verbs struct {
+	huma.API
+	log *slog.Logger
+}
+
 // op registers one verb. Its path, method and summary are the whole of the routing.
-func op[I, O any](h huma.API, method, path, id, summary string, do func(context.Context, *I) (*O, error)) {
-	huma.Register(h, huma.Operation{OperationID: id, Method: method, Path: "/api/v1" + path, Summary: summary, MaxBodyBytes: longestBody},
+func op[I, O any](h verbs, method, path, id, summary string, do func(context.Context, *I) (*O, error)) {
+	huma.Register(h.API, huma.Operation{OperationID: id, Method: method, Path: "/api/v1" + path, Summary: summary, MaxBodyBytes: longestBody},
 		func(ctx context.Context, in *I) (*O, error) {
 			out, err := do(ctx, in)
 			if err != nil {
-				return nil, problem(err)
+				answer, ours := problem(err)
+				if ours {
+					h.log.ErrorContext(ctx, "failed", "verb", id, "by", by(ctx).Identity, "error", err.Error())
+				}
+				return nil, answer
 			}
 			return out, nil
 		})

@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/engine"
 )
@@ -21,7 +19,7 @@ type Sight struct {
 	Receipts []access.Receipt `json:"receipts"`
 }
 
-func (d *door) grants(h huma.API) {
+func (d *door) grants(h verbs) {
 	op(h, http.MethodGet, "/grants", "list-grants", "Grants beside what was last seen",
 		func(ctx context.Context, in *struct {
 			Page

@@ -2,10 +2,12 @@ package api
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/go-json-experiment/json"
 
 	"github.com/lessor-iam/lessor/internal/access"
 )
@@ -23,17 +25,17 @@ var statuses = []struct {
 }
 
 // problem turns an engine's error into problem details (RFC 9457). What is none
-// of the sentinels is ours: it is logged where it arose and tells nothing.
-func problem(err error) error {
+// of the sentinels is ours: it tells nothing, and whoever asked says so in the log.
+func problem(err error) (answer error, ours bool) {
 	for _, s := range statuses {
 		if errors.Is(err, s.err) {
-			return &huma.ErrorModel{Status: s.status, Title: http.StatusText(s.status), Detail: err.Error(), Errors: parts(err)}
+			return &huma.ErrorModel{Status: s.status, Title: http.StatusText(s.status), Detail: err.Error(), Errors: parts(err)}, false
 		}
 	}
 	if known := huma.StatusError(nil); errors.As(err, &known) {
-		return known
+		return known, false
 	}
-	return &huma.ErrorModel{Status: http.StatusInternalServerError, Title: "Internal Server Error", Detail: "something failed here; the server's log says what"}
+	return &huma.ErrorModel{Status: http.StatusInternalServerError, Title: "Internal Server Error", Detail: "something failed here; the server's log says what"}, true
 }
 
 // parts lists the problems of an error that holds several, one a line.
@@ -47,4 +49,44 @@ func parts(err error) []*huma.ErrorDetail {
 		list = append(list, &huma.ErrorDetail{Message: l})
 	}
 	return list
+}
+
+// How much of a refusal is told.
+const (
+	mostParts = 20
+	mostText  = 1000
+)
+
+// brief keeps every refusal short and fit to be written: the validator would
+// give back all it was sent, whatever that was and however long.
+func brief(_ huma.Context, _ string, v any) (any, error) {
+	m, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	short := *m
+	short.Detail, short.Errors = fit(m.Detail), nil
+	for _, part := range m.Errors[:min(len(m.Errors), mostParts)] {
+		short.Errors = append(short.Errors, &huma.ErrorDetail{Message: fit(part.Message), Location: fit(part.Location)})
+	}
+	return &short, nil
+}
+
+// fit cuts a text and makes it valid UTF-8.
+func fit(s string) string {
+	if len(s) > mostText {
+		s = s[:mostText] + "…"
+	}
+	return strings.ToValidUTF8(s, "\ufffd")
+}
+
+// say answers outside of any verb.
+func say(w http.ResponseWriter, status int, detail string) {
+	raw, err := json.Marshal(&huma.ErrorModel{Status: status, Title: http.StatusText(status), Detail: detail})
+	if err != nil {
+		panic(fmt.Errorf("write a refusal: %w", err)) // net/http ends the connection
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	_, _ = w.Write(raw) // whoever asked has gone if this fails
 }

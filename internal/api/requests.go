@@ -22,7 +22,7 @@ type Page struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }
 
-func (d *door) requests(h huma.API) {
+func (d *door) requests(h verbs) {
 	op(h, http.MethodPost, "/requests", "submit", "Ask for access",
 		func(ctx context.Context, in *struct {
 			Key  string `header:"Idempotency-Key" maxLength:"200" doc:"the same key with the same content is the same request"`
@@ -92,7 +92,7 @@ type note struct {
 	Note string `json:"note,omitempty" maxLength:"4000"`
 }
 
-func (d *door) votes(h huma.API) {
+func (d *door) votes(h verbs) {
 	op(h, http.MethodPost, "/requests/{id}/votes", "vote", "Approve or deny one revision",
 		func(ctx context.Context, in *struct {
 			InRequest

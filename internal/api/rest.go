@@ -7,12 +7,10 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"github.com/lessor-iam/lessor/internal/access"
 )
 
-func (d *door) rest(h huma.API) {
+func (d *door) rest(h verbs) {
 	op(h, http.MethodGet, "/entitlements", "list-entitlements", "What can be asked for",
 		func(ctx context.Context, in *struct{}) (*body[[]access.Entitlement], error) {
 			return answer(d.Engine.Entitlements(ctx, by(ctx)))
@@ -36,6 +34,7 @@ func (d *door) rest(h huma.API) {
 			if err := d.Engine.MayAdminister(by(ctx)); err != nil {
 				return nil, err
 			}
+			d.Log.InfoContext(ctx, "reload", "by", by(ctx).Identity, "token", tokenOf(ctx))
 			return nothing(d.Reload(ctx))
 		})
 }

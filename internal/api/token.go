@@ -94,12 +94,24 @@ func (k *Keys) spend(identity string, now time.Time) bool {
 	return true
 }
 
-type actorKey struct{}
+type visitorKey struct{}
+
+// visitor is who is at the door, by which token.
+type visitor struct {
+	access.Actor
+	token string // its name
+}
 
 // by is who is at the door. knock put them there.
 func by(ctx context.Context) access.Actor {
-	a, _ := ctx.Value(actorKey{}).(access.Actor) // without one no scope is held, and the engine refuses
-	return a
+	v, _ := ctx.Value(visitorKey{}).(visitor) // without one no scope is held, and the engine refuses
+	return v.Actor
+}
+
+// tokenOf is the name of the token that opened the door.
+func tokenOf(ctx context.Context) string {
+	v, _ := ctx.Value(visitorKey{}).(visitor)
+	return v.token
 }
 
 // knock lets nobody in without a good token.
@@ -117,7 +129,7 @@ func (d *door) knock(h huma.API) func(huma.Context, func(huma.Context)) {
 			refuse(h, ctx, http.StatusTooManyRequests, flooded)
 		default:
 			d.Log.DebugContext(ctx.Context(), "at the door", "by", actor.Identity, "token", key.Name, "method", ctx.Method(), "path", ctx.URL().Path)
-			next(huma.WithValue(ctx, actorKey{}, actor))
+			next(huma.WithValue(ctx, visitorKey{}, visitor{actor, key.Name}))
 		}
 	}
 }
