@@ -23,7 +23,11 @@ func (c *Connector) Apply(ctx context.Context, changes []connector.Change) []con
 		who[i], what[i] = ch.Account, ch.Object
 	}
 	groups := c.find(ctx, c.groupKind(), what)
-	accounts := c.find(ctx, c.accountKind(), who)
+	k := c.accountKind()
+	if slices.ContainsFunc(changes, func(ch connector.Change) bool { return ch.Want }) {
+		k.attributes = append(k.attributes, "objectClass") // for mayHold
+	}
+	accounts := c.find(ctx, k, who)
 	byGroup := map[string][]int{}
 	var names []string
 	for i, ch := range changes {

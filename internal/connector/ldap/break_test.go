@@ -3,7 +3,9 @@ package ldap
 import (
 	"bufio"
 	"crypto/tls"
+	"fmt"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,7 +28,9 @@ type proxy struct {
 	mu     sync.Mutex
 	fault  connectortest.Fault
 	mute   bool                         // takes everything in and answers nothing
+	before func(op *ber.Packet)         // called for each request, before it passes
 	answer func(op *ber.Packet) *uint16 // the code to answer a request with in slapd's stead; nil: pass
+	ranges int                          // most member values in an answer, the rest range by range; 0: all
 	held   [][]byte                     // modifies that wait for the line to be mended
 	open   map[net.Conn]bool
 	count  map[ber.Tag]int // requests by operation
@@ -95,6 +99,7 @@ type carried struct {
 	writing        sync.Mutex
 	mu             sync.Mutex
 	lost           map[int64]bool // requests whose answer gets lost
+	from           map[int64]int  // searches for member values: the first wanted
 }
 
 func (c *carried) forth() {
@@ -104,7 +109,7 @@ func (c *carried) forth() {
 		if err != nil || len(m.Children) < 2 {
 			return
 		}
-		if pass := c.request(m); pass {
+		if m = c.request(m); m != nil {
 			if _, err := c.server.Write(m.Bytes()); err != nil {
 				return
 			}
@@ -112,23 +117,29 @@ func (c *carried) forth() {
 	}
 }
 
-// request decides what becomes of one request.
-func (c *carried) request(m *ber.Packet) (pass bool) {
+// request decides what becomes of one request, and gives what of it shall pass.
+func (c *carried) request(m *ber.Packet) *ber.Packet {
 	p, op, id := c.p, m.Children[1], m.Children[0].Value.(int64)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.count[op.Tag]++
+	if p.before != nil {
+		p.before(op)
+	}
 	if p.mute {
-		return false
+		return nil
 	}
 	if p.answer != nil {
 		if code := p.answer(op); code != nil {
 			c.reply(id, op.Tag+1, *code)
-			return false
+			return nil
 		}
 	}
+	if op.Tag == goldap.ApplicationSearchRequest && p.ranges > 0 {
+		m = c.askAll(id, m)
+	}
 	if op.Tag != goldap.ApplicationModifyRequest {
-		return true
+		return m
 	}
 	switch p.fault {
 	case connectortest.LostAnswer:
@@ -137,15 +148,15 @@ func (c *carried) request(m *ber.Packet) (pass bool) {
 		c.mu.Unlock()
 	case connectortest.Lie:
 		c.reply(id, goldap.ApplicationModifyResponse, goldap.LDAPResultSuccess)
-		return false
+		return nil
 	case connectortest.Refuse:
 		c.reply(id, goldap.ApplicationModifyResponse, goldap.LDAPResultUnwillingToPerform)
-		return false
+		return nil
 	case connectortest.Late:
 		p.held = append(p.held, m.Bytes())
-		return false
+		return nil
 	}
-	return true
+	return m
 }
 
 func (c *carried) reply(id int64, tag ber.Tag, code uint16) {
@@ -176,6 +187,7 @@ func (c *carried) back() {
 		if lost {
 			return
 		}
+		m = c.cut(m)
 		c.writing.Lock()
 		_, err = c.client.Write(m.Bytes())
 		c.writing.Unlock()
@@ -232,4 +244,70 @@ func (p *proxy) late(t testing.TB, modify []byte) {
 			t.Logf("a late request is answered with code %v", code)
 		}
 	}
+}
+
+// askAll turns a search for a range of members into one for all, as slapd knows no
+// ranges, and notes where the range begins.
+func (c *carried) askAll(id int64, m *ber.Packet) *ber.Packet {
+	op := m.Children[1]
+	attributes := ber.NewSequence("")
+	for _, a := range op.Children[7].Children {
+		name, option, _ := strings.Cut(a.Data.String(), ";")
+		attributes.AppendChild(ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, name, ""))
+		if name != "member" {
+			continue
+		}
+		first, _, _ := strings.Cut(strings.TrimPrefix(option, "range="), "-")
+		from, _ := strconv.Atoi(first) // 0 if no range is named
+		c.mu.Lock()
+		if c.from == nil {
+			c.from = map[int64]int{}
+		}
+		c.from[id] = from
+		c.mu.Unlock()
+	}
+	return rebuilt(m, rebuilt(op, attributes, 7), 1)
+}
+
+// rebuilt is the packet with one child replaced.
+func rebuilt(p, child *ber.Packet, at int) *ber.Packet {
+	out := ber.Encode(p.ClassType, p.TagType, p.Tag, nil, "")
+	for i, c := range p.Children {
+		if i == at {
+			c = child
+		}
+		out.AppendChild(c)
+	}
+	return out
+}
+
+// cut leaves of a found entry's members the range that was asked for, named as
+// Active Directory names it.
+func (c *carried) cut(m *ber.Packet) *ber.Packet {
+	c.mu.Lock()
+	from, asked := c.from[m.Children[0].Value.(int64)]
+	c.mu.Unlock()
+	op := m.Children[1]
+	if !asked || op.Tag != goldap.ApplicationSearchResultEntry {
+		return m
+	}
+	attributes := ber.NewSequence("")
+	for _, a := range op.Children[1].Children {
+		values := a.Children[1].Children
+		name := "member"
+		if to := from + c.p.ranges; to < len(values) {
+			name, values = fmt.Sprintf("member;range=%d-%d", from, to-1), values[from:to]
+		} else if from > 0 {
+			name, values = fmt.Sprintf("member;range=%d-*", from), values[from:]
+		}
+		attribute := ber.NewSequence("")
+		attribute.AppendChild(ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, name, ""))
+		set := ber.Encode(ber.ClassUniversal, ber.TypeConstructed, ber.TagSet, nil, "")
+		for _, v := range values {
+			set.AppendChild(v)
+		}
+		attribute.AppendChild(set)
+		attributes.AppendChild(attribute)
+	}
+	return rebuilt(m, rebuilt(op, attributes, 1), 1)
 }

@@ -22,7 +22,7 @@ type kind struct {
 }
 
 func (c *Connector) accountKind() kind {
-	return kind{"account", c.people, c.accountAttr, anything, []string{c.accountAttr, "objectClass", "memberOf"}}
+	return kind{"account", c.people, c.accountAttr, anything, []string{c.accountAttr}}
 }
 
 func (c *Connector) groupKind() kind {

@@ -27,7 +27,7 @@ const DNPrefix = "dn:"
 const (
 	batch      = 1000      // changes worth handing to Apply at once
 	chunk      = 1000      // values in one modify
-	namesAsked = 100       // names in one search
+	namesAsked = 50        // names in one search: more make it dearer again, the server tries each on each
 	maxAnswer  = 128 << 20 // bytes of one answer; a longer one is refused, never cut
 	maxNested  = 20000     // groups climbed in one look
 	maxName    = 4096      // bytes

@@ -23,7 +23,9 @@ func (c *Connector) Look(ctx context.Context, refs []connector.Ref) []connector.
 	for i, r := range refs {
 		who[i], what[i] = r.Account, r.Object
 	}
-	l := &look{c: c, groups: c.find(ctx, c.groupKind(), what), accounts: c.find(ctx, c.accountKind(), who)}
+	k := c.accountKind()
+	k.attributes = append(k.attributes, "memberOf")
+	l := &look{c: c, groups: c.find(ctx, c.groupKind(), what), accounts: c.find(ctx, k, who)}
 	seen := make([]connector.Seen, len(refs))
 	// 1. Directly, each by itself.
 	c.each(len(refs), func(i int) {

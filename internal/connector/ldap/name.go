@@ -58,11 +58,38 @@ func (d dn) below(base dn) bool {
 
 // keyOf is the key of a DN a server gave; what cannot be parsed stands for itself.
 func keyOf(s string) string {
+	if key, ok := plainKey(s); ok {
+		return key
+	}
 	d, err := parseDN(s)
 	if err != nil {
 		return "?" + s
 	}
 	return d.key()
+}
+
+// plainKey is keyOf for names of nothing but ordinary signs, as nearly all are; a
+// group may list a hundred thousand.
+func plainKey(s string) (string, bool) {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c < ' ' || c > '~' || c == '\\' || c == '"' || c == '+' || c == ';' || c == '<' || c == '>' || c == '#':
+			return "", false
+		}
+	}
+	var b strings.Builder
+	b.Grow(len(s) + 16)
+	for i, part := range strings.Split(s, ",") {
+		attr, value, ok := strings.Cut(part, "=")
+		if attr = fold(attr); !ok || attr == "" {
+			return "", false
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(attr + `="` + fold(value) + `"`)
+	}
+	return b.String(), true
 }
 
 // fold makes values equal that caseIgnoreMatch takes for the same.

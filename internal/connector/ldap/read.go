@@ -138,8 +138,8 @@ func (c *Connector) membersOf(ctx context.Context, ask asker, e *goldap.Entry) (
 		if e, err = entry(ctx, ask, e.DN, anything, []string{c.memberAttr + ";range=" + next + "-*"}); err != nil {
 			return nil, err
 		}
-		if _, again, _ := c.shown(e); again == next {
-			return nil, fmt.Errorf("%w: %s gives its members from %s over and over", connector.ErrRefused, e.DN, next)
+		if rest, again, err := c.shown(e); err == nil && (len(rest) == 0 || again == next) {
+			return nil, fmt.Errorf("%w: %s gives no members from %s on, where there should be some", connector.ErrRefused, e.DN, next)
 		}
 	}
 	if len(values) == 0 && c.placeholder.text != "" {
