@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -28,6 +29,7 @@ type Options struct {
 	Company *Company
 	Pace    access.Pace
 	DSN     string           // an existing database, instead of a fresh one
+	Key     string           // what the log's key is made from, where several tests share a log; else the test's name
 	Now     func() time.Time // another clock than the one held by hand
 	Hang    func(context.Context, time.Duration)
 	Seam    func(step string) // of the engine
@@ -104,7 +106,7 @@ func Open(t testing.TB, d store.Dialect, change ...func(*Options)) *Fixture {
 			t.Errorf("close the database: %v", err)
 		}
 	})
-	f.Signer = Signer(t)
+	f.Signer = Signer(t, cmp.Or(o.Key, t.Name()))
 	f.Engine, err = engine.New(engine.Config{DB: db, World: f.world, Now: f.Now, Rand: Rand(t), Signer: f.Signer, Pace: o.Pace,
 		AnswerWithin: 48 * time.Hour, ProvisionWithin: time.Hour, Nudge: f.nudge, Seam: o.Seam})
 	if err != nil {
@@ -120,10 +122,10 @@ func Open(t testing.TB, d store.Dialect, change ...func(*Options)) *Fixture {
 // Rand is randomness made from the test's name: a failure is the same failure again.
 func Rand(t testing.TB) *rand.ChaCha8 { return rand.NewChaCha8(sha256.Sum256([]byte(t.Name()))) }
 
-// Signer signs checkpoints with a key made from the test's name.
-func Signer(t testing.TB) *evidence.Signer {
+// Signer signs checkpoints with a key made from a name.
+func Signer(t testing.TB, name string) *evidence.Signer {
 	t.Helper()
-	skey, _, err := evidence.GenerateKey(Rand(t), "log.example.com/test")
+	skey, _, err := evidence.GenerateKey(rand.NewChaCha8(sha256.Sum256([]byte(name))), "log.example.com/test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,6 +288,16 @@ func (f *Fixture) Grant(id string) (g access.Grant) {
 	f.t.Helper()
 	f.read(func(tx *store.Tx) (err error) { g, err = tx.Grant(f.t.Context(), id); return err })
 	return g
+}
+
+// Grants lists all grants, newest first.
+func (f *Fixture) Grants() (list []access.Grant) {
+	f.t.Helper()
+	f.read(func(tx *store.Tx) (err error) {
+		list, err = tx.GrantsOf(f.t.Context(), nil, false, "", 1<<30)
+		return err
+	})
+	return list
 }
 
 // Job reads an assignment with its work.
