@@ -24,8 +24,7 @@ var hostile = []string{
 // of users that are deleted, and shows each user's groups.
 func TestConformance(t *testing.T) {
 	connectortest.Run(t, func(t *testing.T) connectortest.Target {
-		const token = "token"
-		s, err := scimtarget.New(scimtarget.Config{Token: token})
+		s, err := scimtarget.New(scimtarget.Config{Token: token, PageSize: 20})
 		if err != nil {
 			t.Fatal(err)
 		}

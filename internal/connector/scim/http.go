@@ -116,8 +116,8 @@ func refusal(resp *http.Response, raw []byte, now time.Time) error {
 		// and read as "gone" it would prove removals that never happened.
 		what = connector.ErrRefused
 	}
-	err := fmt.Errorf("%w: %s %s: %s%s", what,
-		resp.Request.Method, resp.Request.URL.Path, resp.Status, detail(raw))
+	err := fmt.Errorf("%w: %s %s: %d %s%s", what, resp.Request.Method, resp.Request.URL.Path,
+		resp.StatusCode, http.StatusText(resp.StatusCode), detail(raw, resp.Request))
 	switch resp.StatusCode {
 	case http.StatusBadRequest, http.StatusConflict, http.StatusRequestEntityTooLarge,
 		http.StatusRequestURITooLong, http.StatusUnprocessableEntity:
@@ -157,8 +157,9 @@ func scimError(raw []byte) bool {
 		slices.Contains(e.Schemas, "urn:ietf:params:scim:api:messages:2.0:Error")
 }
 
-// detail quotes the server's own words, short and on one line.
-func detail(raw []byte) string {
+// detail quotes the server's own words, short, on one line, and without the token
+// if that is what it complains about.
+func detail(raw []byte, req *http.Request) string {
 	var e struct {
 		ScimType string `json:"scimType"`
 		Detail   string `json:"detail"`
@@ -166,10 +167,12 @@ func detail(raw []byte) string {
 	if json.Unmarshal(raw, &e) != nil || e.Detail == "" {
 		return ""
 	}
-	if r := []rune(e.Detail); len(r) > 200 {
-		e.Detail = string(r[:200])
+	token := strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer ")
+	clean := func(s string) string {
+		r := []rune(strings.ReplaceAll(s, token, "[token]"))
+		return string(r[:min(len(r), 200)])
 	}
-	return fmt.Sprintf(" (%s %q)", e.ScimType, e.Detail)
+	return fmt.Sprintf(" (%q %q)", clean(e.ScimType), clean(e.Detail))
 }
 
 // retryAfter reads both forms of the header; more than a day is a day.
