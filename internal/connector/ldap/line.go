@@ -70,8 +70,9 @@ func (c *Connector) borrow(ctx context.Context, read func(*line) error) error {
 		return err
 	}
 	err = read(l)
+	died := l.doubt && errors.Is(err, connector.ErrUnanswered) && ctx.Err() == nil
 	c.giveBack(l)
-	if !l.doubt || !l.spent || ctx.Err() != nil || !errors.Is(err, connector.ErrUnanswered) {
+	if !died {
 		return err
 	}
 	c.hangUp() // the others are no better
@@ -109,6 +110,7 @@ func (c *Connector) over(l *line) asker {
 			l.spent = true
 		}
 		if err != nil && l.raw.left.Load() < 0 {
+			l.spent = true
 			return errTooLong
 		}
 		err = meaning(err)

@@ -70,8 +70,7 @@ func (c *Connector) turn(ctx context.Context, l *line, base dn, filter string, a
 	for {
 		res, err := search(ctx, ask, req)
 		if errors.Is(err, connector.ErrNoObject) {
-			// The base itself is hidden or gone: nothing is known of what is below it.
-			return fmt.Errorf("%w: %v", connector.ErrRefused, err)
+			return c.unseen(base)
 		}
 		if err != nil {
 			return err
@@ -105,9 +104,14 @@ func (c *Connector) all(ctx context.Context, base dn, filter string, attributes 
 func (c *Connector) visible(ctx context.Context, base dn) error {
 	_, err := entry(ctx, c.ask, base.text, anything, noAttributes)
 	if errors.Is(err, connector.ErrNoObject) {
-		return fmt.Errorf("%w: base %s is not there, or %s may not see it", connector.ErrRefused, base.text, c.bindDN)
+		return c.unseen(base)
 	}
 	return err
+}
+
+// unseen says that nothing is known of what is below the base.
+func (c *Connector) unseen(base dn) error {
+	return fmt.Errorf("%w: base %s is not there, or %s may not see it", connector.ErrRefused, base.text, c.bindDN)
 }
 
 // groupFilter is what every group matches.
