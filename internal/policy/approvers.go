@@ -120,7 +120,7 @@ func (c *candidates) consider(r indexed, req cedar.Request, g types.EntityGetter
 		return
 	}
 	if left, ok := partial(tree(r.policy), req, g, req.Context); ok {
-		c.permitted(left, d)
+		c.permitted(r.who, left, d)
 	}
 }
 
@@ -141,9 +141,9 @@ func (c *candidates) listed(d *access.Directory) []string {
 }
 
 // permitted adds everybody whom one permit could mean: any of its demands bounds them.
-func (c *candidates) permitted(p *expast.Policy, d *access.Directory) {
-	if to, ok := boundTo(p.Principal); ok {
-		c.ids = append(c.ids, within(to, d)...)
+func (c *candidates) permitted(who cedar.EntityUID, p *expast.Policy, d *access.Directory) {
+	if who.Type != "" {
+		c.ids = append(c.ids, within(who, d)...)
 		return
 	}
 	for _, cond := range p.Conditions {

@@ -30,7 +30,8 @@ type indexed struct {
 	key    cedar.PolicyID
 	policy *cedar.Policy
 	permit bool
-	stage  string // the only one it speaks of; "" if it may speak of any
+	stage  string          // the only one it speaks of; "" if it may speak of any
+	who    cedar.EntityUID // who the principal must be or be in; zero if it may be anybody
 }
 
 func newIndex(rules []*rule) index {
@@ -51,17 +52,19 @@ func (b *bucket) add(r *rule) {
 	p := *tree(r.policy)
 	p.Action = expast.ScopeTypeAll{}
 	resource, byResource := boundTo(p.Resource)
-	principal, byPrincipal := boundTo(p.Principal)
-	_, typed := p.Resource.(expast.ScopeTypeIsIn)
-	if byResource && !typed {
+	who, byPrincipal := boundTo(p.Principal)
+	if _, typed := p.Resource.(expast.ScopeTypeIsIn); byResource && !typed {
 		p.Resource = expast.ScopeTypeAll{}
 	}
-	at := indexed{r.key, cedar.NewPolicyFromAST(asPolicy(&p)), p.Effect == expast.EffectPermit, soleStage(&p)}
+	if _, typed := p.Principal.(expast.ScopeTypeIsIn); byPrincipal && !typed {
+		p.Principal = expast.ScopeTypeAll{}
+	}
+	at := indexed{r.key, cedar.NewPolicyFromAST(asPolicy(&p)), p.Effect == expast.EffectPermit, soleStage(&p), who}
 	switch {
 	case byResource:
 		b.resource[resource] = append(b.resource[resource], at)
 	case byPrincipal:
-		b.principal[principal] = append(b.principal[principal], at)
+		b.principal[who] = append(b.principal[who], at)
 	default:
 		b.unbound = append(b.unbound, at)
 	}
@@ -106,7 +109,8 @@ func soleStage(p *expast.Policy) string {
 // selection is what Cedar is given for one decision: parts of the index.
 type selection struct {
 	parts [][]indexed
-	stage string // of an approval; rules that speak of another only are left out
+	stage string        // of an approval; rules that speak of another only are left out
+	who   *cedar.Entity // the principal; rules bound to somebody else are left out. nil: not known
 }
 
 func (s *selection) add(rules []indexed) {
@@ -119,11 +123,17 @@ func (s *selection) add(rules []indexed) {
 func (s selection) rules(yield func(indexed) bool) {
 	for _, part := range s.parts {
 		for _, r := range part {
-			if (r.stage == "" || r.stage == s.stage) && !yield(r) {
+			if (r.stage == "" || r.stage == s.stage) && s.meets(r.who) && !yield(r) {
 				return
 			}
 		}
 	}
+}
+
+// meets tells whether the principal is whom a rule is bound to, or in it. Cedar
+// would find out as well, by walking every group of everybody else.
+func (s selection) meets(who cedar.EntityUID) bool {
+	return who.Type == "" || s.who == nil || s.who.UID == who || s.who.Parents.Contains(who)
 }
 
 // All implements cedar.PolicyIterator.
@@ -144,7 +154,7 @@ func (b *bucket) pick(principal, resource cedar.Entity, stage string) selection 
 
 // also adds the rules bound to the principal and to its groups.
 func (b *bucket) also(picked selection, principal cedar.Entity) selection {
-	picked.parts = slices.Clip(picked.parts) // others add to the same beginning
+	picked.parts, picked.who = slices.Clip(picked.parts), &principal // others add to the same beginning
 	picked.add(b.principal[principal.UID])
 	if len(b.principal) < principal.Parents.Len() {
 		for uid, rules := range b.principal {
