@@ -98,14 +98,27 @@ func (d *deed) facts(ctx context.Context, r access.Request, i int, votes []acces
 		return f, err
 	}
 	f.Held = held
+	_, f.ChainFor, err = d.chain(ctx, r, it.Entitlement)
+	return f, err
+}
+
+// chain finds the unbroken chain that a grant of this would go on: when it began,
+// and for how long it has lasted where the new term begins. To ask anew while a
+// grant is live goes on with its chain as an extension does, or a longest total
+// term would bind only whoever asks politely. A zero start means there is none.
+func (d *deed) chain(ctx context.Context, r access.Request, entitlement string) (start time.Time, lasted access.Term, err error) {
 	if r.Extends != "" {
 		g, err := d.Grant(ctx, r.Extends)
-		if err != nil {
-			return f, err
-		}
-		f.ChainFor = access.Term(max(0, g.End.Sub(g.ChainStart)))
+		return g.ChainStart, access.Term(max(0, g.End.Sub(g.ChainStart))), err
 	}
-	return f, nil
+	begin := later(d.now, r.Start)
+	grants, err := d.GrantsOf(ctx, d.world.Directory.IdentitiesOf(r.Beneficiary), true, "", 1<<30)
+	for _, g := range grants {
+		if g.Entitlement == entitlement && !g.End.Before(begin) && g.ChainStart.Before(begin) && (start.IsZero() || g.ChainStart.Before(start)) {
+			start, lasted = g.ChainStart, access.Term(begin.Sub(g.ChainStart))
+		}
+	}
+	return start, lasted, err
 }
 
 // heldBy lists what the person behind the beneficiary holds or has been granted

@@ -108,19 +108,20 @@ func (d *deed) window(ctx context.Context, g *access.Grant, r access.Request, it
 		if err != nil {
 			return err
 		}
-		g.Start, g.ChainStart = start, old.ChainStart
-		g.End = old.End.Add(it.Term.D())
+		g.Start, g.End = start, old.End.Add(it.Term.D())
 		if longest := it.Decision.MaxTerm; longest != 0 && start.Add(longest.D()).Before(g.End) {
 			g.End = start.Add(longest.D())
 		}
-		return nil
 	case r.Fixed:
 		g.Start, g.End = r.Start, r.Start.Add(it.Term.D())
 	default:
 		g.Start, g.End, g.Term = start, start.Add(it.Term.D()+d.e.ProvisionWithin), it.Term
 	}
-	g.ChainStart = g.Start
-	return nil
+	chain, _, err := d.chain(ctx, r, it.Entitlement)
+	if g.ChainStart = g.Start; !chain.IsZero() && chain.Before(g.Start) {
+		g.ChainStart = chain
+	}
+	return err
 }
 
 // assignment finds or makes the assignment of an account and an object.
