@@ -195,6 +195,9 @@ func (d *deed) items(ctx context.Context, ask Ask, r access.Request) ([]access.I
 	}
 	if ask.Extends != "" {
 		g, err := d.Grant(ctx, ask.Extends)
+		if err == nil {
+			err = d.mayKnow(ctx, g)
+		}
 		switch {
 		case err != nil && !errors.Is(err, access.ErrNotFound):
 			return nil, err
