@@ -325,3 +325,20 @@ func (p proof) Tile(ctx context.Context, path string) (body []byte, err error) {
 	})
 	return body, err
 }
+
+// mustJSON writes v, with whatever bytes it has, as the attacker would.
+func mustJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	raw, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func clientPage(limit int) client.Page { return client.Page{Limit: limit} }
+
+// keyOf is a key that is good for everything until then.
+func keyOf(name, identity string, until time.Time) api.Key {
+	return api.Key{Name: name, Identity: identity, Scopes: everything, Strength: "mfa", Expires: until}
+}
