@@ -106,6 +106,17 @@ func (s *SlapdServer) Values(t testing.TB, dn, attribute string) []string {
 	return slices.Sorted(slices.Values(res.Entries[0].GetAttributeValues(attribute)))
 }
 
+// Spelled is the DN of an entry as the server spells it.
+func (s *SlapdServer) Spelled(t testing.TB, dn string) string {
+	t.Helper()
+	res, err := s.Admin.Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, ldap.NeverDerefAliases,
+		0, 0, false, "(objectClass=*)", []string{"1.1"}, nil))
+	if err != nil || len(res.Entries) != 1 {
+		t.Fatalf("read %s: %v", dn, err)
+	}
+	return res.Entries[0].DN
+}
+
 // Members lists a group's member values, without the placeholder.
 func (s *SlapdServer) Members(t testing.TB, group string) []string {
 	t.Helper()

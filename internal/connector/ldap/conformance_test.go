@@ -2,7 +2,6 @@ package ldap
 
 import (
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -70,63 +69,42 @@ func newTarget(t testing.TB, s *testserver.SlapdServer, o testserver.SlapdOption
 	cfg.URL = p.url
 	cfg.PageSize = 20
 	names := &named{by: map[string]string{}}
-	// What reads like our own syntax is to be named by DN.
-	ref := func(dn, name string, k kind) string {
-		if _, byDN, _ := k.nameAsDN(name); byDN {
-			return DNPrefix + dn
-		}
-		return name
-	}
 	c := connect(t, cfg)
-	group := func(object string) string {
-		if dn, ok := strings.CutPrefix(object, DNPrefix); ok {
-			return dn
-		}
-		return s.GroupDN(object)
-	}
-	person := func(account string) string {
-		if dn, ok := strings.CutPrefix(account, DNPrefix); ok {
-			return dn
-		}
-		return s.PersonDN(account)
-	}
 	return connectortest.Target{
 		Connector: c,
 		Account: func(t testing.TB, name string) string {
-			dn := s.Person(t, name)
-			return names.set(dn, ref(dn, name, c.accountKind()))
+			return names.set(s.Person(t, name), name)
 		},
 		DropAccount: func(t testing.TB, account string) {
 			if o.NoOverlays {
-				s.Delete(t, person(account))
+				s.Delete(t, s.PersonDN(account))
 			} else {
-				s.DeletePerson(t, person(account))
+				s.DeletePerson(t, s.PersonDN(account))
 			}
 		},
 		Object: func(t testing.TB, name string) string {
-			return ref(s.Group(t, name), name, c.groupKind())
+			return s.Spelled(t, s.Group(t, name)) // groups are known by DN
 		},
-		DropObject: func(t testing.TB, object string) { s.Delete(t, group(object)) },
+		DropObject: func(t testing.TB, object string) { s.Delete(t, object) },
 		Put: func(t testing.TB, object string, accounts ...string) {
-			dn := group(object)
 			var add, remove []string
 			for _, a := range accounts {
-				add = append(add, person(a))
+				add = append(add, s.PersonDN(a))
 			}
-			if slices.Contains(s.Values(t, dn, "member"), testserver.SlapdPlaceholder) {
+			if slices.Contains(s.Values(t, object, "member"), testserver.SlapdPlaceholder) {
 				remove = []string{testserver.SlapdPlaceholder}
 			}
-			s.Modify(t, dn, "member", add, remove)
+			s.Modify(t, object, "member", add, remove)
 		},
 		Members: func(t testing.TB, object string) []string {
 			var list []string
-			for _, m := range s.Members(t, group(object)) {
+			for _, m := range s.Members(t, object) {
 				list = append(list, names.of(m))
 			}
 			return slices.Sorted(slices.Values(list))
 		},
 		Nest: func(t testing.TB, outer, inner string) {
-			s.Modify(t, group(outer), "member", []string{group(inner)}, nil)
+			s.Modify(t, outer, "member", []string{inner}, nil)
 		},
 		Break: p.fail,
 		Rings: true,

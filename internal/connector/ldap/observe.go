@@ -17,8 +17,8 @@ const fewMembers = 200
 
 // Observe yields each group's members but the placeholder. An account is named by
 // the account attribute, or by its DN where that is not its alone; so is whatever
-// else is listed: an entry that is gone, or a group. Without objects, a group is
-// named by its cn if that is its alone, else by its DN.
+// else is listed: an entry that is gone, or a group. Without objects, groups are
+// named by their DNs as the server spells them.
 func (c *Connector) Observe(ctx context.Context, objects []string, yield func(connector.Holding) error) error {
 	o := &observation{c: c, yield: yield, names: map[string]string{}}
 	if len(objects) > 0 {
@@ -63,30 +63,21 @@ func (o *observation) some(ctx context.Context, objects []string) error {
 	return nil
 }
 
-// whole reads (1) what the groups are called, (2) what the accounts are called,
-// and (3) all groups with their members, page by page.
+// whole reads (1) what the accounts are called, and (2) all groups with their
+// members, page by page.
 func (o *observation) whole(ctx context.Context) error {
-	k := o.c.groupKind()
-	entries, err := o.c.all(ctx, k.base, k.filter, k.attributes)
-	if err != nil {
-		return err
-	}
-	called := names(k, entries)
 	if err := o.readAll(ctx); err != nil {
 		return err
 	}
+	k := o.c.groupKind()
 	return o.c.pages(ctx, k.base, k.filter, []string{o.c.memberAttr}, func(ask asker, page []*goldap.Entry) error {
 		for _, e := range page {
-			object := called[e.DN]
-			if _, byDN, _ := k.nameAsDN(object); object == "" || byDN {
-				object = e.DN // it has no cn of its own, or one that reads like a DN
-			}
 			members, err := o.c.membersOf(ctx, ask, e)
 			if errors.Is(err, connector.ErrNoObject) {
 				continue // gone between two ranges
 			}
 			if err == nil {
-				err = o.tell(ctx, ask, object, members)
+				err = o.tell(ctx, ask, e.DN, members)
 			}
 			if err != nil {
 				return err
@@ -110,25 +101,6 @@ func (o *observation) tell(ctx context.Context, ask asker, object string, member
 	return nil
 }
 
-// names calls each entry by its name if no other bears it, by entry DN. What an
-// entry may be called besides counts as borne, too.
-func names(k kind, entries []*goldap.Entry) map[string]string {
-	bearers := map[string]int{}
-	for _, e := range entries {
-		for _, v := range e.GetEqualFoldAttributeValues(k.attr) {
-			bearers[fold(v)]++
-		}
-	}
-	called := make(map[string]string, len(entries))
-	for _, e := range entries {
-		name := k.nameOf(e)
-		if checkName(name) == nil && bearers[fold(name)] == 1 && !strings.HasPrefix(name, DNPrefix) {
-			called[e.DN] = name
-		}
-	}
-	return called
-}
-
 // readAll learns the name of every account.
 func (o *observation) readAll(ctx context.Context) error {
 	k := o.c.accountKind()
@@ -137,10 +109,18 @@ func (o *observation) readAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	called := names(k, entries)
+	bearers := map[string]int{} // what an account may be called besides counts, too
+	for _, e := range entries {
+		for _, v := range e.GetEqualFoldAttributeValues(k.attr) {
+			bearers[fold(v)]++
+		}
+	}
 	o.byKey = make(map[string]string, len(entries))
 	for _, e := range entries {
-		name := or(called[e.DN], DNPrefix+e.DN)
+		name := k.nameOf(e)
+		if bearers[fold(name)] != 1 || !usable(name) {
+			name = DNPrefix + e.DN
+		}
 		o.names[e.DN], o.byKey[keyOf(e.DN)] = name, name
 	}
 	o.full = true
@@ -197,7 +177,7 @@ func (o *observation) nameFor(ctx context.Context, ask asker, member string) (st
 	}
 	d, err := parseDN(e.DN)
 	name := k.nameOf(e)
-	if err != nil || !d.below(k.base) || checkName(name) != nil || strings.HasPrefix(name, DNPrefix) {
+	if err != nil || !d.below(k.base) || !usable(name) {
 		return DNPrefix + e.DN, nil
 	}
 	res, err := search(ctx, ask, searchRequest(k.base.text, goldap.ScopeWholeSubtree, eq(k.attr, name), noAttributes))
@@ -209,3 +189,6 @@ func (o *observation) nameFor(ctx context.Context, ask asker, member string) (st
 	}
 	return name, nil
 }
+
+// usable says whether a Ref may name an account so.
+func usable(name string) bool { return checkName(name) == nil && !strings.HasPrefix(name, DNPrefix) }

@@ -43,7 +43,11 @@ func observe(t *testing.T, c *Connector, objects ...string) []string {
 	t.Helper()
 	var list []string
 	err := c.Observe(t.Context(), objects, func(h connector.Holding) error {
-		list = append(list, h.Object+": "+h.Account)
+		object := h.Object
+		if len(objects) == 0 { // known by DN
+			object = strings.TrimSuffix(strings.TrimPrefix(object, "cn="), ","+testserver.SlapdGroups)
+		}
+		list = append(list, object+": "+h.Account)
 		return nil
 	})
 	if err != nil {
@@ -549,4 +553,40 @@ func TestDeadConnectionsAreReplaced(t *testing.T) {
 	}
 	apply(t, c, remove("ann", "eng"))
 	equal(t, "members", s.Members(t, eng))
+}
+
+// A group may be named by its cn, whatever that is, if it is spelled so and the only one.
+func TestGroupsByName(t *testing.T) {
+	t.Parallel()
+	s := testserver.Slapd(t, testserver.SlapdOptions{NoSync: true})
+	ann, bob := s.Person(t, "ann"), s.Person(t, "bob")
+	c := connect(t, config(s))
+	names := []string{"*", "a,b", "a+b=c", ")(cn=*", `a\b`, "#1", "é", " lead", "uid=x,ou=people", "cn=x,dc=example,dc=org", "a  b", "dn", "=", "名前"}
+	var in []connector.Change
+	for _, n := range names {
+		s.Group(t, n, bob)
+		in = append(in, add("ann", n))
+	}
+	apply(t, c, in...)
+	for _, n := range names {
+		equal(t, "members", s.Members(t, s.GroupDN(n)), ann, bob)
+		equal(t, "Observe", observe(t, c, n), n+": ann", n+": bob")
+		if seen := lookAt(t, c, "ann", n); seen.Err != nil || !seen.Direct {
+			t.Errorf("look at %q: %+v", n, seen)
+		}
+	}
+	s.Add(t, "ou=lab,"+testserver.SlapdGroups, map[string][]string{"objectClass": {"organizationalUnit"}, "ou": {"lab"}})
+	for _, dn := range []string{"cn=twin,ou=lab," + testserver.SlapdGroups, "cn=Twin," + testserver.SlapdGroups} {
+		cn := dn[3:7]
+		s.Add(t, dn, map[string][]string{"objectClass": {"groupOfNames"}, "cn": {cn}, "member": {ann}})
+	}
+	for _, n := range []string{"twin", "Twin", "A,B"} {
+		if seen := lookAt(t, c, "ann", n); !errors.Is(seen.Err, connector.ErrRefused) {
+			t.Errorf("look at %q: %+v, want it refused", n, seen)
+		}
+	}
+	twin := "cn=twin,ou=lab," + testserver.SlapdGroups
+	if seen := lookAt(t, c, "ann", twin); seen.Err != nil || !seen.Direct {
+		t.Errorf("look by DN: %+v", seen)
+	}
 }
