@@ -169,3 +169,44 @@ func removeRaw(b *testing.B, s *testserver.SlapdServer, changes []connector.Chan
 	}
 	return time.Since(began)
 }
+
+// BenchmarkLargeGroup works on a group of 100,000.
+func BenchmarkLargeGroup(b *testing.B) {
+	const size = 100_000
+	group := "cn=all," + testserver.SlapdGroups
+	var people, members strings.Builder
+	for i := range size {
+		uid := fmt.Sprintf("p%06d", i)
+		fmt.Fprintf(&people, "dn: %s\nobjectClass: inetOrgPerson\nuid: %s\ncn: %s\nsn: P\nmemberOf: %s\n\n", benchPerson(uid), uid, uid, group)
+		fmt.Fprintf(&members, "member: %s\n", benchPerson(uid))
+	}
+	ldif := people.String() + "dn: " + group + "\nobjectClass: groupOfNames\ncn: all\n" + members.String() + "\n"
+	s := testserver.Slapd(b, testserver.SlapdOptions{LDIF: ldif, NoSync: true})
+	c := connect(b, config(s))
+	ref := connector.Ref{Account: "p050000", Object: group}
+	ctx := context.Background()
+	b.Run("look", func(b *testing.B) {
+		for b.Loop() {
+			if seen := c.Look(ctx, []connector.Ref{ref})[0]; seen.Err != nil || !seen.Direct {
+				b.Fatalf("%+v", seen)
+			}
+		}
+	})
+	b.Run("remove-and-add", func(b *testing.B) {
+		for b.Loop() {
+			for _, want := range []bool{false, true} {
+				if r := c.Apply(ctx, []connector.Change{{Ref: ref, Want: want}})[0]; r.Err != nil {
+					b.Fatal(r.Err)
+				}
+			}
+		}
+	})
+	b.Run("observe", func(b *testing.B) {
+		for b.Loop() {
+			n := 0
+			if err := c.Observe(ctx, nil, func(connector.Holding) error { n++; return nil }); err != nil || n != size {
+				b.Fatalf("%d holdings, %v", n, err)
+			}
+		}
+	})
+}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -255,5 +257,26 @@ func TestIdleConnectionsAge(t *testing.T) {
 			t.Errorf("after %s: %d binds, want %d", step.wait, n, step.binds)
 		}
 		p.mu.Unlock()
+	}
+}
+
+// The statements docs/connectors/ldap.md gives are the ones these tests run under.
+func TestDocsGiveOurStatements(t *testing.T) {
+	t.Parallel()
+	s := testserver.Slapd(t, testserver.SlapdOptions{NoSync: true})
+	conf, err1 := os.ReadFile(filepath.Join(s.Dir, "slapd.conf"))
+	docs, err2 := os.ReadFile("../../../docs/connectors/ldap.md")
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(docs), "```\naccess to ")
+	block, _, _ := strings.Cut(rest, "\n```")
+	if !ok || strings.Count(block, "access to ") != 3 {
+		t.Fatalf("the statements are not where they were: %q", block)
+	}
+	for _, statement := range strings.Split("access to "+block, "\n\n") {
+		if !strings.Contains(string(conf), statement) {
+			t.Errorf("the server runs without %q", statement)
+		}
 	}
 }
