@@ -118,7 +118,7 @@ func (d *files) reference(f fields, key, absent string) string {
 	text, ok := f.read(key)
 	switch {
 	case !f.has(key):
-		text = absent
+		return d.absoluteRef(absent)
 	case !ok:
 		return ""
 	}
@@ -245,6 +245,9 @@ func (d *files) readToken(f fields) {
 	}
 	if f.none("scopes") {
 		f.problem("scopes", "a token needs scopes: one or more of %s", strings.Join(scopes, ", "))
+	}
+	if slices.Contains(t.Scopes, "admin") && slices.Contains(t.Scopes, "approve") {
+		f.problem("scopes", "whoever administers does not approve: make two tokens, one for admin and one for approve")
 	}
 	if !f.has("expires") {
 		f.problem("expires", "a token needs expires: the last day or moment at which it is good")
