@@ -14,6 +14,7 @@ type known struct {
 	systems      map[string]*system
 	entitlements map[string]*entitlement
 	bundles      map[string]*bundle
+	sites        map[string]*site
 	tokens       map[string]*bearer
 }
 
@@ -26,6 +27,7 @@ func (d *files) check() {
 		systems:      register[system](d, "id", "system", d.systems, plainID),
 		entitlements: register[entitlement](d, "id", "entitlement", d.entitlements, entitlementID),
 		bundles:      register[bundle](d, "id", "bundle", d.bundles, plainID),
+		sites:        register[site](d, "id", "site", d.sites, plainID),
 		tokens:       register[bearer](d, "name", "token", d.tokens, plainID),
 	}
 
@@ -50,7 +52,10 @@ func (d *files) check() {
 		d.checkBundle(&d.bundles[i])
 	}
 
-	// 4. Who may speak.
+	// 4. Whose tickets are read.
+	d.checkSites()
+
+	// 5. Who may speak.
 	d.checkTokens()
 }
 
@@ -62,6 +67,7 @@ func (g *group) entry() (string, fields)       { return g.id, g.f }
 func (s *system) entry() (string, fields)      { return s.ID, s.f }
 func (e *entitlement) entry() (string, fields) { return e.ID, e.f }
 func (b *bundle) entry() (string, fields)      { return b.ID, b.f }
+func (s *site) entry() (string, fields)        { return s.ID, s.f }
 func (t *bearer) entry() (string, fields)      { return t.Name, t.f }
 
 func plainID(id string) string {

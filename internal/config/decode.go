@@ -2,6 +2,7 @@ package config
 
 import (
 	"io/fs"
+	"slices"
 
 	"github.com/lessor-iam/lessor/internal/access"
 )
@@ -48,6 +49,7 @@ type files struct {
 	systems      []system
 	entitlements []entitlement
 	bundles      []bundle
+	sites        []site
 
 	known  known                 // by id; filled by check
 	opened []access.GroupMembers // the groups without their circles; filled by check
@@ -56,6 +58,12 @@ type files struct {
 var (
 	directorySections = []string{"identities", "groups"}
 	catalogSections   = []string{"systems", "entitlements", "bundles"}
+	jiraSections      = []string{"sites"}
+
+	sectionsOf = []struct {
+		what  string
+		names []string
+	}{{"a directory", directorySections}, {"a catalog", catalogSections}, {"a Jira", jiraSections}}
 
 	identityKeys = []string{"id", "kind", "name", "mail", "department", "manager", "owner", "sponsor",
 		"external", "same", "inactive", "start", "end", "accounts"}
@@ -63,7 +71,7 @@ var (
 )
 
 func (d *files) readDirectory(file string, text []byte) {
-	f, ok := d.sections(file, text, directorySections, catalogSections, "a catalog")
+	f, ok := d.sections(file, text, directorySections)
 	if !ok {
 		return
 	}
@@ -74,7 +82,7 @@ func (d *files) readDirectory(file string, text []byte) {
 }
 
 func (d *files) readCatalog(file string, text []byte) {
-	f, ok := d.sections(file, text, catalogSections, directorySections, "a directory")
+	f, ok := d.sections(file, text, catalogSections)
 	if !ok {
 		return
 	}
@@ -87,49 +95,50 @@ func (d *files) readCatalog(file string, text []byte) {
 	})
 }
 
-// sections opens a file. A section of the other kind of file is named as such:
+// sections opens a file. A section of another kind of file is named as such:
 // who may change the one need not be allowed to change the other.
-func (d *files) sections(file string, text []byte, own, others []string, other string) (fields, bool) {
+func (d *files) sections(file string, text []byte, own []string) (fields, bool) {
 	root, ok := d.parse(file, text)
 	if !ok {
 		return fields{}, false
 	}
 	if root.kind == mapKind {
-		for _, e := range root.keys {
-			for _, o := range others {
-				if e.key == o {
-					d.problem(mark{file, e.line, e.col}, "%s belong in %s file", o, other)
-					d.partial = true
-				}
+		root.keys = slices.DeleteFunc(root.keys, func(e entry) bool {
+			other := sectionFile(e.key)
+			if other == "" || slices.Contains(own, e.key) {
+				return false
 			}
-		}
-		root.keys = without(root.keys, others)
+			d.problem(mark{file, e.line, e.col}, "%s belong in %s file", e.key, other)
+			d.partial = true
+			return true
+		})
 	}
 	f, ok := d.fieldsOf(file, &root, "the file", own...)
 	d.partial = d.partial || !ok
 	return f, ok
 }
 
-func without(keys []entry, names []string) []entry {
-	var kept []entry
-	for _, e := range keys {
-		keep := true
-		for _, n := range names {
-			keep = keep && e.key != n
-		}
-		if keep {
-			kept = append(kept, e)
+// sectionFile says in what kind of file a section belongs, "" if there is none such.
+func sectionFile(section string) string {
+	for _, s := range sectionsOf {
+		if slices.Contains(s.names, section) {
+			return s.what
 		}
 	}
-	return kept
+	return ""
 }
 
 // each reads every mapping of one section.
 func each(f fields, section, what string, keys []string, read func(fields)) {
-	nodes := f.nodes(section)
 	if v, ok := f.value(section); ok && v.kind != listKind && v.kind != nullKind {
 		f.r.partial = true // its entries cannot be known
 	}
+	every(f, section, what, keys, read)
+}
+
+// every reads every mapping of a list.
+func every(f fields, key, what string, keys []string, read func(fields)) {
+	nodes := f.nodes(key)
 	for i := range nodes {
 		if entry, ok := f.r.fieldsOf(f.file, &nodes[i], what, keys...); ok {
 			read(entry)

@@ -32,8 +32,12 @@ func (r *report) fieldsOf(file string, n *node, what string, keys ...string) (f 
 		return f, false
 	}
 	for _, e := range n.keys {
-		if !slices.Contains(keys, e.key) {
-			r.problem(mark{file, e.line, e.col}, "unknown key %q of %s%s", brief(e.key), what, r.instead(e.key, slices.Values(keys)))
+		switch at := (mark{file, e.line, e.col}); {
+		case slices.Contains(keys, e.key):
+		case soundsSecret(e.key) && slices.Contains(keys, e.key+"_ref"):
+			r.problem(at, "a secret does not belong in this file: write %[1]s_ref: env:NAME or %[1]s_ref: file:PATH", e.key)
+		default:
+			r.problem(at, "unknown key %q of %s%s", brief(e.key), what, r.instead(e.key, slices.Values(keys)))
 		}
 	}
 	return f, true
@@ -88,6 +92,38 @@ func (f fields) required(key, what string) string {
 		f.problem(key, "%s is empty", key)
 	}
 	return text
+}
+
+// needs reports each key that is absent. What is there and wrong is reported
+// where it is read.
+func (f fields) needs(what string, keys ...string) {
+	for _, key := range keys {
+		if !f.has(key) {
+			f.r.problem(f.here(), "%s needs %s", what, key)
+		}
+	}
+}
+
+// oneOf reads one of a few words.
+func (f fields) oneOf(key, absent string, words []string) string {
+	text, ok := f.read(key)
+	switch {
+	case !ok:
+		return absent
+	case !slices.Contains(words, text):
+		f.problem(key, "%s must be %s%s", key, strings.Join(words, " or "), f.r.instead(text, slices.Values(words)))
+		return absent
+	}
+	return text
+}
+
+// within opens the mapping under a key; ok is false if there is none to read.
+func (f fields) within(key string, keys []string) (inner fields, ok bool) {
+	v, ok := f.value(key)
+	if !ok {
+		return inner, false
+	}
+	return f.r.fieldsOf(f.file, v, key, keys...)
 }
 
 // textOf reads a text; nothing in an error message repeats it.

@@ -13,12 +13,14 @@ const (
 	settingsFile  = "lessor.yaml"
 	directoryFile = "directory.yaml"
 	catalogFile   = "catalog.yaml"
+	jiraFile      = "jira.yaml"
 )
 
-// found names the files that are read. No settings file means all defaults.
+// found names the files that are read. No settings file means all defaults, and
+// no Jira file that no tickets are read.
 type found struct {
-	settings           string
-	directory, catalog []string
+	settings                 string
+	directory, catalog, jira []string
 }
 
 // find lists the folder. A file that looks as if it were meant to be read and
@@ -40,15 +42,19 @@ func (d *files) find() (found, bool) {
 			out.directory = slices.Insert(out.directory, 0, name)
 		case name == catalogFile:
 			out.catalog = slices.Insert(out.catalog, 0, name)
+		case name == jiraFile:
+			out.jira = slices.Insert(out.jira, 0, name)
 		case name == "directory":
 			out.directory = append(out.directory, d.under(name)...)
 		case name == "catalog":
 			out.catalog = append(out.catalog, d.under(name)...)
-		case isYAML && slices.Contains([]string{settingsFile, directoryFile, catalogFile}, stem+".yaml"):
+		case name == "jira":
+			out.jira = append(out.jira, d.under(name)...)
+		case isYAML && slices.Contains([]string{settingsFile, directoryFile, catalogFile, jiraFile}, stem+".yaml"):
 			d.problem(mark{file: name}, "is not read: rename it to %s.yaml", stem)
 		case !strings.HasPrefix(name, ".") && (isYAML || strings.HasSuffix(name, ".yaml")):
-			d.warn(mark{file: name}, "is not read: only %s, %s, %s and the folders directory and catalog are",
-				settingsFile, directoryFile, catalogFile)
+			d.warn(mark{file: name}, "is not read: only %s, %s, %s, %s and the folders directory, catalog and jira are",
+				settingsFile, directoryFile, catalogFile, jiraFile)
 		}
 	}
 	return out, d.enough(out)

@@ -29,6 +29,9 @@ func FuzzParse(f *testing.F) {
 			f.Add(file.Data)
 		}
 	}
+	for _, file := range queue(f) {
+		f.Add(file.Data)
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		var r report
 		root, ok := r.parse("f", text)
@@ -68,12 +71,13 @@ func walk(t *testing.T, n *node, lines int32, depth int) {
 // cannot be wrong.
 func FuzzLoad(f *testing.F) {
 	good := company(f)
-	set, dir, cat := good[settingsFile].Data, good[directoryFile].Data, good[catalogFile].Data
-	f.Add(set, dir, cat)
+	set, dir, cat, jira := good[settingsFile].Data, good[directoryFile].Data, good[catalogFile].Data, queue(f)[jiraFile].Data
+	f.Add(set, dir, cat, jira)
 	for _, text := range hostile {
-		f.Add([]byte(text), dir, cat)
-		f.Add(set, []byte(text), cat)
-		f.Add(set, dir, []byte(text))
+		f.Add([]byte(text), dir, cat, jira)
+		f.Add(set, []byte(text), cat, jira)
+		f.Add(set, dir, []byte(text), jira)
+		f.Add(set, dir, cat, []byte(text))
 	}
 	names, err := filepath.Glob("testdata/*.txtar")
 	if err != nil {
@@ -87,21 +91,24 @@ func FuzzLoad(f *testing.F) {
 		for _, file := range a.Files { // each beside the company, and instead of it
 			switch {
 			case strings.HasPrefix(file.Name, "directory"):
-				f.Add(set, file.Data, cat)
+				f.Add(set, file.Data, cat, jira)
 			case strings.HasPrefix(file.Name, "catalog"):
-				f.Add(set, dir, file.Data)
+				f.Add(set, dir, file.Data, jira)
+			case strings.HasPrefix(file.Name, "jira"):
+				f.Add(set, dir, cat, file.Data)
 			case file.Name == settingsFile:
-				f.Add(file.Data, dir, cat)
+				f.Add(file.Data, dir, cat, jira)
 			}
 		}
 	}
-	f.Fuzz(func(t *testing.T, settings, directory, catalog []byte) {
-		folder := fstest.MapFS{settingsFile: {Data: settings}, directoryFile: {Data: directory}, catalogFile: {Data: catalog}, "policy/x.cedar": {}}
+	f.Fuzz(func(t *testing.T, settings, directory, catalog, jira []byte) {
+		folder := fstest.MapFS{settingsFile: {Data: settings}, directoryFile: {Data: directory}, catalogFile: {Data: catalog}, jiraFile: {Data: jira}, "policy/x.cedar": {}}
 		c, err := LoadFS(folder, "/etc/lessor")
 		var problems Problems
 		switch {
 		case err == nil:
 			sound(t, c)
+			soundJira(t, c)
 		case c != nil || !errors.As(err, &problems) || len(problems) == 0:
 			t.Fatalf("%v, %#v", c, err)
 		}
@@ -141,7 +148,7 @@ func sound(t *testing.T, c *Config) {
 		must(i.Manager == "" || person(i.Manager), "manager of "+id)
 		for s := range i.Accounts {
 			_, ok := d.System(s)
-			must(ok, "account of "+id)
+			must(ok || slices.ContainsFunc(c.Jira, func(j JiraSite) bool { return j.ID == s }), "account of "+id)
 		}
 	}
 	for _, id := range d.Systems() {

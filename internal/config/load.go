@@ -25,7 +25,8 @@ type Config struct {
 	Notify          []string // a command and its arguments, run with a notice as JSON on its input; empty: none
 	Tokens          []Token
 	Directory       *access.Directory
-	Warnings        Problems // what is allowed and most likely not meant
+	Jira            []JiraSite // none: no tickets are read
+	Warnings        Problems   // what is allowed and most likely not meant
 
 	systems map[string]mark
 }
@@ -77,6 +78,9 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	for _, name := range found.catalog {
 		d.readCatalog(name, d.text(name))
 	}
+	for _, name := range found.jira {
+		d.readJira(name, d.text(name))
+	}
 
 	// 3. Whether they fit together.
 	d.check()
@@ -87,6 +91,9 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	// 4. Only now is anything made of it.
 	for _, t := range d.tokens {
 		c.Tokens = append(c.Tokens, t.Token)
+	}
+	for _, s := range d.sites {
+		c.Jira = append(c.Jira, s.JiraSite)
 	}
 	for _, s := range d.systems {
 		c.systems[s.ID] = s.f.here()

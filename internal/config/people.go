@@ -1,10 +1,6 @@
 package config
 
-import (
-	"strings"
-
-	"github.com/lessor-iam/lessor/internal/access"
-)
+import "github.com/lessor-iam/lessor/internal/access"
 
 func (d *files) checkIdentity(i *identity) {
 	f := i.f
@@ -136,51 +132,6 @@ func (d *files) confusable(l looks, names []named) {
 		}
 		d.problem(later.at, "name %+q can be taken for %+q at %s: write it so that nobody mistakes it", brief(later.text), brief(earlier.text), earlier.at)
 	})
-}
-
-// checkAccounts holds that an account is one person's: a grant of the one would
-// be the other's too.
-func (d *files) checkAccounts() {
-	type account struct{ system, name string }
-	type holder struct {
-		*identity
-		at mark
-	}
-	exact, folded, l := map[account]holder{}, map[account]holder{}, newLooks()
-	for n := range d.identities {
-		i := &d.identities[n]
-		v, ok := i.f.value("accounts")
-		if !ok || v.kind != mapKind {
-			continue
-		}
-		for k := range v.keys {
-			e := &v.keys[k]
-			at := mark{i.f.file, e.value.line, e.value.col}
-			refer(d, mark{i.f.file, e.line, e.col}, "accounts", "system", e.key, d.known.systems)
-			name := i.Accounts[e.key]
-			if name == "" {
-				continue // reported where it was read
-			}
-			if strings.TrimSpace(name) != name {
-				d.problem(at, "an account begins or ends with a space")
-			}
-			me, same := account{e.key, name}, account{e.key, l.same(name)}
-			first, taken := exact[me]
-			near, close := folded[same]
-			switch {
-			case taken && d.personOf(first.ID) != d.personOf(i.ID):
-				d.problem(at, "account %q of system %s is also that of %q at %s: two people cannot be one account", brief(name), brief(e.key), brief(first.ID), first.at)
-			case !taken && close && d.personOf(near.ID) != d.personOf(i.ID):
-				d.warn(at, "account %q of system %s is that of %q at %s but for letter case", brief(name), brief(e.key), brief(near.ID), near.at)
-			}
-			if !taken {
-				exact[me] = holder{i, at}
-			}
-			if !close {
-				folded[same] = holder{i, at}
-			}
-		}
-	}
 }
 
 // checkManagers warns of circles: nobody in one reports to anybody outside.

@@ -1,0 +1,98 @@
+package config
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+)
+
+// jiraAccountForm is what Jira Cloud knows an account by.
+var jiraAccountForm = regexp.MustCompile(`^[0-9A-Za-z:_-]{1,128}$`)
+
+// checkAccounts holds that an account is one person's: a grant of the one would
+// be the other's too, and so would a vote.
+func (d *files) checkAccounts() {
+	type account struct{ place, name string }
+	type holder struct {
+		*identity
+		at mark
+	}
+	exact, folded, l := map[account]holder{}, map[account]holder{}, newLooks()
+	for n := range d.identities {
+		i := &d.identities[n]
+		v, ok := i.f.value("accounts")
+		if !ok || v.kind != mapKind {
+			continue
+		}
+		for k := range v.keys {
+			e := &v.keys[k]
+			at := mark{i.f.file, e.value.line, e.value.col}
+			where := d.place(mark{i.f.file, e.line, e.col}, e.key)
+			name := i.Accounts[e.key]
+			if name == "" {
+				continue // reported where it was read
+			}
+			d.checkAccount(at, e.key, name)
+			me, same := account{e.key, name}, account{e.key, l.same(name)}
+			first, taken := exact[me]
+			near, close := folded[same]
+			switch {
+			case taken && d.personOf(first.ID) != d.personOf(i.ID):
+				d.problem(at, "account %q of %s %s is also that of %q at %s: two people cannot be one account", brief(name), where, brief(e.key), brief(first.ID), first.at)
+			case !taken && close && d.personOf(near.ID) != d.personOf(i.ID):
+				d.warn(at, "account %q of %s %s is that of %q at %s but for letter case", brief(name), where, brief(e.key), brief(near.ID), near.at)
+			}
+			if !taken {
+				exact[me] = holder{i, at}
+			}
+			if !close {
+				folded[same] = holder{i, at}
+			}
+		}
+	}
+}
+
+// place follows the id under which an account stands, and says what it is of.
+func (d *files) place(at mark, id string) string {
+	_, system := d.known.systems[id]
+	_, site := d.known.sites[id]
+	what := "system"
+	if len(d.known.sites) > 0 {
+		what = "system or site"
+	}
+	switch {
+	case site:
+		return "site"
+	case !system && !d.partial:
+		d.problem(at, "accounts: there is no %s %q%s", what, brief(id), d.instead(id, func(yield func(string) bool) {
+			for known := range d.known.systems {
+				if !yield(known) {
+					return
+				}
+			}
+			for known := range d.known.sites {
+				if !yield(known) {
+					return
+				}
+			}
+		}))
+	}
+	return "system"
+}
+
+// checkAccount holds that an account can be one at all. What is written for a
+// site is compared with what Jira answers, which never is a name or an address.
+func (d *files) checkAccount(at mark, place, name string) {
+	s, jira := d.known.sites[place]
+	switch {
+	case strings.TrimSpace(name) != name:
+		d.problem(at, "an account begins or ends with a space")
+	case !jira:
+	case strings.EqualFold(name, "unknown"):
+		d.problem(at, "an account %q is nobody's: Jira says so of everybody it cannot tell", name)
+	case s.Kind == JiraCloud && !jiraAccountForm.MatchString(name):
+		d.problem(at, "an account of site %s must be an accountId, such as 5b10a2844c20165700ede21g: never a name or a mail address", brief(place))
+	case strings.ContainsFunc(name, unicode.IsSpace):
+		d.problem(at, "an account of site %s must be the key that Jira knows the user by, without a space", brief(place))
+	}
+}
