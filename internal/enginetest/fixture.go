@@ -52,6 +52,7 @@ type Fixture struct {
 	Targets map[string]*Target
 	Signer  *evidence.Signer
 	Now     func() time.Time
+	Close   func() // the database; the end of the test does so too
 
 	lanes  []*reconcile.Lane
 	worlds []worldFrom // in order; the last is in force
@@ -101,11 +102,12 @@ func Open(t testing.TB, d store.Dialect, change ...func(*Options)) *Fixture {
 		t.Fatalf("open %s: %v", d, err)
 	}
 	f.DB = db
-	t.Cleanup(func() {
+	f.Close = sync.OnceFunc(func() {
 		if err := db.Close(); err != nil {
 			t.Errorf("close the database: %v", err)
 		}
 	})
+	t.Cleanup(f.Close)
 	f.Signer = Signer(t, cmp.Or(o.Key, t.Name()))
 	f.Engine, err = engine.New(engine.Config{DB: db, World: f.world, Now: f.Now, Rand: Rand(t), Signer: f.Signer, Pace: o.Pace,
 		AnswerWithin: 48 * time.Hour, ProvisionWithin: time.Hour, Nudge: f.nudge, Seam: o.Seam})

@@ -97,17 +97,16 @@ func begin(t *testing.T) (b began) {
 	t.Helper()
 	dir := t.TempDir()
 	b.fresh, b.held = filepath.Join(dir, "fresh.db"), filepath.Join(dir, "held", "held.db")
-	t.Run("fresh", func(t *testing.T) { live(t, b.fresh, newLine(t, "", "").url, "begins", nil) })
+	live(t, b.fresh, newLine(t, "", "").url, "begins", nil).Close()
 	if err := errors.Join(os.Mkdir(filepath.Dir(b.held), 0o700), copyFile(b.fresh, b.held)); err != nil {
 		t.Fatal(err)
 	}
-	t.Run("held", func(t *testing.T) {
-		at := newLine(t, "", "")
-		people(t, at, false)
-		l := live(t, b.held, at.url, "begins", nil)
-		b.grant = l.Granted("eve", ask, "mia").ID
-		l.quiet(t, at)
-	})
+	at := newLine(t, "", "")
+	people(t, at, false)
+	l := live(t, b.held, at.url, "begins", nil)
+	b.grant = l.Granted("eve", ask, "mia").ID
+	l.quiet(t, at)
+	l.Close()
 	return b
 }
 
