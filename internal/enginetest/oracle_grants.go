@@ -152,10 +152,14 @@ func (l *ledger) decisions() {
 	check := func(what string, d access.Decision) {
 		permits, forbids := 0, 0
 		for _, r := range d.Rules {
-			if r.Effect == "permit" {
+			switch r.Effect {
+			case "permit":
 				permits++
-			} else {
+			case "forbid":
 				forbids++
+			case "oblige": // it only adds to what others permit
+			default:
+				l.wrong("I12", "%s was decided by the rule %s, whose effect is %q", what, r.ID, r.Effect)
 			}
 		}
 		if d.Allow && (len(d.Errors) > 0 || permits == 0 || forbids > 0) {
