@@ -204,28 +204,6 @@ func TestAB68_TokensAreNowhere(t *testing.T) {
 	})
 }
 
-// The answer for what is somebody else's takes no other road than that for what
-// is not there: both are read, and neither is refused earlier. Times are only
-// told, since this machine is not quiet.
-func TestAB68_TimeTellsNothing(t *testing.T) {
-	t.Parallel()
-	d := open(t, "sqlite")
-	r := d.ask("eve", engine.Ask{Entitlements: []string{"dir:root"}})
-	unknown := r.ID[:len(r.ID)-8] + "00000000"
-	spent := map[string]time.Duration{}
-	for range 300 {
-		for _, id := range []string{r.ID, unknown} {
-			d.Clock.Pass(time.Second)
-			began := time.Now()
-			if a := d.send("GET", "/api/v1/requests/"+id, "bob", ""); a.status != http.StatusNotFound {
-				t.Fatal(a.status)
-			}
-			spent[id] += time.Since(began)
-		}
-	}
-	t.Logf("somebody else's: %s; unknown: %s, each on average", spent[r.ID]/300, spent[unknown]/300)
-}
-
 // A cursor is an id and opens nothing: whatever it says, the list is of one's own.
 func TestAB68_CursorsOpenNothing(t *testing.T) {
 	each(t, func(t *testing.T, d *door) {
@@ -242,4 +220,3 @@ func TestAB68_CursorsOpenNothing(t *testing.T) {
 		}
 	})
 }
-
