@@ -1,10 +1,13 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/riverqueue/river"
 
 	"github.com/lessor-iam/lessor/internal/access"
 )
@@ -15,6 +18,9 @@ func (e *Engine) Cancel(ctx context.Context, by access.Actor, request, note stri
 		r, err := d.own(ctx, request)
 		if err != nil {
 			return err
+		}
+		if why := unclean(note, mostReason); why != "" {
+			return fmt.Errorf("%w: note %s", access.ErrInvalid, why)
 		}
 		if !r.Open() {
 			return fmt.Errorf("%w: request %s is already %s", access.ErrGone, r.ID, r.State)
@@ -88,13 +94,17 @@ func (e *Engine) Comment(ctx context.Context, by access.Actor, request, text str
 // Edit makes a new revision of a pending request: its votes are void, because
 // they bind to the old digest, and it is decided anew. digest is of the
 // revision the editor has read. Nothing that was granted meanwhile is touched.
+// Only who asked may: a beneficiary may take it back, but not put other words
+// into the requester's mouth.
 func (e *Engine) Edit(ctx context.Context, by access.Actor, request, digest string, ask Ask) (r access.Request, err error) {
 	err = e.do(ctx, "edit", by, func(d *deed) error {
 		was, err := d.own(ctx, request)
 		if err != nil {
 			return err
 		}
-		switch {
+		switch dir := d.world.Directory; {
+		case !slices.Contains(dir.Hands(was.Requester), dir.PersonOf(by.Identity)):
+			return fmt.Errorf("%w: request %s was made by %s, who alone may change it", access.ErrDenied, was.ID, was.Requester)
 		case was.State != access.Pending:
 			return fmt.Errorf("%w: request %s is %s; only a pending one is edited", access.ErrGone, was.ID, was.State)
 		case digest != was.Digest:
@@ -102,7 +112,7 @@ func (e *Engine) Edit(ctx context.Context, by access.Actor, request, digest stri
 		case slices.ContainsFunc(was.Items, func(it access.Item) bool { return it.Outcome == access.Granted }):
 			return fmt.Errorf("%w: part of request %s is granted already; ask for the rest anew", access.ErrGone, was.ID)
 		}
-		ask.Extends = was.Extends
+		ask.Extends, ask.Beneficiary = was.Extends, cmp.Or(ask.Beneficiary, was.Requester)
 		next, err := d.read(ctx, ask)
 		if err != nil {
 			return err
@@ -114,7 +124,10 @@ func (e *Engine) Edit(ctx context.Context, by access.Actor, request, digest stri
 		if err := d.voidAll(ctx, was); err != nil {
 			return err
 		}
-		// 2. Back to policy.
+		// 2. Back to policy, with a time to answer of its own.
+		if err := d.Enqueue(ctx, ExpireJob{was.ID}, &river.InsertOpts{ScheduledAt: next.AnswerBy}); err != nil {
+			return err
+		}
 		if r, err = d.move(ctx, was, next, access.Submitted, fmt.Sprintf("revision %d; approvals are void", next.Revision)); err != nil {
 			return err
 		}
@@ -151,6 +164,9 @@ func (e *Engine) Return(ctx context.Context, by access.Actor, grant, note string
 		}
 		if !slices.Contains(d.world.Directory.Hands(g.Identity), d.world.Directory.PersonOf(by.Identity)) {
 			return fmt.Errorf("%w: grant %s", access.ErrNotFound, grant)
+		}
+		if why := unclean(note, mostReason); why != "" {
+			return fmt.Errorf("%w: note %s", access.ErrInvalid, why)
 		}
 		return d.finish(ctx, g, access.EndReturned, note)
 	})

@@ -75,8 +75,8 @@ func (d *deed) issue(ctx context.Context, r access.Request, it access.Item, vote
 	for _, v := range votes {
 		g.Votes = append(g.Votes, v.ID)
 	}
-	if err := d.window(ctx, &g, r, it); err != nil {
-		return g, "", err
+	if why, err := d.window(ctx, &g, r, it); err != nil || why != "" {
+		return g, why, err
 	}
 	person, _ := d.world.Directory.Identity(d.world.Directory.PersonOf(r.Beneficiary))
 	if end := earlier(id.End, person.End); !end.IsZero() && end.Before(g.End) {
@@ -95,9 +95,10 @@ func (d *deed) issue(ctx context.Context, r access.Request, it access.Item, vote
 
 // window sets start and end. A fixed window is as asked. An extension reaches
 // from now to its term past the old end, and no further than the longest term
-// from now. Otherwise the term runs from the moment access is seen, and the
-// stored end is the latest possible one (law 3).
-func (d *deed) window(ctx context.Context, g *access.Grant, r access.Request, it access.Item) error {
+// from now; what has ended meanwhile, revoked perhaps, is not prolonged. Otherwise
+// the term runs from the moment access is seen, and the stored end is the latest
+// possible one (law 3).
+func (d *deed) window(ctx context.Context, g *access.Grant, r access.Request, it access.Item) (why string, err error) {
 	start := d.now
 	if r.Start.After(d.now) {
 		start = r.Start
@@ -106,7 +107,10 @@ func (d *deed) window(ctx context.Context, g *access.Grant, r access.Request, it
 	case r.Extends != "":
 		old, err := d.Grant(ctx, r.Extends)
 		if err != nil {
-			return err
+			return "", err
+		}
+		if old.State == access.Ended || !d.now.Before(old.End) {
+			return "grant " + old.ID + " has ended meanwhile; ask anew", nil
 		}
 		g.Start, g.End = start, old.End.Add(it.Term.D())
 		if longest := it.Decision.MaxTerm; longest != 0 && start.Add(longest.D()).Before(g.End) {
@@ -121,7 +125,7 @@ func (d *deed) window(ctx context.Context, g *access.Grant, r access.Request, it
 	if g.ChainStart = g.Start; !chain.IsZero() && chain.Before(g.Start) {
 		g.ChainStart = chain
 	}
-	return err
+	return "", err
 }
 
 // assignment finds or makes the assignment of an account and an object.

@@ -55,10 +55,11 @@ func (e *Engine) Submit(ctx context.Context, by access.Actor, ask Ask) (r access
 			return err
 		}
 		// 1. What is asked, in full and checked.
-		if r, err = d.read(ctx, ask); err != nil {
-			return err
+		var wrong error
+		if r, wrong = d.read(ctx, ask); unclean(ask.Reference, mostName) != "" {
+			return wrong
 		}
-		// 2. Asked before?
+		// 2. Asked before? Then it is no matter that it could not be asked today.
 		if ask.Reference != "" {
 			before, err := d.RequestByReference(ctx, by.Channel, by.Identity, ask.Reference)
 			if err == nil {
@@ -66,6 +67,9 @@ func (e *Engine) Submit(ctx context.Context, by access.Actor, ask Ask) (r access
 			} else if !errors.Is(err, access.ErrNotFound) {
 				return err
 			}
+		}
+		if wrong != nil {
+			return wrong
 		}
 		if err := d.spare(ctx, r.Requester); err != nil {
 			return err
@@ -203,12 +207,13 @@ func (d *deed) items(ctx context.Context, ask Ask, r access.Request) ([]access.I
 			return nil, err
 		case err != nil || g.Identity != r.Beneficiary:
 			errs = append(errs, fmt.Errorf("%w: %s has no grant %.80q to extend", access.ErrInvalid, r.Beneficiary, ask.Extends))
-		case g.State == access.Ended:
-			errs = append(errs, fmt.Errorf("%w: grant %s has ended; ask anew", access.ErrInvalid, g.ID))
 		case len(names) > 1 || (len(names) == 1 && names[0] != g.Entitlement):
 			errs = append(errs, fmt.Errorf("%w: an extension of %s asks for %s and nothing else", access.ErrInvalid, g.ID, g.Entitlement))
 		default:
 			names = []string{g.Entitlement}
+			if g.State == access.Ended {
+				errs = append(errs, fmt.Errorf("%w: grant %s has ended; ask anew", access.ErrInvalid, g.ID))
+			}
 		}
 	}
 	slices.Sort(names)

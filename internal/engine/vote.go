@@ -52,6 +52,9 @@ func (e *Engine) Vote(ctx context.Context, by access.Actor, b Ballot) (r access.
 			}
 			counted++
 		}
+		if counted == 0 && len(nos) == 0 {
+			return fmt.Errorf("%w: nothing this vote speaks for is still open in request %s", access.ErrGone, r.ID)
+		}
 		// 2. An attempt without authority leaves the request alone and a trace in the log.
 		if counted == 0 {
 			refused = fmt.Errorf("%w: %s", access.ErrDenied, strings.Join(nos, "; "))
