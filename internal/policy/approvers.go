@@ -30,7 +30,7 @@ func (s *Set) eligible(f *Facts, resource *built, u due, stage string) []string 
 	q := approveAsked(f, access.Actor{Strength: u.stepUp}, stage, u.stepUp, votersOf(f))
 	req := cedar.Request{Principal: unknown("principal"), Action: actionOf[q.name], Resource: resource.entity.UID, Context: types.NewRecord(q.context)}
 	rules := s.index[q.name]
-	about := rules.about(resource.entity, stage)
+	about := rules.about(resource, stage)
 	known := req
 	if known.Principal = uid(identityType, ""); s.check.question(known) != nil {
 		return nil // the voters differ in their id only: asked once is asked for all

@@ -18,11 +18,11 @@ func (s *Set) decide(f *facts, q asked) access.Decision {
 	req := cedar.Request{Principal: q.principal, Action: actionOf[q.name], Resource: f.resource.entity.UID, Context: types.NewRecord(q.context)}
 	d := access.Decision{Question: q.name, Policy: s.digest, At: f.now}
 	principal, _ := f.Get(q.principal)
-	answer, why := cedar.Authorize(s.index[q.name].pick(principal, f.resource.entity, q.stage), f, req)
+	answer, why := cedar.Authorize(s.index[q.name].pick(principal, f.resource, q.stage), f, req)
 	if q.name == QuestionRequest && answer == cedar.Allow {
 		owed := req
 		owed.Action = actionOf[QuestionOblige]
-		_, more := cedar.Authorize(s.index[QuestionOblige].pick(principal, f.resource.entity, ""), f, owed)
+		_, more := cedar.Authorize(s.index[QuestionOblige].pick(principal, f.resource, ""), f, owed)
 		why.Errors, why.Reasons = append(why.Errors, more.Errors...), append(why.Reasons, more.Reasons...)
 	}
 	for _, e := range why.Errors {

@@ -49,6 +49,7 @@ type built struct {
 	sum    [sha256.Size]byte
 	err    error              // it does not fit the schema
 	place  cedar.EntityUIDSet // of an entitlement: where rules find requests for it
+	class  string             // of an entitlement, and of what is for it
 }
 
 // memo keeps what was built from the latest directory: a snapshot never changes,
@@ -279,7 +280,7 @@ func buildEntitlement(d *access.Directory, id string) *built {
 	w.list(powers)
 	w.numbers(int64(e.MaxTerm), int64(e.MaxTotal))
 	self, system, class := uid(entitlementType, id), uid(systemType, e.System), uid(classType, e.Class)
-	return &built{sum: w.sum(), place: types.NewEntityUIDSet(self, system, class), entity: cedar.Entity{UID: self,
+	return &built{sum: w.sum(), class: e.Class, place: types.NewEntityUIDSet(self, system, class), entity: cedar.Entity{UID: self,
 		Parents: types.NewEntityUIDSet(system, class), Attributes: types.NewRecord(attributes)}}
 }
 

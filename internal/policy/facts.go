@@ -112,7 +112,7 @@ func (f *Facts) resource(s *Set, authors []string) *built {
 	if s.readsHeld {
 		held = f.held()
 	}
-	b := &built{entity: cedar.Entity{
+	b := &built{class: of.class, entity: cedar.Entity{
 		UID:     id,
 		Parents: of.place,
 		Attributes: types.NewRecord(types.RecordMap{
@@ -142,7 +142,7 @@ func (f *Facts) resource(s *Set, authors []string) *built {
 // grantResource builds an existing grant as Cedar reads it.
 func grantResource(s *Set, d *access.Directory, g access.Grant) *built {
 	of := s.snapshot(d).entitlement(types.String(g.Entitlement))
-	b := &built{entity: cedar.Entity{
+	b := &built{class: of.class, entity: cedar.Entity{
 		UID: uid(grantType, g.ID), Parents: of.place,
 		Attributes: types.NewRecord(types.RecordMap{
 			"identity": uid(identityType, g.Identity), "entitlement": of.entity.UID, "owner": uid(identityType, g.Owner),

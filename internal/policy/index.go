@@ -31,6 +31,7 @@ type indexed struct {
 	policy *cedar.Policy
 	permit bool
 	stage  string          // the only one it speaks of; "" if it may speak of any
+	class  string          // the same, of the entitlement's class
 	who    cedar.EntityUID // who the principal must be or be in; zero if it may be anybody
 }
 
@@ -59,7 +60,8 @@ func (b *bucket) add(r *rule) {
 	if _, typed := p.Principal.(expast.ScopeTypeIsIn); byPrincipal && !typed {
 		p.Principal = expast.ScopeTypeAll{}
 	}
-	at := indexed{r.key, cedar.NewPolicyFromAST(asPolicy(&p)), p.Effect == expast.EffectPermit, soleStage(&p), who}
+	at := indexed{key: r.key, policy: cedar.NewPolicyFromAST(asPolicy(&p)), permit: p.Effect == expast.EffectPermit, who: who}
+	at.stage, at.class = firstDemand(&p)
 	switch {
 	case byResource:
 		b.resource[resource] = append(b.resource[resource], at)
@@ -83,11 +85,12 @@ func boundTo(scope expast.IsScopeNode) (cedar.EntityUID, bool) {
 	return cedar.EntityUID{}, false
 }
 
-// soleStage is the stage that a rule demands before it looks at anything else.
-// For any other it is false at once, so it would neither decide nor err.
-func soleStage(p *expast.Policy) string {
+// firstDemand is what a rule demands before it looks at anything else: that the
+// stage is this, or the entitlement's class. For any other it is false at once,
+// so it would neither decide nor err.
+func firstDemand(p *expast.Policy) (stage, class string) {
 	if len(p.Conditions) == 0 || p.Conditions[0].Condition != expast.ConditionWhen {
-		return ""
+		return "", ""
 	}
 	first := p.Conditions[0].Body
 	for and, ok := first.(expast.NodeTypeAnd); ok; and, ok = first.(expast.NodeTypeAnd) {
@@ -95,21 +98,28 @@ func soleStage(p *expast.Policy) string {
 	}
 	eq, ok := first.(expast.NodeTypeEquals)
 	if !ok {
-		return ""
+		return "", ""
 	}
-	of, isAccess := eq.Left.(expast.NodeTypeAccess)
-	v, isValue := eq.Right.(expast.NodeValue)
-	if !isAccess || !isValue || of.Value != "stage" || variable(of.Arg) != "context" {
-		return ""
+	v, _ := eq.Right.(expast.NodeValue)
+	text, _ := v.Value.(types.String)
+	switch of, _ := eq.Left.(expast.NodeTypeAccess); of.Value {
+	case "stage":
+		if variable(of.Arg) == "context" {
+			stage = string(text)
+		}
+	case "class":
+		if from, _ := of.Arg.(expast.NodeTypeAccess); from.Value == "entitlement" && variable(from.Arg) == "resource" {
+			class = string(text)
+		}
 	}
-	name, _ := v.Value.(types.String)
-	return string(name)
+	return stage, class
 }
 
 // selection is what Cedar is given for one decision: parts of the index.
 type selection struct {
 	parts [][]indexed
 	stage string        // of an approval; rules that speak of another only are left out
+	class string        // of the entitlement; the same
 	who   *cedar.Entity // the principal; rules bound to somebody else are left out. nil: not known
 }
 
@@ -123,7 +133,7 @@ func (s *selection) add(rules []indexed) {
 func (s selection) rules(yield func(indexed) bool) {
 	for _, part := range s.parts {
 		for _, r := range part {
-			if (r.stage == "" || r.stage == s.stage) && s.meets(r.who) && !yield(r) {
+			if (r.stage == "" || r.stage == s.stage) && (r.class == "" || r.class == s.class) && s.meets(r.who) && !yield(r) {
 				return
 			}
 		}
@@ -148,7 +158,7 @@ func (s selection) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
 }
 
 // pick selects for one question. The parents are complete: memberships arrive closed.
-func (b *bucket) pick(principal, resource cedar.Entity, stage string) selection {
+func (b *bucket) pick(principal cedar.Entity, resource *built, stage string) selection {
 	return b.also(b.about(resource, stage), principal)
 }
 
@@ -171,11 +181,11 @@ func (b *bucket) also(picked selection, principal cedar.Entity) selection {
 }
 
 // about selects what may apply to the resource, whoever asks, of the rules not bound to a principal.
-func (b *bucket) about(resource cedar.Entity, stage string) selection {
-	picked := selection{parts: make([][]indexed, 0, 8), stage: stage}
+func (b *bucket) about(resource *built, stage string) selection {
+	picked := selection{parts: make([][]indexed, 0, 8), stage: stage, class: resource.class}
 	picked.add(b.unbound)
-	picked.add(b.resource[resource.UID])
-	for p := range resource.Parents.All() {
+	picked.add(b.resource[resource.entity.UID])
+	for p := range resource.entity.Parents.All() {
 		picked.add(b.resource[p])
 	}
 	return picked

@@ -31,7 +31,7 @@ var (
 		`[Identity::"p00002", Identity::"p00003"].contains(principal)`, `principal.department like "d*"`, `resource.held.contains(Entitlement::"s1:e0001")`,
 		`if principal.external then resource.extension else resource.term <= duration("4h")`, `resource.hands.contains(principal.person)`,
 		`resource.term.toMilliseconds() * 92233720368547 > 0`, `9223372036854775807 + resource.term.toMilliseconds() > 0`, `principal.person.department == resource.beneficiary.department`,
-		`resource.entitlement.powers.contains("admin")`, `resource.end < datetime("2026-03-02T12:00:00Z")`, `resource.start > context.now`, `principal.active`}
+		`resource.entitlement.powers.contains("admin")`, `resource.entitlement.class == "standard"`, `resource.entitlement.class == "privileged"`, `resource.end < datetime("2026-03-02T12:00:00Z")`, `resource.start > context.now`, `principal.active`}
 	ofApprove = []string{`context.stage == "owner"`, `context.stage == "manager"`, `"security" == context.stage`, `context has group && principal in context.group`,
 		`context.voted.isEmpty()`, `context.strength == context.stepUp`, `context.stage != "owner"`}
 )
