@@ -336,7 +336,7 @@ func (f *Fixture) Events(request, grant, assignment string) (list []store.Event)
 // Notices lists the notices that wait to be told, in order.
 func (f *Fixture) Notices() (list []engine.Notice) {
 	f.t.Helper()
-	for _, args := range f.jobs(engine.Notice{}.Kind()) {
+	for _, args := range f.Jobs(engine.Notice{}.Kind()) {
 		var n engine.Notice
 		if err := json.Unmarshal(args, &n); err != nil {
 			f.t.Fatal(err)
@@ -346,8 +346,8 @@ func (f *Fixture) Notices() (list []engine.Notice) {
 	return list
 }
 
-// jobs lists what the background jobs of a kind were asked with.
-func (f *Fixture) jobs(kind string) (list [][]byte) {
+// Jobs lists what the background jobs of a kind were asked with.
+func (f *Fixture) Jobs(kind string) (list [][]byte) {
 	f.t.Helper()
 	args := "args"
 	if f.DB.Dialect == store.SQLite {
