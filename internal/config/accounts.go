@@ -18,6 +18,7 @@ func (d *files) checkAccounts() {
 		at mark
 	}
 	exact, folded, l := map[account]holder{}, map[account]holder{}, newLooks()
+	places, what := d.places()
 	for n := range d.identities {
 		i := &d.identities[n]
 		v, ok := i.f.value("accounts")
@@ -27,7 +28,10 @@ func (d *files) checkAccounts() {
 		for k := range v.keys {
 			e := &v.keys[k]
 			at := mark{i.f.file, e.value.line, e.value.col}
-			where := d.place(mark{i.f.file, e.line, e.col}, e.key)
+			where, ok := refer(d, mark{i.f.file, e.line, e.col}, "accounts", what, e.key, places)
+			if !ok {
+				where = what
+			}
 			name := i.Accounts[e.key]
 			if name == "" {
 				continue // reported where it was read
@@ -52,32 +56,17 @@ func (d *files) checkAccounts() {
 	}
 }
 
-// place follows the id under which an account stands, and says what it is of.
-func (d *files) place(at mark, id string) string {
-	_, system := d.known.systems[id]
-	_, site := d.known.sites[id]
-	what := "system"
-	if len(d.known.sites) > 0 {
-		what = "system or site"
+// places says of each id under which an account may stand what it is of, and
+// what to call one that is of neither.
+func (d *files) places() (places map[string]string, what string) {
+	places, what = make(map[string]string, len(d.known.systems)+len(d.known.sites)), "system"
+	for id := range d.known.sites {
+		places[id], what = "site", "system or site"
 	}
-	switch {
-	case site:
-		return "site"
-	case !system && !d.partial:
-		d.problem(at, "accounts: there is no %s %q%s", what, brief(id), d.instead(id, func(yield func(string) bool) {
-			for known := range d.known.systems {
-				if !yield(known) {
-					return
-				}
-			}
-			for known := range d.known.sites {
-				if !yield(known) {
-					return
-				}
-			}
-		}))
+	for id := range d.known.systems {
+		places[id] = "system"
 	}
-	return "system"
+	return places, what
 }
 
 // checkAccount holds that an account can be one at all. What is written for a
