@@ -47,6 +47,7 @@ var rooms = map[string]struct {
 	"demo": {[]string{"access", "api", "client", "config", "connector/scimtarget", "engine", "evidence", "report", "server", "setup"}, false, "the whole product on one machine"},
 	"cli":  {[]string{"access", "client", "config", "demo", "engine", "evidence", "policy", "report", "secret", "server", "setup", "store"}, false, "the command line"},
 
+	"channel/jira/jirasim": {nil, false, "a stateful stand-in for Jira and Jira Service Management, for the demo and tests"},
 	"channel/jira/rest":    {[]string{"access"}, false, "Jira's REST API, Cloud and Data Center, behind one small port"},
 	"channel/jira/adf":     {nil, true, "builds and reads the text of tickets; finds secrets in it"},
 	"channel/jira/webhook": {[]string{"secret"}, false, "which issue a delivery says should be read again"},
