@@ -121,6 +121,11 @@ func (db *DB) gate(ctx context.Context) error {
 	if err := db.write.QueryRowContext(ctx, "select sqlite_version()").Scan(&v); err != nil {
 		return fmt.Errorf("open SQLite: %w", err)
 	}
+	return tooOld(v)
+}
+
+// tooOld says what is wrong with a SQLite of that version, or nothing.
+func tooOld(v string) error {
 	var have [3]int
 	if _, err := fmt.Sscanf(v, "%d.%d.%d", &have[0], &have[1], &have[2]); err != nil {
 		return fmt.Errorf("SQLite version %q: %w", v, err)
