@@ -115,7 +115,7 @@ func checkBase(raw string) (string, error) {
 		return "", errors.New("is not a URL")
 	}
 	switch {
-	case u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+	case u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return "", errors.New("must be scheme, host and path alone, e.g. https://idp.example.org/scim/v2")
 	case u.Scheme == "https":
 	case u.Scheme == "http" && loopback(u.Hostname()):
