@@ -211,6 +211,30 @@ func TestSpellings(t *testing.T) {
 	}
 }
 
+// Where the server tells names apart that read the same to us, it is right.
+func TestServerKnowsNamesBetter(t *testing.T) {
+	t.Parallel()
+	s := testserver.Slapd(t, testserver.SlapdOptions{NoSync: true})
+	person := func(uid, uri string) string { // labeledURI is case-sensitive
+		dn := "labeledURI=" + uri + "," + testserver.SlapdPeople
+		s.Add(t, dn, map[string][]string{"objectClass": {"inetOrgPerson"}, "uid": {uid}, "labeledURI": {uri}, "cn": {"x"}, "sn": {"x"}})
+		return dn
+	}
+	lower, upper := person("lower", "name"), person("upper", "NAME")
+	eng := s.Group(t, "eng", lower)
+	c := connect(t, config(s))
+	if seen := lookAt(t, c, "upper", "eng"); seen.Err != nil || seen.Direct || seen.Effective {
+		t.Errorf("look: %+v", seen)
+	}
+	apply(t, c, remove("upper", "eng"))
+	equal(t, "after a removal", s.Members(t, eng), lower)
+	apply(t, c, add("upper", "eng"))
+	equal(t, "after an add", s.Members(t, eng), lower, upper)
+	equal(t, "Observe", observe(t, c), "eng: lower", "eng: upper")
+	apply(t, c, remove("lower", "eng"))
+	equal(t, "after a removal", s.Members(t, eng), upper)
+}
+
 // Two spellings of one group in one batch must not cross, and of two opposite
 // changes the last one counts.
 func TestOneGroupTwoNames(t *testing.T) {
@@ -399,6 +423,16 @@ func TestHiddenIsNotAbsent(t *testing.T) {
 	t.Parallel()
 	s := testserver.Slapd(t, testserver.SlapdOptions{NoSync: true})
 	s.Group(t, "eng", s.Person(t, "ann"))
+	// By DN nothing is searched for below the base, and yet it must be seen.
+	cfg := config(s)
+	cfg.GroupsBase = "ou=svc," + testserver.SlapdBase
+	byDN := connect(t, cfg)
+	if seen := lookAt(t, byDN, "ann", "cn=eng,"+cfg.GroupsBase); seen.Err == nil {
+		t.Errorf("a hidden group by DN: look: %+v, want an error", seen)
+	}
+	if err := byDN.Apply(t.Context(), []connector.Change{remove("ann", "cn=eng,"+cfg.GroupsBase)})[0].Err; err == nil {
+		t.Error("a hidden group by DN: a removal is answered without an error")
+	}
 	for name, bend := range map[string]func(*Config){
 		"groups":       func(c *Config) { c.GroupsBase = "ou=svc," + testserver.SlapdBase },
 		"people":       func(c *Config) { c.PeopleBase = "ou=svc," + testserver.SlapdBase },
