@@ -127,7 +127,7 @@ func (d *deed) cast(ctx context.Context, r *access.Request, i int, b Ballot) (no
 	if err := d.AddApproval(ctx, a); err != nil {
 		return "", err
 	}
-	ev := d.event("vote.cast")
+	ev := d.event(voteCast)
 	ev.Request, ev.To, ev.Note, ev.After = r.ID, string(verdict), basis.Why, a
 	ev.Digests = access.Digests{Request: r.Digest, Policy: basis.Policy, Facts: basis.Facts}
 	if err := d.tell(ctx, ev); err != nil {
@@ -178,9 +178,10 @@ func (d *deed) standing(ctx context.Context, r access.Request, entitlement strin
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(list, func(a access.Approval) bool {
+	list = slices.DeleteFunc(list, func(a access.Approval) bool {
 		return a.Entitlement != entitlement || a.Verdict != access.Approve || !a.Counts(r)
-	}), nil
+	})
+	return d.asTold(ctx, r.ID, list)
 }
 
 func filled(s access.Stage, votes []access.Approval) bool {
@@ -233,7 +234,7 @@ func (d *deed) void(ctx context.Context, a access.Approval, why string) error {
 		return err
 	}
 	a.WithdrawnAt = d.now
-	ev := d.event("vote.withdrawn")
+	ev := d.event(voteWithdrawn)
 	ev.Request, ev.From, ev.To, ev.Note, ev.After = a.Request, string(a.Verdict), "withdrawn", why, a
 	return d.tell(ctx, ev)
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -50,10 +51,20 @@ func (tx *Tx) Events(ctx context.Context, from int64, limit int) ([]Event, error
 	return all(ctx, tx, scanEvent, `select `+eventColumns+` from event where seq >= $1 order by seq limit $2`, from, limit)
 }
 
+// That an id is not empty is said in so many words: the indexes leave the empty
+// ones out, and without it SQLite would read every event there is.
+
 // EventsAbout lists the events of a request, grant or assignment, sequenced or not, in order of id.
 func (tx *Tx) EventsAbout(ctx context.Context, request, grant, assignment string) ([]Event, error) {
-	return all(ctx, tx, scanEvent, `select `+eventColumns+` from event where ($1 <> '' and request = $1) or ($2 <> '' and grant_id = $2)
-		or ($3 <> '' and assignment = $3) order by id`, request, grant, assignment)
+	return all(ctx, tx, scanEvent, `select `+eventColumns+` from event where (request = $1 and request <> '') or (grant_id = $2 and grant_id <> '')
+		or (assignment = $3 and assignment <> '') order by id`, request, grant, assignment)
+}
+
+// EventsOf lists the events of some kinds about one request, in order of id.
+func (tx *Tx) EventsOf(ctx context.Context, request string, kinds ...string) ([]Event, error) {
+	marks, args := in(append([]string{request}, kinds...))
+	_, marks, _ = strings.Cut(marks, ",")
+	return all(ctx, tx, scanEvent, `select `+eventColumns+` from event where request = $1 and request <> '' and kind in (`+marks+`) order by id`, args...)
 }
 
 // CountEvents returns how many events there are, and how many have no place yet.
