@@ -1,6 +1,8 @@
 package jirasim
 
 import (
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -275,7 +277,9 @@ func (c *call) attachmentContent() (reply, error) {
 	}
 	for _, a := range i.attachments {
 		if itoa(a.id) == c.arg("attachment") {
-			return reply{}, refuse(404, "The content of attachments is not kept.")
+			// The content is elsewhere, as with Jira; here it is not kept at all.
+			to := c.s.url + "/secure/attachment/" + itoa(a.id) + "/" + url.PathEscape(a.name)
+			return reply{status: 303, header: http.Header{"Location": {to}}}, nil
 		}
 	}
 	return reply{}, refuse(404, "The attachment does not exist.")
