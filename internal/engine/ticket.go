@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/riverqueue/river"
+
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/store"
 )
@@ -21,6 +23,16 @@ type ReadTicket struct {
 
 // Kind implements river.JobArgs.
 func (ReadTicket) Kind() string { return "read_ticket" }
+
+// TicketQueue is the queue of work that waits for a foreign ticket system: what
+// is slow there keeps nothing of ours waiting.
+const TicketQueue = "tickets"
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (ReadTicket) InsertOpts() river.InsertOpts { return river.InsertOpts{Queue: TicketQueue} }
+
+// InsertOpts implements river.JobArgsWithInsertOpts.
+func (TellTicket) InsertOpts() river.InsertOpts { return river.InsertOpts{Queue: TicketQueue} }
 
 // TellTicket asks that a channel bring a ticket up to date with what is stored.
 type TellTicket struct {
@@ -50,6 +62,20 @@ const nudgesKept = 8 * 24 * time.Hour
 // ForgetNudges drops what is no longer needed to tell repeats.
 func (e *Engine) ForgetNudges(ctx context.Context) error {
 	return e.do(ctx, "forget nudges", access.Clock, func(d *deed) error { return d.Tx.ForgetNudges(ctx, d.now.Add(-nudgesKept)) })
+}
+
+// ReadUntil returns how far a queue has been read; the zero time if not at all.
+func (e *Engine) ReadUntil(ctx context.Context, queue string) (t time.Time, err error) {
+	err = e.DB.Read(ctx, func(tx *store.Tx) error {
+		t, err = tx.ReadUntil(ctx, queue)
+		return err
+	})
+	return t, err
+}
+
+// SetReadUntil notes that a queue has been read up to a moment.
+func (e *Engine) SetReadUntil(ctx context.Context, queue string, t time.Time) error {
+	return e.do(ctx, "read until", access.Clock, func(d *deed) error { return d.Tx.SetReadUntil(ctx, queue, t) })
 }
 
 // Ticket returns a ticket as last read; a ticket nobody knew of is [access.Unread] at version 0.

@@ -33,6 +33,7 @@ type Options struct {
 	Now     func() time.Time // another clock than the one held by hand
 	Hang    func(context.Context, time.Duration)
 	Seam    func(step string) // of the engine
+	Carries func(channel string) bool
 }
 
 // Virtual lets a fixture live by the time of the test's own bubble, with lanes
@@ -110,7 +111,7 @@ func Open(t testing.TB, d store.Dialect, change ...func(*Options)) *Fixture {
 	t.Cleanup(f.Close)
 	f.Signer = Signer(t, cmp.Or(o.Key, t.Name()))
 	f.Engine, err = engine.New(engine.Config{DB: db, World: f.world, Now: f.Now, Rand: Rand(t), Signer: f.Signer, Pace: o.Pace,
-		AnswerWithin: 48 * time.Hour, ProvisionWithin: time.Hour, Nudge: f.nudge, Seam: o.Seam})
+		AnswerWithin: 48 * time.Hour, ProvisionWithin: time.Hour, Nudge: f.nudge, Seam: o.Seam, Carries: o.Carries})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,17 +42,19 @@ var rooms = map[string]struct {
 
 	"api":    {[]string{"access", "engine", "policy"}, false, "the JSON door: one operation a verb"},
 	"client": {[]string{"access", "api", "engine", "policy"}, false, "speaks to the JSON door"},
-	"server": {[]string{"access", "api", "config", "connector", "connector/ldap", "connector/scim", "engine", "evidence", "policy", "reconcile", "report", "secret", "store"},
+	"server": {[]string{"access", "api", "channel/jira", "channel/jira/rest", "config", "connector", "connector/ldap", "connector/scim", "engine", "evidence", "policy", "reconcile", "report", "secret", "store"},
 		false, "wires the rooms; the only one that names concrete adapters"},
 	"demo": {[]string{"access", "api", "client", "config", "connector/scimtarget", "engine", "evidence", "report", "server", "setup"}, false, "the whole product on one machine"},
 	"cli":  {[]string{"access", "client", "config", "demo", "engine", "evidence", "policy", "report", "secret", "server", "setup", "store"}, false, "the command line"},
 
+	"channel/jira":         {[]string{"access", "channel/jira/adf", "channel/jira/rest", "channel/jira/webhook", "config", "engine", "secret"}, false, "tickets in, what was decided and seen out; no rule of its own"},
 	"channel/jira/jirasim": {nil, false, "a stateful stand-in for Jira and Jira Service Management, for the demo and tests"},
 	"channel/jira/rest":    {[]string{"access"}, false, "Jira's REST API, Cloud and Data Center, behind one small port"},
 	"channel/jira/adf":     {nil, true, "builds and reads the text of tickets; finds secrets in it"},
 	"channel/jira/webhook": {[]string{"secret"}, false, "which issue a delivery says should be read again"},
 
 	"policy/policytest": {[]string{"access", "policy"}, false, "companies and rules of any size, for tests"},
+	"enginetest/crash":  {nil, false, "SIGKILL between any two steps, and the oracle afterwards"},
 	"enginetest":        {nil, false, "a workbench for engine tests, and the oracle of the invariants"},
 	"testserver":        {nil, false, "starts real servers for tests"},
 	"house":             {nil, false, "these tests"},
@@ -60,7 +62,7 @@ var rooms = map[string]struct {
 }
 
 // testRooms may import anything, and only tests may import them.
-var testRooms = []string{"connector/connectortest", "enginetest", "testserver", "policy/policytest", "house", "abuse"}
+var testRooms = []string{"enginetest/crash", "connector/connectortest", "enginetest", "testserver", "policy/policytest", "house", "abuse"}
 
 // impure is what a pure room must not import: time is allowed as a type only,
 // which impureCalls holds.

@@ -181,6 +181,8 @@ func noun(room string, ev event) (key, digest string, err error) {
 		return readNoun(ev.After, func(v access.Receipt) (string, any) { return "receipt " + v.ID, v })
 	case room == "assignment":
 		return readNoun(ev.After, func(v access.Assignment) (string, any) { return "assignment " + v.ID, bare(v) })
+	case room == "ticket":
+		return readNoun(ev.After, func(v access.Ticket) (string, any) { return "ticket " + v.ID, v })
 	case room == "finding":
 		return readNoun(ev.After, func(v access.Finding) (string, any) { return "finding " + v.ID, v })
 	}

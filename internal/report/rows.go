@@ -11,12 +11,27 @@ import (
 
 // rows compares every row of every table, table by table in the order in which they refer to each other.
 func (r *replay) rows(ctx context.Context) error {
-	for _, table := range []func(context.Context) error{r.requests, r.grants, r.assignments, r.findings} {
+	for _, table := range []func(context.Context) error{r.requests, r.grants, r.assignments, r.findings, r.tickets} {
 		if err := table(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (r *replay) tickets(ctx context.Context) error {
+	for after := ""; ; {
+		page, err := r.tx.Tickets(ctx, "", after, replayPage)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, row := range page {
+			after = row.ID
+			if err := r.compare("ticket "+row.ID, row); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 func (r *replay) requests(ctx context.Context) error {

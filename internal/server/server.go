@@ -23,6 +23,7 @@ import (
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/api"
+	"github.com/lessor-iam/lessor/internal/channel/jira"
 	"github.com/lessor-iam/lessor/internal/config"
 	"github.com/lessor-iam/lessor/internal/connector"
 	"github.com/lessor-iam/lessor/internal/engine"
@@ -43,6 +44,7 @@ type Server struct {
 	keys    *api.Keys
 	signer  *evidence.Signer
 	lanes   map[string]*reconcile.Lane
+	sites   map[string]*jira.Channel // Jira sites whose tickets are carried
 	targets []connector.Connector
 	handler http.Handler
 	reload  sync.Mutex // one reload at a time
@@ -72,21 +74,28 @@ func New(ctx context.Context, dir string, log *slog.Logger) (*Server, error) {
 	s.world.Store(&world)
 	s.keys = api.NewKeys(s.knows)
 	s.keys.Set(keysOf(c))
+	rests, err := jiraSites(c)
+	if err != nil {
+		return nil, err
+	}
 	// 2. What is stored, and the key its log was signed with.
 	if err := s.open(ctx, c); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	// 3. The door, and a lane for each system.
 	if s.engine, err = engine.New(engine.Config{DB: s.db, World: func() engine.World { return *s.world.Load() }, Now: time.Now, Rand: rand.Reader, Signer: s.signer,
-		Pace: c.Pace, AnswerWithin: c.AnswerWithin, ProvisionWithin: c.ProvisionWithin, Nudge: s.nudge, Log: log}); err != nil {
+		Pace: c.Pace, AnswerWithin: c.AnswerWithin, ProvisionWithin: c.ProvisionWithin, Nudge: s.nudge, Carries: func(channel string) bool { return channel == jira.Name && len(rests) > 0 }, Log: log}); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.lay(c, targets)
+	if err := s.carry(c, rests); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	// 4. Nothing may be left to systems that nobody can reach any more.
 	if err := s.stranded(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.handler = api.New(api.Config{Engine: s.engine, Keys: s.keys, Proof: proof{s}, Status: s.status, Reload: s.Reload, Now: time.Now, Log: log})
+	s.handler = s.hooks(api.New(api.Config{Engine: s.engine, Keys: s.keys, Proof: proof{s}, Status: s.status, Reload: s.Reload, Now: time.Now, Log: log}))
 	return s, nil
 }
 

@@ -32,15 +32,23 @@ func (s *Server) startWork(ctx context.Context) (*river.Client[*sql.Tx], error) 
 	river.AddWorker(workers, &sequencer{s: s})
 	river.AddWorker(workers, &expirer{s: s})
 	river.AddWorker(workers, &herald{s: s})
+	river.AddWorker(workers, &ticketReader{s: s})
+	river.AddWorker(workers, &ticketTeller{s: s})
+	river.AddWorker(workers, &poller{s: s})
 	every := func(d time.Duration, args river.JobArgs) *river.PeriodicJob {
 		return river.NewPeriodicJob(river.PeriodicInterval(d), func() (river.JobArgs, *river.InsertOpts) { return args, nil }, &river.PeriodicJobOpts{RunOnStart: true})
 	}
-	client, err := s.db.NewWorker(&river.Config{
-		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}}, Workers: workers,
+	periodic := []*river.PeriodicJob{
 		// The verbs insert what is needed; these close the gap left by a job that
 		// had read its last batch when the next event was written.
-		PeriodicJobs: []*river.PeriodicJob{every(10*time.Second, engine.SequenceJob{}), every(time.Minute, engine.ExpireJob{})},
-		PollOnly:     s.db.Dialect == store.SQLite, FetchPollInterval: 200 * time.Millisecond, FetchCooldown: 50 * time.Millisecond,
+		every(10*time.Second, engine.SequenceJob{}), every(time.Minute, engine.ExpireJob{}),
+	}
+	for id, site := range s.sites {
+		periodic = append(periodic, every(site.Site.Poll, pollTickets{id}))
+	}
+	client, err := s.db.NewWorker(&river.Config{
+		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}, engine.TicketQueue: {MaxWorkers: 4}}, Workers: workers, PeriodicJobs: periodic,
+		PollOnly: s.db.Dialect == store.SQLite, FetchPollInterval: 200 * time.Millisecond, FetchCooldown: 50 * time.Millisecond,
 		JobTimeout: jobTimeout, RescueStuckJobsAfter: jobStuckAfter, MaxAttempts: jobTries, RetryPolicy: backOff{},
 		CompletedJobRetentionPeriod: time.Hour, Logger: slog.New(atLeast{s.log.Handler(), slog.LevelWarn}),
 	})

@@ -51,6 +51,20 @@ func (tx *Tx) ForgetNudges(ctx context.Context, before time.Time) error {
 	return err
 }
 
+// ReadUntil returns how far something has been read; the zero time if not at all.
+func (tx *Tx) ReadUntil(ctx context.Context, name string) (t time.Time, err error) {
+	list, err := all(ctx, tx, func(s scanner) (t time.Time, err error) { err = s.Scan(at{&t}); return t, err }, `select at from reading where name=$1`, name)
+	if len(list) > 0 {
+		t = list[0]
+	}
+	return t, err
+}
+
+// SetReadUntil stores how far something has been read.
+func (tx *Tx) SetReadUntil(ctx context.Context, name string, t time.Time) error {
+	return tx.exec(ctx, "reading "+name, `insert into reading (name, at) values ($1,$2) on conflict (name) do update set at = excluded.at`, name, moment(t))
+}
+
 // GrantsAt lists every grant of an assignment.
 func (tx *Tx) GrantsAt(ctx context.Context, assignment string) ([]access.Grant, error) {
 	return all(ctx, tx, scanGrant, `select `+grantColumns+` from grants where assignment=$1 order by id`, assignment)

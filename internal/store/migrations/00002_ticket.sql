@@ -23,9 +23,16 @@ create table nudge (
 );
 create index nudge_at on nudge (at);
 
+-- How far something that is read bit by bit has been read.
+create table reading (
+    name text primary key,
+    at   bigint not null
+);
+
 create index request_ticket on request (ticket) where ticket <> '';
 
 -- +goose Down
 drop index request_ticket;
+drop table reading;
 drop table nudge;
 drop table ticket;

@@ -1,0 +1,349 @@
+package jira
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/channel/jira/adf"
+	"github.com/lessor-iam/lessor/internal/channel/jira/rest"
+	"github.com/lessor-iam/lessor/internal/config"
+	"github.com/lessor-iam/lessor/internal/engine"
+)
+
+// telling is one ticket being brought up to date.
+type telling struct {
+	*Channel
+	t       access.Ticket
+	s       engine.Story // of its request, if it has one
+	linked  bool
+	issue   rest.Issue
+	project *config.JiraProject
+	said    said
+}
+
+// said is the memory of what was said, kept with the issue itself: a property
+// that travels with it, and that a restored database cannot forget.
+type said struct {
+	Facts   []string `json:"facts"`
+	Saying  []string `json:"saying,omitempty"`  // what a comment under way says; it may have been posted
+	Marker  string   `json:"marker,omitempty"`  // … under this name
+	Request string   `json:"request,omitempty"` // with its digests, for whoever reads the issue by program
+	Digest  string   `json:"digest,omitempty"`
+	Policy  string   `json:"policy,omitempty"`
+}
+
+// saidKey is the issue property that holds it.
+const saidKey = "lessor"
+
+// Tell brings a ticket up to date with what was decided and seen: what it has to
+// say and has not said, whose move it is, its status. It may stop anywhere and be
+// run again: what was said is read before anything is said twice.
+func (c *Channel) Tell(ctx context.Context, ticket string) error {
+	issue, err := c.issueOf(ticket)
+	if err != nil {
+		return err
+	}
+	give, err := c.turns.take(ctx, ticket)
+	if err != nil {
+		return err
+	}
+	defer give()
+	// 1. What is stored, and what is there.
+	l := &telling{Channel: c}
+	if l.t, err = c.Door.Ticket(ctx, ticket); err != nil || l.t.Version == 0 || l.t.State == access.Missing || l.t.State == access.Unread {
+		return err
+	}
+	if request := l.t.Request(); request != "" {
+		if l.s, err = c.Door.StoryOf(ctx, ticket, request); err != nil {
+			return err
+		}
+		l.linked = true
+	}
+	if l.issue, err = c.Rest.Issue(ctx, issue, "project", "status", "labels", "assignee", "security"); errors.Is(err, rest.ErrMissing) {
+		return nil // the next reading finds that out
+	} else if err != nil {
+		return err
+	}
+	if l.project = c.project(l.issue.Project.Key); l.project == nil {
+		return nil // it was moved to a place that is not ours to write in
+	}
+	if err := l.remember(ctx); err != nil {
+		return err
+	}
+	// 2. Say what has not been said.
+	news, err := l.news(ctx)
+	if err != nil {
+		return err
+	}
+	if err := l.sayAll(ctx, news); err != nil {
+		return err
+	}
+	if !l.linked {
+		return nil
+	}
+	// 3. What the ticket shows: where to look, whose move it is, who may see it, how far it has come.
+	if err := errors.Join(l.link(ctx), l.label(ctx), l.secure(ctx)); err != nil {
+		return err
+	}
+	return l.status(ctx)
+}
+
+// remember reads what was said, and settles a comment that may have been posted
+// when an earlier telling stopped.
+func (l *telling) remember(ctx context.Context) error {
+	raw, err := l.Rest.Property(ctx, l.issue.ID, saidKey)
+	if err != nil && !errors.Is(err, rest.ErrMissing) {
+		return err
+	}
+	if err == nil && json.Unmarshal(raw, &l.said) != nil {
+		l.said = said{} // somebody wrote over it: better said twice than not at all
+	}
+	if l.said.Marker == "" {
+		return nil
+	}
+	_, posted, err := l.Rest.Marked(ctx, l.issue.ID, l.said.Marker)
+	if err != nil {
+		return err
+	}
+	if posted {
+		l.said.Facts = append(l.said.Facts, l.said.Saying...)
+	}
+	l.said.Saying, l.said.Marker = nil, ""
+	return l.note(ctx)
+}
+
+func (l *telling) note(ctx context.Context) error {
+	if l.linked {
+		l.said.Request, l.said.Digest, l.said.Policy = l.s.Request.ID, l.s.Request.Digest, l.s.Request.Policy
+	}
+	return l.Rest.SetProperty(ctx, l.issue.ID, saidKey, l.said)
+}
+
+// news lists what the ticket has to say and has not said.
+func (l *telling) news(ctx context.Context) ([]Fact, error) {
+	var list []Fact
+	if l.t.Note != "" && l.t.State != access.Linked {
+		list = append(list, Fact{ID: string(l.t.State) + "-" + short(l.t.Content+l.t.Note), Public: true, Lines: noteLines(l.t, l.Site.Portal)})
+	}
+	if len(l.t.Secrets) > 0 {
+		list = append(list, Fact{ID: "secret-" + short(l.t.Content), Public: true, Lines: lines("This ticket holds what looks like a secret (" + strings.Join(l.t.Secrets, ", ") +
+			"). Lessor did not keep it. Whoever can read this ticket may have read it: change the secret now, and take it out of the ticket.")})
+	}
+	if l.linked {
+		list = append(list, facts(l.t, l.s, l.Site.Portal)...)
+		if f, ok := l.moved(); ok {
+			list = append(list, f)
+		}
+		for _, h := range l.s.Grants {
+			if id := "final-" + h.Grant.ID; h.Grant.State == access.Ended && over(h) && !slices.Contains(l.said.Facts, id) {
+				bundle, err := l.Bundle(ctx, h.Grant.ID)
+				if err != nil {
+					return nil, err
+				}
+				list = append(list, final(l.s, h, bundle))
+			}
+		}
+	}
+	return slices.DeleteFunc(list, func(f Fact) bool { return slices.Contains(l.said.Facts, f.ID) }), nil
+}
+
+func noteLines(t access.Ticket, portal string) [][]adf.Span {
+	var list [][]adf.Span
+	for line := range strings.SplitSeq(t.Note, "\n") {
+		list = append(list, []adf.Span{adf.Text(line)})
+	}
+	switch t.State {
+	case access.Invalid:
+		list = append(list, []adf.Span{adf.Text("Edit this ticket to mend that; it is read again when you do.")})
+	case access.Unconfirmed:
+		list = append(list, []adf.Span{adf.Text("To confirm: "), adf.Mono("lessor confirm " + t.ID), adf.Text(" "), adf.Link("or in the portal", portal+"/tickets/"+t.ID)})
+	}
+	return list
+}
+
+// sayAll says the news in as few comments as it takes: one for those who asked,
+// one for those who work the queue.
+func (l *telling) sayAll(ctx context.Context, news []Fact) error {
+	for _, public := range []bool{true, false} {
+		var some []Fact
+		for _, f := range news {
+			if f.Public == public {
+				some = append(some, f)
+			}
+		}
+		if len(some) == 0 {
+			continue
+		}
+		if err := l.say(ctx, some, public); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// say posts one comment: what it will say is noted before it is posted, so that
+// a repeat looks for it first.
+func (l *telling) say(ctx context.Context, some []Fact, public bool) error {
+	d := &adf.Doc{}
+	for _, f := range some {
+		for _, line := range f.Lines {
+			d.Paragraph(line...)
+		}
+		l.said.Saying = append(l.said.Saying, f.ID)
+	}
+	l.said.Marker = "LSR" + short(l.t.ID+strings.Join(l.said.Saying, " "))
+	if err := l.note(ctx); err != nil {
+		return err
+	}
+	d.Paragraph(adf.Mono(l.said.Marker))
+	_, err := l.Rest.Comment(ctx, l.issue.ID, rest.NewComment{For: l.audience(public), Body: rest.Body{ADF: d.ADF(), Wiki: d.Wiki()}, Marker: l.said.Marker})
+	if err != nil {
+		return err
+	}
+	l.said.Facts, l.said.Saying, l.said.Marker = append(l.said.Facts, l.said.Saying...), nil, ""
+	return l.note(ctx)
+}
+
+func (l *telling) audience(public bool) rest.Audience {
+	switch {
+	case !l.project.Desk:
+		return rest.Everyone
+	case public:
+		return rest.Customer
+	}
+	return rest.Agents
+}
+
+func (l *telling) link(ctx context.Context) error {
+	id := "link-" + l.s.Request.ID
+	if l.Site.Portal == "" || slices.Contains(l.said.Facts, id) {
+		return nil
+	}
+	err := l.Rest.Link(ctx, l.issue.ID, rest.RemoteLink{GlobalID: "lessor:" + l.s.Request.ID, Relation: "governed by", Title: "Lessor " + l.s.Request.ID,
+		Summary: "who decided what, what was seen, and the proof", URL: l.Site.Portal + "/requests/" + l.s.Request.ID})
+	if err != nil {
+		return err
+	}
+	l.said.Facts = append(l.said.Facts, id)
+	return l.note(ctx)
+}
+
+// The labels that say who has the next move.
+const nextPrefix = "lessor-next-"
+
+func (l *telling) label(ctx context.Context) error {
+	next := nextPrefix + "nobody"
+	switch milestone(l.s) {
+	case Waiting:
+		next = nextPrefix + "approver"
+	case Granting, Active:
+		next = nextPrefix + "lessor"
+	}
+	var add, remove []string
+	if !slices.Contains(l.issue.Labels, next) {
+		add = append(add, next)
+	}
+	for _, have := range l.issue.Labels {
+		if strings.HasPrefix(have, nextPrefix) && have != next {
+			remove = append(remove, have)
+		}
+	}
+	if len(add)+len(remove) > 0 {
+		if err := l.Rest.Label(ctx, l.issue.ID, add, remove); err != nil {
+			return err
+		}
+	}
+	return l.assign(ctx)
+}
+
+// assign puts a waiting ticket before somebody who may answer it, if nobody has it.
+func (l *telling) assign(ctx context.Context) error {
+	if milestone(l.s) != Waiting || l.issue.Assignee.ID != "" {
+		return nil
+	}
+	for _, w := range l.s.Waiting {
+		for _, id := range w.Approvers {
+			if who, _ := l.Directory().Identity(id); who.Accounts[l.Site.ID] != "" {
+				err := l.Rest.Assign(ctx, l.issue.ID, who.Accounts[l.Site.ID])
+				if errors.Is(err, rest.ErrInvalid) || errors.Is(err, rest.ErrDenied) {
+					return nil // not assignable there; the label says enough
+				}
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// secure narrows who sees a ticket about what few may know of.
+func (l *telling) secure(ctx context.Context) error {
+	if l.project.SecurityLevel == "" || l.issue.Security.ID != "" {
+		return nil
+	}
+	for _, it := range l.s.Request.Items {
+		if e, _ := l.Directory().Entitlement(it.Entitlement); e.Class != "standard" {
+			return l.Rest.Secure(ctx, l.issue.ID, l.project.SecurityLevel)
+		}
+	}
+	return nil
+}
+
+// wanted is the status the ticket should be in, or empty.
+func (l *telling) wanted() string {
+	m := l.project.Milestones
+	return map[Milestone]string{Waiting: m.Waiting, Granting: m.Granting, Active: m.Active, Removed: m.Removed, Refused: m.Refused}[milestone(l.s)]
+}
+
+// moved tells that somebody else moved the ticket, where it is to stay where they put it.
+func (l *telling) moved() (Fact, bool) {
+	want := l.wanted()
+	if l.project.WhenMoved == config.JiraPutBack || want == "" || l.t.Ours != want || l.issue.Status.ID == want {
+		return Fact{}, false
+	}
+	return Fact{ID: fmt.Sprintf("moved-%s-%s", want, l.issue.Status.ID), Public: true,
+		Lines: lines(fmt.Sprintf("This ticket was moved to %q by hand. That changed nothing about the access: it is %s.", l.issue.Status.Name, milestone(l.s)))}, true
+}
+
+// status moves the ticket to where its request has come. We move it there once;
+// whoever moves it away then is put right, or told, as the company wants.
+func (l *telling) status(ctx context.Context) error {
+	want := l.wanted()
+	if want == "" || (l.t.Ours == want && (l.issue.Status.ID == want || l.project.WhenMoved != config.JiraPutBack)) {
+		return nil
+	}
+	seen := l.issue.Status
+	if seen.ID != want {
+		moves, err := l.Rest.Transitions(ctx, l.issue.ID)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(moves, func(m rest.Transition) bool { return m.To.ID == want })
+		if i < 0 {
+			return l.stuck(ctx, want)
+		}
+		seen, err = l.Rest.Transition(ctx, l.issue.ID, rest.Move{Transition: moves[i].ID, To: want})
+		if errors.Is(err, rest.ErrInvalid) || errors.Is(err, rest.ErrDenied) {
+			return l.stuck(ctx, want)
+		} else if err != nil {
+			return err
+		}
+	}
+	t := l.t
+	t.Ours, t.Status = want, seen.ID
+	_, err := l.Door.KeepTicket(ctx, t, "moved to "+seen.Name)
+	return err
+}
+
+// stuck says once that the workflow has no way there; access does not wait for it.
+func (l *telling) stuck(ctx context.Context, want string) error {
+	f := inner("stuck-"+want, fmt.Sprintf("Lessor could not move this ticket on (%s): the workflow has no way to that status that it may take. The access does not depend on it.", milestone(l.s)))
+	if slices.Contains(l.said.Facts, f.ID) {
+		return nil
+	}
+	return l.say(ctx, []Fact{f}, false)
+}
