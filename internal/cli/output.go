@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode"
+	"unicode/utf16"
 )
 
 // plain makes a text fit for one cell of a terminal: what a person wrote into a
@@ -17,11 +19,37 @@ func plain(s string) string {
 		switch {
 		case c == '\n' || c == '\t' || c == '\r':
 			return ' '
-		case unicode.IsControl(c), unicode.Is(unicode.Cf, c), unicode.Is(unicode.Co, c), c == 0x2028, c == 0x2029:
+		case obeyed(c):
 			return '\ufffd'
 		}
 		return c
 	}, s)
+}
+
+// obeyed tells whether a terminal does something at this character but show it.
+func obeyed(c rune) bool {
+	return unicode.IsControl(c) || unicode.Is(unicode.Cf, c) || unicode.Is(unicode.Co, c) || c == 0x2028 || c == 0x2029
+}
+
+// escaped writes as JSON's own escapes what JSON lets stand in a text and a
+// terminal obeys. Read back, every text is the same.
+func escaped(raw []byte) []byte {
+	if !bytes.ContainsFunc(raw, func(c rune) bool { return c != '\n' && obeyed(c) }) {
+		return raw
+	}
+	var b bytes.Buffer
+	for _, c := range string(raw) {
+		switch {
+		case c == '\n' || !obeyed(c): // line breaks are the layout's: in a text they are escaped already
+			b.WriteRune(c)
+		case c > 0xffff:
+			hi, lo := utf16.EncodeRune(c)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, hi, lo)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, c)
+		}
+	}
+	return b.Bytes()
 }
 
 // plainLines is plain for a text of several lines.
@@ -36,9 +64,12 @@ func plainLines(s string) string {
 // show writes v as JSON, or the rows as a table.
 func (a *app) show(v any, head []string, rows [][]string) error {
 	if a.format == "json" {
-		enc := json.NewEncoder(a.out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(v)
+		raw, err := json.MarshalIndent(v, "", "  ")
+		if err != nil {
+			return err
+		}
+		_, err = a.out.Write(append(escaped(raw), '\n'))
+		return err
 	}
 	if len(rows) == 0 {
 		_, err := fmt.Fprintln(a.out, "nothing")
