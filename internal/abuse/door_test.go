@@ -87,8 +87,8 @@ func each(t *testing.T, do func(t *testing.T, d *door)) {
 	enginetest.Each(t, func(t *testing.T, kind store.Dialect) { do(t, open(t, kind)) })
 }
 
-// token is the bearer token of that name.
-func token(name string) string { return "lessor_secret_of_" + name }
+// secretOf is the bearer token of that name.
+func secretOf(name string) string { return "lessor_secret_of_" + name }
 
 // key makes a token known.
 func (d *door) key(name, identity string, scopes ...string) {
@@ -96,13 +96,13 @@ func (d *door) key(name, identity string, scopes ...string) {
 }
 
 func (d *door) addKey(k api.Key) {
-	k.SHA256 = sha256.Sum256([]byte(token(k.Name)))
+	k.SHA256 = sha256.Sum256([]byte(secretOf(k.Name)))
 	d.keys = append(d.keys, k)
 	d.known.Set(d.keys)
 }
 
 // as is the way to the server by the token of that name.
-func (d *door) as(name string) *client.Client { return client.New(d.url, token(name)) }
+func (d *door) as(name string) *client.Client { return client.New(d.url, secretOf(name)) }
 
 // ask asks through the door; an error fails the test.
 func (d *door) ask(who string, a engine.Ask) access.Request {
@@ -246,7 +246,7 @@ func (d *door) send(method, path, name, body string, header ...string) answer {
 		d.t.Fatal(err)
 	}
 	if name != "" {
-		req.Header.Set("Authorization", "Bearer "+token(name))
+		req.Header.Set("Authorization", "Bearer "+secretOf(name))
 	}
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")

@@ -169,7 +169,7 @@ func TestAB68_TokensAreNowhere(t *testing.T) {
 		g := d.granted("eve", engine.Ask{Entitlements: []string{"dir:lobby"}, Reason: "x"})
 		d.uncounted("eve", r)
 		d.approve("mia", r)
-		secret := token("eve")
+		secret := secretOf("eve")
 		var said strings.Builder
 		for _, who := range []string{"eve", "unknown", ""} {
 			for _, op := range others {
@@ -194,7 +194,7 @@ func TestAB68_TokensAreNowhere(t *testing.T) {
 		}
 		logged := strings.ReplaceAll(d.log.all(), "/requests/"+secret, "") // whoever writes a token into a path has published it
 		for where, text := range map[string]string{"an answer or the log of events": said.String(), "the server's log": logged} {
-			for _, s := range []string{secret, token("mia"), "lessor_secret_of_unknown"} {
+			for _, s := range []string{secret, secretOf("mia"), "lessor_secret_of_unknown"} {
 				if strings.Contains(text, s) {
 					t.Errorf("%s holds %s", where, s)
 				}

@@ -403,7 +403,7 @@ func TestAB40_TokenForAnotherPurpose(t *testing.T) {
 				_, err = d.as(name).Requests(ctx, "", false, client.Page{})
 				wantStatus(t, name+" looks", err, http.StatusUnauthorized)
 			}
-			good := token("mia")
+			good := secretOf("mia")
 			for _, c := range [][]string{
 				{"/api/v1/requests?token=" + good}, {"/api/v1/requests?access_token=" + good}, {"/api/v1/requests?Authorization=Bearer+" + good},
 				{"/api/v1/requests", "Cookie", "token=" + good}, {"/api/v1/requests", "X-Api-Key", good}, {"/api/v1/requests", "Authorization", good},
@@ -428,7 +428,7 @@ func TestAB40_TokenForAnotherPurpose(t *testing.T) {
 		d.Clock.Pass(400 * 24 * time.Hour)
 		_, err := d.as("eve").Requests(ctx, "", false, client.Page{})
 		wantStatus(t, "after its time", err, http.StatusUnauthorized)
-		if strings.Contains(d.log.all(), token("mia")) {
+		if strings.Contains(d.log.all(), secretOf("mia")) {
 			t.Error("a token is in the log")
 		}
 	})

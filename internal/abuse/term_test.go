@@ -250,7 +250,7 @@ func (d *door) run(who string, args ...string) (code int, out, errs string) {
 	d.t.Helper()
 	var o, e bytes.Buffer
 	code = cli.Main(d.t.Context(), args, strings.NewReader(""), &o, &e, func(key string) string {
-		return map[string]string{"LESSOR_SERVER": d.url, "LESSOR_TOKEN": token(who)}[key]
+		return map[string]string{"LESSOR_SERVER": d.url, "LESSOR_TOKEN": secretOf(who)}[key]
 	})
 	return code, o.String(), e.String()
 }
