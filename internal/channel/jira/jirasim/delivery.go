@@ -196,7 +196,7 @@ func (s *Sim) Automation(url, issueRef string) error {
 		return refuse(404, notFound)
 	}
 	c := &call{s: s, who: &User{}, v: 2, now: s.now()}
-	bean := c.eventIssue(i, false)
+	bean := c.eventIssue(event{issue: i}, false)
 	bean["id"] = i.id
 	body, _ := json.Marshal(bean)
 	s.enqueue(&Delivery{ID: fmt.Sprintf("automation-%d", s.next("delivery", 1)), URL: url, Body: body, Due: s.now(), bare: true})

@@ -31,6 +31,8 @@ type Webhook struct {
 	Events     []string // none means all
 	JQL        string   // which issues; empty means all
 	DataCenter bool     // bodies as Data Center writes them
+	NoIssue    bool     // comment events come without the issue, as some do
+	NoItems    bool     // changelogs come empty, as some do
 }
 
 type hook struct {
@@ -117,15 +119,11 @@ func (c *call) eventBody(h *hook, e event) []byte {
 			out["issue_event_type_name"] = e.typ
 		}
 	}
-	out["issue"] = w.eventIssue(e.issue, short)
-	if e.change != nil {
-		ch := obj{"id": strconv.Itoa(e.change.id), "items": renderItems(e.change.items)}
-		if h.DataCenter {
-			for _, it := range ch["items"].(list) {
-				delete(it.(obj), "fieldId")
-			}
-		}
-		out["changelog"] = ch
+	if !short || !h.NoIssue {
+		out["issue"] = w.eventIssue(e, short)
+	}
+	if e.change != nil && !(h.DataCenter && e.name == "jira:issue_created") {
+		out["changelog"] = obj{"id": strconv.Itoa(e.change.id), "items": w.eventItems(h, e.change)}
 	}
 	if e.property != "" {
 		out["property"] = obj{"key": e.property, "value": e.issue.props[e.property]}
@@ -134,22 +132,43 @@ func (c *call) eventBody(h *hook, e event) []byte {
 	return body
 }
 
-// eventIssue is the issue in a delivery: a few fields beside a comment, all of
-// them otherwise.
-func (c *call) eventIssue(i *issue, short bool) obj {
-	fields := c.s.fields
+// eventItems are a change's items as deliveries have them: Data Center names
+// no ids, and Cloud gives users' account ids once more.
+func (c *call) eventItems(h *hook, ch *change) list {
+	out := list{}
+	if h.NoItems {
+		return out
+	}
+	for _, it := range ch.items {
+		one := it.render()
+		if f := c.s.field(it.fieldID); c.dc {
+			delete(one, "fieldId")
+		} else if f != nil && f.Kind == UserPick {
+			one["tmpFromAccountId"], one["tmpToAccountId"] = it.from, it.to
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+// eventIssue is the issue in a delivery: a few fields beside a comment,
+// otherwise all that its kind has.
+func (c *call) eventIssue(e event, short bool) obj {
+	i, left := e.issue, []string{}
+	switch {
+	case c.dc:
+		left = []string{"security", "statuscategorychangedate"}
+	case e.name != "jira:issue_deleted":
+		left = []string{"comment", "worklog"}
+	}
+	fields := slices.DeleteFunc(slices.Clone(c.s.fields), func(f *Field) bool { return slices.Contains(left, f.ID) })
 	if short {
 		fields = nil
 		for _, id := range []string{"summary", "issuetype", "project", "assignee", "priority", "status"} {
 			fields = append(fields, c.s.field(id))
 		}
 	}
-	values := c.fieldsOf(i, fields)
-	if !short {
-		// A webhook is nobody's: an approval's canAnswerApproval has no asker.
-		delete(values, "worklog")
-	}
-	return obj{"id": itoa(i.id), "self": c.rest("/issue/" + itoa(i.id)), "key": i.key, "fields": values}
+	return obj{"id": itoa(i.id), "self": c.rest("/issue/" + itoa(i.id)), "key": i.key, "fields": c.fieldsOf(i, fields)}
 }
 
 // headers are those of a delivery. Only the body is signed: no header, no time.

@@ -103,10 +103,11 @@ func (c *call) make(p *project, kind string, values map[string]any, rt *RequestT
 	// 3. Tell of it, with what was set as changes from nothing.
 	items := []changeItem{}
 	for _, f := range c.s.fields {
-		if v := i.values[f.ID]; f.ID != "summary" && f.editable() && v != nil && !same(nil, v) {
+		if v := i.values[f.ID]; f.editable() && v != nil && !same(nil, v) {
 			items = append(items, c.item(f, p, nil, v))
 		}
 	}
+	items = append(items, changeItem{field: "Status", typ: "jira", fieldID: "status", to: i.status.ID, toString: i.status.Name})
 	c.tell(event{name: "jira:issue_created", typ: "issue_created", issue: i, change: &change{id: c.s.next("change", 10000), items: items}})
 	return i
 }

@@ -82,7 +82,7 @@ func (c *call) fixedField(f *Field, i *issue) any {
 		return when(i.categorized)
 	case "comment":
 		all := c.comments(i)
-		return obj{"self": c.rest("/issue/" + itoa(i.id) + "/comment"), "comments": all, "maxResults": len(all), "total": len(all), "startAt": 0}
+		return obj{"comments": all, "maxResults": len(all), "total": len(all), "startAt": 0}
 	case "attachment":
 		out := list{}
 		for _, a := range i.attachments {
