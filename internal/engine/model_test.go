@@ -1,0 +1,222 @@
+package engine_test
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/engine"
+	"github.com/lessor-iam/lessor/internal/enginetest"
+	"github.com/lessor-iam/lessor/internal/store"
+)
+
+// modelled is what the model expects of one request: as little as can be said
+// about it without being the engine.
+type modelled struct {
+	r        access.Request // as last read
+	needs    []string       // who has yet to approve
+	state    access.RequestState
+	answerBy time.Time
+}
+
+// model is the reference: which requests wait for whom, and until when each
+// account is expected to hold what.
+type model struct {
+	requests []*modelled
+	until    map[string]time.Time // grant -> its end; those returned or revoked are gone
+	of       map[string]string    // grant -> account and object
+}
+
+// approvers are the one set of people who can approve each entitlement for anybody managed by mia.
+var approvers = map[string][]string{"dir:wiki": {"mia"}, "dir:root": {"mia", "otto"}, "dir:lobby": nil}
+
+// Any order of asking, voting, editing, taking back, giving back, revoking and
+// waiting ends where the model says, and the oracle has nothing to say.
+func TestModel(t *testing.T) {
+	t.Parallel()
+	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue { // each has a database of its own
+		if err := checks.Value.Set("30"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		f := enginetest.Open(t, store.SQLite)
+		defer f.Close()
+		m := &model{until: map[string]time.Time{}, of: map[string]string{}}
+		rt.Repeat(map[string]func(*rapid.T){
+			"submit": func(rt *rapid.T) { m.submit(t, rt, f) },
+			"vote":   func(rt *rapid.T) { m.vote(t, rt, f) },
+			"deny":   func(rt *rapid.T) { m.deny(t, rt, f) },
+			"edit":   func(rt *rapid.T) { m.edit(t, rt, f) },
+			"cancel": func(rt *rapid.T) { m.cancel(t, rt, f) },
+			"end":    func(rt *rapid.T) { m.end(t, rt, f) },
+			"wait": func(rt *rapid.T) {
+				f.Advance(time.Duration(rapid.IntRange(1, 40).Draw(rt, "tenths of an hour")) * 6 * time.Minute)
+				m.expire(f)
+			},
+			"": func(rt *rapid.T) { m.check(rt, f) },
+		})
+		f.Advance(f.Engine.Pace.Confirm)
+		f.CheckQuiet()
+		if t.Failed() {
+			rt.Fatal("the oracle has something to say")
+		}
+	})
+}
+
+// one picks a request in that state, or skips.
+func (m *model) one(rt *rapid.T, state access.RequestState) *modelled {
+	var open []*modelled
+	for _, r := range m.requests {
+		if r.state == state {
+			open = append(open, r)
+		}
+	}
+	if len(open) == 0 {
+		rt.Skip("none is " + state)
+	}
+	return rapid.SampledFrom(open).Draw(rt, "request")
+}
+
+func draw(rt *rapid.T) engine.Ask {
+	return engine.Ask{Entitlements: []string{rapid.SampledFrom([]string{"dir:wiki", "dir:root", "dir:lobby"}).Draw(rt, "entitlement")}, Reason: "work",
+		Term: access.Term(rapid.IntRange(1, 4).Draw(rt, "hours")) * hour, AnswerWithin: access.Term(rapid.IntRange(1, 6).Draw(rt, "answer within")) * hour}
+}
+
+// took takes over what the engine answered.
+func (m *model) took(f *enginetest.Fixture, x *modelled, r access.Request) {
+	x.r, x.answerBy, x.state = r, r.AnswerBy, r.State
+	if id := r.Items[0].Grant; id != "" {
+		f.Work()
+		g := f.Grant(id)
+		m.until[id], m.of[id] = g.End, g.Identity+" "+g.Entitlement
+	}
+}
+
+func (m *model) submit(t *testing.T, rt *rapid.T, f *enginetest.Fixture) {
+	who, a := rapid.SampledFrom([]string{"eve", "bob"}).Draw(rt, "who"), draw(rt)
+	r, err := f.Engine.Submit(t.Context(), f.As(who), a)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	x := &modelled{needs: slices.Clone(approvers[a.Entitlements[0]])}
+	want := access.Pending
+	if len(x.needs) == 0 {
+		want = access.Approved
+	}
+	if r.State != want && !(r.State == access.Denied && a.Entitlements[0] == "dir:root") { // its chain may have become too long
+		rt.Fatalf("asked for %s, it is %s, not %s: %s", a.Entitlements[0], r.State, want, r.Items[0].Why)
+	}
+	m.requests = append(m.requests, x)
+	m.took(f, x, r)
+}
+
+func (m *model) vote(t *testing.T, rt *rapid.T, f *enginetest.Fixture) {
+	x := m.one(rt, access.Pending)
+	by := rapid.SampledFrom([]string{"mia", "otto", "eve", "bob", "sara"}).Draw(rt, "voter")
+	r, err := vote(t, f, by, x.r)
+	i := slices.Index(x.needs, by)
+	if (i >= 0) != (err == nil) || (err != nil && !errors.Is(err, access.ErrDenied) && !errors.Is(err, access.ErrNotFound)) {
+		rt.Fatalf("%s votes where %v are needed: %v", by, x.needs, err)
+	}
+	if err != nil {
+		return
+	}
+	x.needs = slices.Delete(x.needs, i, i+1)
+	done := r.State == access.Approved || (r.State == access.Denied && r.Items[0].Entitlement == "dir:root")
+	if done != (len(x.needs) == 0) {
+		rt.Fatalf("%v are still needed, and it is %s (%s)", x.needs, r.State, r.Items[0].Why)
+	}
+	m.took(f, x, r)
+}
+
+func (m *model) deny(t *testing.T, rt *rapid.T, f *enginetest.Fixture) {
+	x := m.one(rt, access.Pending)
+	r, err := vote(t, f, x.needs[0], x.r, func(b *engine.Ballot) { b.Verdict = access.Deny })
+	if err != nil || r.State != access.Denied {
+		rt.Fatalf("denied, it is %s: %v", r.State, err)
+	}
+	m.took(f, x, r)
+}
+
+func (m *model) edit(t *testing.T, rt *rapid.T, f *enginetest.Fixture) {
+	x, a := m.one(rt, access.Pending), draw(rt)
+	old := x.r
+	r, err := f.Engine.Edit(t.Context(), f.As(x.r.Requester), x.r.ID, x.r.Digest, a)
+	if err != nil || r.Revision != old.Revision+1 || r.Digest == old.Digest {
+		rt.Fatalf("edited: %+v, %v", r, err)
+	}
+	if _, err := vote(t, f, "mia", old); err == nil {
+		rt.Fatal("a vote on the old revision counts")
+	}
+	x.needs = slices.Clone(approvers[a.Entitlements[0]])
+	m.took(f, x, r)
+}
+
+func (m *model) cancel(t *testing.T, rt *rapid.T, f *enginetest.Fixture) {
+	x := m.one(rt, access.Pending)
+	if err := f.Engine.Cancel(t.Context(), f.As(x.r.Requester), x.r.ID, ""); err != nil {
+		rt.Fatal(err)
+	}
+	x.state = access.Cancelled
+}
+
+func (m *model) end(t *testing.T, rt *rapid.T, f *enginetest.Fixture) {
+	var live []string
+	for id, end := range m.until {
+		if f.Clock.Now().Before(end) {
+			live = append(live, id)
+		}
+	}
+	if slices.Sort(live); len(live) == 0 {
+		rt.Skip("nothing is live")
+	}
+	id := rapid.SampledFrom(live).Draw(rt, "grant")
+	var err error
+	if rapid.Bool().Draw(rt, "by its holder") {
+		err = f.Engine.Return(t.Context(), f.As(f.Grant(id).Identity), id, "")
+	} else {
+		err = f.Engine.Revoke(t.Context(), f.As("sara"), id, "incident")
+	}
+	if err != nil {
+		rt.Fatal(err)
+	}
+	delete(m.until, id)
+	f.Work()
+}
+
+func (m *model) expire(f *enginetest.Fixture) {
+	for _, x := range m.requests {
+		if x.state == access.Pending && !f.Clock.Now().Before(x.answerBy) {
+			x.state = access.Expired
+		}
+	}
+}
+
+// check compares every request and every holding.
+func (m *model) check(rt *rapid.T, f *enginetest.Fixture) {
+	for _, x := range m.requests {
+		if got := f.Request(x.r.ID); got.State != x.state {
+			rt.Fatalf("request %s is %s, not %s", x.r.ID, got.State, x.state)
+		}
+	}
+	want := map[string]bool{}
+	for id, end := range m.until {
+		if f.Clock.Now().Before(end) {
+			want[m.of[id]] = true
+		}
+	}
+	got := map[string]bool{}
+	for _, ref := range f.Targets["dir"].Held() {
+		got[ref.Account+" dir:"+ref.Object] = true
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		rt.Fatalf("at the target: %v; by the model: %v", got, want)
+	}
+}
