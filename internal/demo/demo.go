@@ -56,9 +56,11 @@ func Play(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer stopTarget()
-	if err := writeCompany(dir, targetURL); err != nil {
+	q, stopQueue, err := writeCompany(dir, targetURL)
+	if err != nil {
 		return err
 	}
+	defer stopQueue()
 	if err := fill(target, dir); err != nil {
 		return err
 	}
@@ -81,13 +83,19 @@ func Play(ctx context.Context, o Options) (err error) {
 	go func() { served <- s.Run(work, l) }()
 	defer func() { stop(); err = errors.Join(err, <-served) }()
 	// 3. The story.
-	t := &tale{out: o.Stdout, base: "http://" + l.Addr().String(), dir: dir, target: target, server: s, people: map[string]*client.Client{}}
-	t.say("Meridian Freight, an example company, on %s; its workspace is a SCIM service on %s", t.base, targetURL)
+	t := &tale{out: o.Stdout, base: "http://" + l.Addr().String(), dir: dir, target: target, queue: q, server: s, people: map[string]*client.Client{}}
+	if err := q.post(work, t.base); err != nil {
+		return err
+	}
+	t.say("Meridian Freight, an example company, on %s; its workspace is a SCIM service on %s, its ticket queue a stand-in for Jira on %s", t.base, targetURL, q.URL())
 	if err := t.story(ctx); err != nil {
 		return err
 	}
 	last, err := t.proof(ctx, o.Out)
 	if err != nil {
+		return err
+	}
+	if err := t.closes(ctx); err != nil {
 		return err
 	}
 	if o.Once {
@@ -114,28 +122,48 @@ func startTarget() (t *scimtarget.Target, url string, stop func(), err error) {
 	return t, "http://" + l.Addr().String() + "/v2", func() { _ = h.Close() }, nil
 }
 
-// writeCompany writes the example company, with the target's address in its catalog, and a token for everybody.
-func writeCompany(dir, targetURL string) error {
+// writeCompany writes the example company, with the target's and the queue's
+// addresses in it, and a token for everybody; and it starts the queue.
+func writeCompany(dir, targetURL string) (q *queue, stop func(), err error) {
 	sub, err := fs.Sub(companyFiles, "company")
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	if err := setup.Folder(dir, sub, "log.meridian.example/lessor"); err != nil {
-		return err
+		return nil, nil, err
 	}
-	catalog := filepath.Join(dir, "catalog.yaml")
-	text, err := os.ReadFile(catalog)
-	if err != nil {
-		return err
+	for name, secret := range map[string]string{"target.token": targetToken, "queue.token": queueToken, "queue.webhook": queueHook} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(secret), 0o600); err != nil {
+			return nil, nil, err
+		}
 	}
-	text = []byte(strings.Replace(string(text), "http://127.0.0.1:1/v2", targetURL, 1))
-	if err := errors.Join(os.WriteFile(catalog, text, 0o600), os.WriteFile(filepath.Join(dir, "target.token"), []byte(targetToken), 0o600)); err != nil {
-		return err
+	if err := replaceIn(filepath.Join(dir, "catalog.yaml"), "http://127.0.0.1:1/v2", targetURL); err != nil {
+		return nil, nil, err
 	}
 	c, err := config.Load(dir)
 	if err != nil {
+		return nil, nil, err
+	}
+	if q, stop, err = startQueue(c); err != nil {
+		return nil, nil, err
+	}
+	if err := errors.Join(replaceIn(filepath.Join(dir, "jira.yaml"), "http://127.0.0.1:2", q.URL()), tokens(dir, c)); err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return q, stop, nil
+}
+
+func replaceIn(file, old, with string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
 		return err
 	}
+	return os.WriteFile(file, []byte(strings.Replace(string(text), old, with, 1)), 0o600)
+}
+
+// tokens makes a token for everybody.
+func tokens(dir string, c *config.Config) error {
 	for _, id := range c.Directory.Identities() {
 		who, _ := c.Directory.Identity(id)
 		scopes := []string{"request", "view", "revoke"}
@@ -180,6 +208,7 @@ func (t *tale) whereToLook() {
 		"approve REQUEST --as mia", "list grants --as ann", "policy explain --by ann --entitlement workspace:db-admin --term 1h", "verify --store"} {
 		t.say("  go run ./cmd/lessor %s", line)
 	}
+	t.say("The ticket queue is on %s: what anybody does there, agents and administrators too, grants nothing.", t.queue.URL())
 	t.say("Everybody's token is in %s; stop with Ctrl-C.", filepath.Join(t.dir, "tokens"))
 }
 

@@ -7,12 +7,34 @@ import (
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/api"
+	"github.com/lessor-iam/lessor/internal/client"
 	"github.com/lessor-iam/lessor/internal/engine"
 )
 
-// asks: a privileged entitlement, two stages, a self-approval and a stranger's refused.
+// ticketed: a ticket is read and becomes a request; the desk moving it approves nothing.
+func (t *tale) ticketed(ctx context.Context) error {
+	i, err := t.queue.raise("ann", "month end", payrollGroup, "4 seconds", "mia", "nora")
+	if err != nil {
+		return err
+	}
+	t.ticket = i.ID
+	t.say("ann opens ticket %s in the queue: payroll-admin, for 4 seconds: %q", i.Key, "month end")
+	text, err := t.says(ctx, i.ID, "waits for approval by")
+	if err != nil {
+		return err
+	}
+	t.quote(i.Key, text)
+	if err := t.queue.As(t.queue.accounts["tess"]).Transition(i.ID, "Set active"); err != nil {
+		return err
+	}
+	t.say("tess, who works the queue, moves the ticket to Active by a hole in its workflow")
+	return t.putBack(ctx, i.ID)
+}
+
+// asks: a privileged entitlement, two stages; a self-approval and a stranger's
+// refused; an approval in the ticket is a vote like any other.
 func (t *tale) asks(ctx context.Context) error {
-	r, err := t.ask(ctx, "ann", engine.Ask{Entitlements: []string{payroll}, Term: shortTerm, Reason: "month end", Ticket: "jira:ACC-41", Reference: "demo-1"})
+	r, err := t.ofTicket(ctx)
 	if err != nil {
 		return err
 	}
@@ -27,9 +49,15 @@ func (t *tale) asks(ctx context.Context) error {
 		return fmt.Errorf("a colleague without authority was not turned away: %w", err)
 	}
 	t.say("  leo, a colleague without authority, does not even find it")
-	if _, err := t.approve(ctx, "mia", r); err != nil {
+	if err := t.queue.As(t.queue.accounts["mia"]).Approve(t.ticket); err != nil {
 		return err
 	}
+	text, err := t.says(ctx, t.ticket, "mia said approve")
+	if err != nil {
+		return err
+	}
+	t.say("  mia approves in the ticket; Jira is content with that, and policy is not: the owner has not voted")
+	t.quote("ticket", text)
 	s, err := t.approve(ctx, "nora", r)
 	if err != nil {
 		return err
@@ -138,4 +166,54 @@ func (t *tale) ends(ctx context.Context) error {
 		return err
 	}
 	return t.gone(ctx, "ann", last, payrollGroup)
+}
+
+// ofTicket waits until the ticket's request is there, and tells what policy decided of it.
+func (t *tale) ofTicket(ctx context.Context) (r access.Request, err error) {
+	err = t.until(ctx, "the ticket's request", func() (bool, error) {
+		list, err := t.as("ann").Requests(ctx, access.Pending, true, client.Page{})
+		for _, one := range list {
+			if one.Ticket == "jira:queue:"+t.ticket {
+				r = one
+				return true, nil
+			}
+		}
+		return false, err
+	})
+	if err != nil {
+		return r, err
+	}
+	t.told(r)
+	return r, nil
+}
+
+// putBack waits until the ticket is where its request is, and nothing came of the move.
+func (t *tale) putBack(ctx context.Context, issue string) error {
+	err := t.until(ctx, "the ticket put back", func() (bool, error) {
+		i, _ := t.queue.Ticket(issue)
+		return i.Status == "Waiting for approval", nil
+	})
+	if err != nil {
+		return err
+	}
+	if members := t.target.Members(payrollGroup); len(members) > 0 {
+		return fmt.Errorf("a move of the ticket gave %v access", members)
+	}
+	t.say("  nobody got access by that; the ticket is back where its request is: Waiting for approval")
+	return nil
+}
+
+// closes: the ticket says what became of it.
+func (t *tale) closes(ctx context.Context) error {
+	t.say("\n== What the ticket says in the end")
+	text, err := t.says(ctx, t.ticket, "The whole life of")
+	if err != nil {
+		return err
+	}
+	i, _ := t.queue.Ticket(t.ticket)
+	t.quote(i.Key, text)
+	return t.until(ctx, "the ticket closed", func() (bool, error) {
+		i, _ := t.queue.Ticket(t.ticket)
+		return i.Status == "Removed", nil
+	})
 }

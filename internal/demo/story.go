@@ -27,6 +27,8 @@ type tale struct {
 	base   string
 	dir    string
 	target *scimtarget.Target
+	queue  *queue
+	ticket string // the issue the story begins with
 	server *server.Server
 	people map[string]*client.Client
 	grants []string // every grant of the story
@@ -47,7 +49,8 @@ func (t *tale) story(ctx context.Context) error {
 		title string
 		play  func(context.Context) error
 	}{
-		{"Ann asks for payroll administration, and nobody decides for themselves", t.asks},
+		{"It begins with a ticket, and a ticket is a claim", t.ticketed},
+		{"Nobody decides for themselves", t.asks},
 		{"A second, overlapping reason for the same access", t.overlaps},
 		{"What policy refuses", t.refusals},
 		{"A contractor and a service account", t.others},
@@ -80,7 +83,13 @@ func (t *tale) ask(ctx context.Context, who string, a engine.Ask) (access.Reques
 	if err != nil {
 		return r, err
 	}
-	t.say("%s asks for %s, for %s: %q", who, strings.Join(r.Content().Entitlements, " and "), r.Term, r.Reason)
+	t.told(r)
+	return r, nil
+}
+
+// told tells what policy decided of a request.
+func (t *tale) told(r access.Request) {
+	t.say("%s asks for %s, for %s: %q", r.Requester, strings.Join(r.Content().Entitlements, " and "), r.Term, r.Reason)
 	for _, it := range r.Items {
 		var rules []string
 		for _, rule := range it.Decision.Rules {
@@ -92,7 +101,24 @@ func (t *tale) ask(ctx context.Context, who string, a engine.Ask) (access.Reques
 		}
 		t.say("  decided by %s: %s", by, it.Decision.Why)
 	}
-	return r, nil
+}
+
+// until polls something until it is so.
+func (t *tale) until(ctx context.Context, what string, is func() (bool, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tick := time.NewTicker(25 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if ok, err := is(); ok || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s was not there within %s", what, patience)
+		case <-tick.C:
+		}
+	}
 }
 
 // approve votes, and tells on what basis the vote counted.

@@ -44,7 +44,7 @@ var rooms = map[string]struct {
 	"client": {[]string{"access", "api", "engine", "policy"}, false, "speaks to the JSON door"},
 	"server": {[]string{"access", "api", "channel/jira", "channel/jira/rest", "config", "connector", "connector/ldap", "connector/scim", "engine", "evidence", "policy", "reconcile", "report", "secret", "store"},
 		false, "wires the rooms; the only one that names concrete adapters"},
-	"demo": {[]string{"access", "api", "client", "config", "connector/scimtarget", "engine", "evidence", "report", "server", "setup"}, false, "the whole product on one machine"},
+	"demo": {[]string{"access", "api", "channel/jira/jirasim", "client", "config", "connector/scimtarget", "engine", "evidence", "report", "server", "setup"}, false, "the whole product on one machine"},
 	"cli":  {[]string{"access", "client", "config", "demo", "engine", "evidence", "policy", "report", "secret", "server", "setup", "store"}, false, "the command line"},
 
 	"channel/jira":         {[]string{"access", "channel/jira/adf", "channel/jira/rest", "channel/jira/webhook", "config", "engine", "secret"}, false, "tickets in, what was decided and seen out; no rule of its own"},

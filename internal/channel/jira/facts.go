@@ -30,7 +30,7 @@ const (
 	Waiting  Milestone = "waiting"  // for approvers
 	Granting Milestone = "granting" // granted, not yet seen
 	Active   Milestone = "active"   // seen
-	Removed  Milestone = "removed"  // ended, and seen gone
+	Removed  Milestone = "removed"  // ended, and seen gone: by whatever reason it was held
 	Refused  Milestone = "refused"  // denied, cancelled or expired
 )
 
@@ -56,10 +56,10 @@ func milestone(s engine.Story) Milestone {
 	return Granting
 }
 
-// over tells whether a grant has ended and nothing of it is left at the target
-// but what another grant is a reason for.
+// over tells whether a grant has ended and its access was seen gone. While
+// another grant is a reason for it, it is still there, and no ticket says otherwise.
 func over(h engine.Holding) bool {
-	return h.Grant.State == access.Ended && (h.Assignment.State == access.Absent || h.Assignment.State == access.Held || h.Grant.Seen.IsZero() && h.Assignment.State == access.Adding)
+	return h.Grant.State == access.Ended && h.Assignment.State == access.Absent
 }
 
 // facts lists everything a linked ticket has to say, in the order it became so.
