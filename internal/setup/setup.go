@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -87,6 +88,9 @@ func AddToken(dir string, t Token) (file string, err error) {
 	if !tokenName.MatchString(t.Name) {
 		return "", fmt.Errorf("%w: a token's name is letters, digits, dots and hyphens, not %q", access.ErrInvalid, t.Name)
 	}
+	if err := checkScopes(t.Scopes); err != nil {
+		return "", err
+	}
 	settings := filepath.Join(dir, "lessor.yaml")
 	text, err := os.ReadFile(settings)
 	if err != nil {
@@ -106,6 +110,29 @@ func AddToken(dir string, t Token) (file string, err error) {
 	}
 	return file, appendTo(settings, fmt.Sprintf("  - {name: %q, identity: %q, scopes: [%s], expires: %q, sha256: %q%s}\n", t.Name, t.Identity,
 		strings.Join(t.Scopes, ", "), t.Expires.UTC().Format(time.RFC3339), hex.EncodeToString(sum[:]), strength))
+}
+
+// scopes are all there are, as reading lessor.yaml takes them.
+var scopes = []string{"request", "approve", "view", "revoke", "admin"}
+
+// checkScopes refuses what reading lessor.yaml would refuse: a file that was
+// written with it would keep the server down.
+func checkScopes(list []string) error {
+	if len(list) == 0 {
+		return fmt.Errorf("%w: a token needs scopes: one or more of %s", access.ErrInvalid, strings.Join(scopes, ", "))
+	}
+	for n, s := range list {
+		switch {
+		case !slices.Contains(scopes, s):
+			return fmt.Errorf("%w: there is no scope %.40q: it must be one of %s", access.ErrInvalid, s, strings.Join(scopes, ", "))
+		case slices.Contains(list[:n], s):
+			return fmt.Errorf("%w: scope %s is named twice", access.ErrInvalid, s)
+		}
+	}
+	if slices.Contains(list, "admin") && slices.Contains(list, "approve") {
+		return fmt.Errorf("%w: whoever administers does not approve: make two tokens, one for admin and one for approve", access.ErrInvalid)
+	}
+	return nil
 }
 
 // keep writes a token into a new file that only its owner reads.
