@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/engine"
 )
 
 func (d *door) rest(h verbs) {
@@ -21,6 +22,21 @@ func (d *door) rest(h verbs) {
 			Limit  int  `query:"limit" minimum:"1" maximum:"500" default:"50"`
 		}) (*body[[]access.Finding], error) {
 			return answer(d.Engine.Findings(ctx, by(ctx), in.Closed, in.Limit))
+		})
+	op(h, http.MethodGet, "/tickets", "list-tickets", "Tickets and what came of each, for auditors and security",
+		func(ctx context.Context, in *struct {
+			After string `query:"after" maxLength:"200" doc:"ids above this one"`
+			Limit int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
+		}) (*body[[]engine.TicketStory], error) {
+			return answer(d.Engine.TicketStories(ctx, by(ctx), in.After, in.Limit))
+		})
+	op(h, http.MethodPost, "/tickets/confirm", "confirm-ticket", "Say that a ticket which came by an unproven way is yours",
+		func(ctx context.Context, in *struct {
+			Body struct {
+				Ticket string `json:"ticket" minLength:"1" maxLength:"200"`
+			}
+		}) (*done, error) {
+			return nothing(d.Engine.Confirm(ctx, by(ctx), in.Body.Ticket))
 		})
 	op(h, http.MethodGet, "/status", "status", "How the server is doing",
 		func(ctx context.Context, in *struct{}) (*body[Status], error) {

@@ -275,6 +275,22 @@ func (c *Client) Findings(ctx context.Context, closed bool, limit int) ([]access
 	return call[[]access.Finding](ctx, c, http.MethodGet, "/findings", q, nil)
 }
 
+// Tickets lists up to limit tickets with ids above after, and what came of each:
+// for auditors and security.
+func (c *Client) Tickets(ctx context.Context, after string, limit int) ([]engine.TicketStory, error) {
+	q := Page{Limit: limit}.query()
+	if after != "" {
+		q.Set("after", after)
+	}
+	return call[[]engine.TicketStory](ctx, c, http.MethodGet, "/tickets", q, nil)
+}
+
+// Confirm says that a ticket which came by an unproven way is one's own.
+func (c *Client) Confirm(ctx context.Context, ticket string) error {
+	_, err := c.send(ctx, http.MethodPost, "/api/v1/tickets/confirm", nil, map[string]string{"ticket": ticket})
+	return err
+}
+
 // Status tells how the server is doing.
 func (c *Client) Status(ctx context.Context) (api.Status, error) {
 	return call[api.Status](ctx, c, http.MethodGet, "/status", nil, nil)
