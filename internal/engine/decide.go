@@ -143,16 +143,14 @@ func (d *deed) heldBy(ctx context.Context, r access.Request, except string) ([]s
 			held = append(held, g.Entitlement)
 		}
 	}
-	for _, id := range whose {
-		pending, err := d.Requests(ctx, access.Pending, id, "", 1000)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range pending {
-			for _, it := range p.Items {
-				if p.ID != r.ID && slices.Contains(whose, p.Beneficiary) && it.Outcome == access.Undecided && it.Entitlement != except {
-					held = append(held, it.Entitlement)
-				}
+	pending, err := d.PendingFor(ctx, whose)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range pending {
+		for _, it := range p.Items {
+			if p.ID != r.ID && it.Outcome == access.Undecided && it.Entitlement != except {
+				held = append(held, it.Entitlement)
 			}
 		}
 	}

@@ -179,7 +179,7 @@ func (tx *Tx) NextDue(ctx context.Context, system string) (next time.Time, ok bo
 	if err != nil {
 		return next, false, err
 	}
-	leased, err := all(ctx, tx, scan, `select min(lease_until) from assignment where system = $1 and due_at is not null and lease_until is not null`, system)
+	leased, err := all(ctx, tx, scan, `select min(lease_until) from assignment where system = $1 and lease_until is not null`, system)
 	if err != nil {
 		return next, false, err
 	}

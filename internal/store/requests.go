@@ -59,6 +59,19 @@ func (tx *Tx) Requests(ctx context.Context, state access.RequestState, person, b
 		and ($3 = '' or requester = $3 or beneficiary = $3) order by id desc limit $4`, before, string(state), person, limit)
 }
 
+// PendingFor lists the pending requests for any of the identities as beneficiary.
+func (tx *Tx) PendingFor(ctx context.Context, identities []string) (list []access.Request, err error) {
+	for batch := range chunks(identities) {
+		marks, args := in(batch)
+		some, err := all(ctx, tx, scanRequest, `select `+requestColumns+` from request where state = 'pending' and beneficiary in (`+marks+`) order by id`, args...)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, some...)
+	}
+	return list, nil
+}
+
 // Unanswered lists requests whose answer was due by now.
 func (tx *Tx) Unanswered(ctx context.Context, now time.Time) ([]access.Request, error) {
 	return all(ctx, tx, scanRequest, `select `+requestColumns+` from request where state in ('submitted','pending') and answer_by <= $1 order by id`, moment(now))

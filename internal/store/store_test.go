@@ -119,6 +119,10 @@ func TestRequestsAndVotes(t *testing.T) {
 			}
 			got, err = tx.Request(ctx, "rq-1")
 			same(t, "saved request", got, err, next)
+			pending, err := tx.PendingFor(ctx, []string{"zoe", "bob"})
+			same(t, "pending", pending, err, []access.Request{next})
+			pending, err = tx.PendingFor(ctx, []string{"eve"}) // who asked, not for whom
+			same(t, "pending of the requester", pending, err, nil)
 			late, err := tx.Unanswered(ctx, next.AnswerBy)
 			same(t, "unanswered", late, err, []access.Request{next})
 			late, err = tx.Unanswered(ctx, next.AnswerBy.Add(-time.Microsecond))
@@ -192,6 +196,9 @@ func TestListsArePaged(t *testing.T) {
 			must(t, err)
 			open, err := tx.OpenGrants(ctx, ids)
 			must(t, err)
+			if pending, err := tx.PendingFor(ctx, append([]string{"zoe", "bob"}, ids...)); err != nil || len(pending) != 0 {
+				t.Errorf("%d pending of those submitted, %v", len(pending), err)
+			}
 			if seen != 65 || len(all) != 65 || len(ids) != 130 || len(jobs) != 130 || len(open["as-1"]) != 130 || len(open) != 1 {
 				t.Errorf("%d requests, %d grants, %d assignments, %d by id, %d open grants of %d", seen, len(all), len(ids), len(jobs), len(open["as-1"]), len(open))
 			}

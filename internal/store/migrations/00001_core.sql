@@ -25,7 +25,7 @@ create table request (
 );
 create unique index request_reference on request (channel, requester, reference) where reference <> '';
 create index request_state on request (state, answer_by);
-create index request_beneficiary on request (beneficiary);
+create index request_beneficiary on request (beneficiary, state);
 create index request_requester on request (requester);
 
 create table approval (
@@ -72,6 +72,7 @@ create table assignment (
     unique (system, account, object)
 );
 create index assignment_due on assignment (system, due_at) where due_at is not null;
+create index assignment_leased on assignment (system, lease_until) where lease_until is not null;
 create index assignment_identity on assignment (identity);
 
 create table grants (
