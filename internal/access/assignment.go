@@ -28,12 +28,18 @@ type Receipt struct {
 	Effective  bool      `json:"effective"`          // held by whatever path the target can be asked about
 	Path       string    `json:"path"`               // how it was looked
 	Residual   []string  `json:"residual,omitempty"` // other paths found
+	Sessions   int       `json:"sessions,omitempty"` // sessions still open that could use what is no longer held
+	Until      time.Time `json:"until,omitzero"`     // … which the target cannot end, and which last no longer than this
 	Answered   string    `json:"answered,omitempty"` // what the target answered to the write before it; a hint
 	Digest     string    `json:"digest,omitempty"`   // of this record without the digest
 }
 
 // Held tells whether the look saw the access by any path.
 func (r Receipt) Held() bool { return r.Direct || r.Effective }
+
+// Gone tells whether the look saw the access gone: by every path, and with no
+// session left that could be ended and was not.
+func (r Receipt) Gone() bool { return !r.Held() && (r.Sessions == 0 || !r.Until.IsZero()) }
 
 // Intend moves the assignment to what is being brought about: adding where it
 // is wanted and not held, removing where it is held or half-done and not
@@ -61,6 +67,8 @@ func (a Assignment) Settle(wanted bool, seen Receipt) (next Assignment, ev Event
 		to = Adding
 	case !wanted && held:
 		to = Removing
+	case !wanted && !seen.Gone():
+		to = Removing // a session still uses it
 	case !wanted && !held && a.State != Held:
 		to = Absent
 	case !wanted && !held:

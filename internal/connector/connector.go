@@ -59,7 +59,10 @@ type Capabilities struct {
 	Batch     int  // most changes worth handing to Apply at once; at least 1
 	Effective bool // Look has a second path
 	Sessions  bool // the connector is also a [Sessions]
-	Fences    bool // the target checks Change.Fence
+	// Lingers is how long a session opened before a removal can go on using the
+	// access, where the target cannot end it; zero: no session outlives a removal.
+	Lingers time.Duration
+	Fences  bool // the target checks Change.Fence
 }
 
 // Errors a connector wraps its own in, so that the reconciler can tell what an
@@ -117,6 +120,10 @@ type Connector interface {
 
 // Sessions is what a connector with [Capabilities.Sessions] can do besides.
 type Sessions interface {
-	ListSessions(ctx context.Context, account string) ([]Session, error)
+	// ListSessions reads, anew, the open sessions of the holding's account that
+	// could still use it although it is no longer held.
+	ListSessions(ctx context.Context, ref Ref) ([]Session, error)
+	// EndSession ends one. It is idempotent: a session that is gone is no error.
+	// Whether it ended, only ListSessions tells.
 	EndSession(ctx context.Context, s Session) error
 }

@@ -24,6 +24,8 @@ type Outcome struct {
 	Effective  bool
 	Path       string
 	Residual   []string
+	Sessions   int           // still open after those that could be ended were
+	Until      time.Time     // … that cannot be ended, and last no longer than this
 	Trouble    string        // what stood in the way, if anything did
 	Wait       time.Duration // how long the target wants to be left alone
 }
@@ -73,7 +75,10 @@ func (d *deed) settle(ctx context.Context, was store.Job, o Outcome, grants []ac
 	}
 	// 1. The look, as a record of its own.
 	seen := access.Receipt{ID: d.e.ids.next("re", d.now), Assignment: job.ID, At: o.LookAt.UTC().Truncate(time.Microsecond),
-		Direct: o.Direct, Effective: o.Effective, Path: o.Path, Residual: o.Residual, Answered: o.Answer}
+		Direct: o.Direct, Effective: o.Effective, Path: o.Path, Residual: o.Residual, Sessions: o.Sessions, Answered: o.Answer}
+	if !o.Until.IsZero() {
+		seen.Until = o.Until.UTC().Truncate(time.Microsecond)
+	}
 	seen.Digest = access.Digest(seen)
 	// 2. Time may have moved the grants meanwhile; then what was seen meets what is wanted now.
 	grants, _, err := d.tick(ctx, grants)

@@ -393,3 +393,10 @@ func (f *Fixture) Check() { f.t.Helper(); f.Oracle().Check(f.t) }
 
 // CheckQuiet asks besides whether reality equals authority.
 func (f *Fixture) CheckQuiet() { f.t.Helper(); f.Oracle().CheckQuiet(f.t) }
+
+// Receipts lists the looks at an assignment, in order.
+func (f *Fixture) Receipts(assignment string) (list []access.Receipt) {
+	f.t.Helper()
+	f.read(func(tx *store.Tx) (err error) { list, err = tx.Receipts(f.t.Context(), assignment); return err })
+	return list
+}

@@ -6,7 +6,7 @@
 // It writes no state: the engine does. It remembers nothing: whatever it was
 // about when it stopped, the lease runs out and the next holder looks again.
 //
-//	claim (intent stored) -> [look] -> act -> look -> settle (what was seen)
+//	claim (intent stored) -> [look] -> act -> look -> [end sessions, look] -> settle (what was seen)
 package reconcile
 
 import (
@@ -129,7 +129,10 @@ func (l *Lane) Once(ctx context.Context) (claimed int, err error) {
 	// 3. Look: only this says what is so.
 	b.look(ctx, l, func(t *step) bool { return t.out.Sent })
 	l.Seam("looked")
-	// 4. Record.
+	// 4. A session opened before may still use what is gone: end it, and look.
+	b.sessions(ctx, l)
+	l.Seam("sessions ended")
+	// 5. Record.
 	refused, err := l.Door.Settle(ctx, l.Holder, b.outcomes())
 	if err != nil {
 		return len(tasks), fmt.Errorf("settle %d of %s: %w", len(tasks), l.System, err)

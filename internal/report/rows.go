@@ -141,7 +141,7 @@ func (r *replay) receipts(ctx context.Context, a access.Assignment) error {
 			}
 		}
 		if look.ID == a.Receipt {
-			rests = (a.State != access.Held || look.Held()) && (a.State != access.Absent || !look.Held())
+			rests = (a.State != access.Held || look.Held()) && (a.State != access.Absent || look.Gone())
 		}
 	}
 	if !rests {

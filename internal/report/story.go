@@ -171,11 +171,22 @@ func (t *telling) readGrant(ev event) {
 	}
 }
 
+// sessionWords says what a look found of sessions that outlive a removal.
+func sessionWords(r access.Receipt) string {
+	switch {
+	case !r.Until.IsZero():
+		return "; a session opened before may last until " + stamp(r.Until)
+	case r.Sessions > 0:
+		return fmt.Sprintf("; %d sessions opened before are still open", r.Sessions)
+	}
+	return ""
+}
+
 func (t *telling) readAssignment(ev event) {
 	if ev.Kind == "assignment.seen" {
 		var r access.Receipt
 		if t.into(ev, &r) {
-			t.say(ev, "looked (%s): %s", r.Path, ev.To)
+			t.say(ev, "looked (%s): %s%s", r.Path, ev.To, sessionWords(r))
 			if r.Held() {
 				t.seenHeld = r.At
 			} else {

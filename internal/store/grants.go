@@ -169,7 +169,7 @@ func (tx *Tx) AssignmentsAfter(ctx context.Context, after string, limit int) ([]
 func (tx *Tx) Due(ctx context.Context, system string, now time.Time, limit int) ([]Job, error) {
 	return all(ctx, tx, scanJob, `select `+assignmentColumns+` from assignment
 		where system = $1 and due_at is not null and due_at <= $2 and (lease_until is null or lease_until <= $2)
-		order by case state when 'removing' then 0 when 'held' then 1 else 2 end, due_at, id limit $3`, system, moment(now), limit)
+		order by case state when 'removing' then 0 when 'held' then 1 else 2 end, due_at, object, id limit $3`, system, moment(now), limit)
 }
 
 // NextDue returns when the system's next work can be claimed; ok is false if there is none.
@@ -209,17 +209,17 @@ func (tx *Tx) Overdue(ctx context.Context, now time.Time) (n int, err error) {
 		`select count(*) from assignment where state = 'removing' and since <= $1`, moment(now))
 }
 
-const receiptColumns = `id, assignment, at, direct, effective, path, residual, answered, digest`
+const receiptColumns = `id, assignment, at, direct, effective, path, residual, sessions, until_at, answered, digest`
 
 func scanReceipt(s scanner) (r access.Receipt, err error) {
-	err = s.Scan(&r.ID, &r.Assignment, at{&r.At}, &r.Direct, &r.Effective, &r.Path, nested{&r.Residual}, &r.Answered, &r.Digest)
+	err = s.Scan(&r.ID, &r.Assignment, at{&r.At}, &r.Direct, &r.Effective, &r.Path, nested{&r.Residual}, &r.Sessions, at{&r.Until}, &r.Answered, &r.Digest)
 	return r, err
 }
 
 // AddReceipt stores what one look saw.
 func (tx *Tx) AddReceipt(ctx context.Context, r access.Receipt) error {
-	return tx.exec(ctx, "add receipt "+r.ID, `insert into receipt (`+receiptColumns+`) values ($1,$2,$3,$4,$5,$6,$7,$8,$9)`,
-		r.ID, r.Assignment, moment(r.At), r.Direct, r.Effective, r.Path, text(r.Residual), r.Answered, r.Digest)
+	return tx.exec(ctx, "add receipt "+r.ID, `insert into receipt (`+receiptColumns+`) values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)`,
+		r.ID, r.Assignment, moment(r.At), r.Direct, r.Effective, r.Path, text(r.Residual), r.Sessions, moment(r.Until), r.Answered, r.Digest)
 }
 
 // Receipts lists the looks at an assignment in order.
