@@ -107,6 +107,7 @@ type Setup interface {
 	Statuses(ctx context.Context, project string) ([]TypeStatuses, error)
 	// Options are the fields of a new issue of this type, with their options.
 	Options(ctx context.Context, project, issueType string) ([]CreateField, error)
+	// SecurityLevels of a project that the token is itself in: Jira tells of no other.
 	SecurityLevels(ctx context.Context, project string) ([]SecurityLevel, error)
 	// LevelMembers are who may see issues at a level. Cloud only: else ErrNoCall.
 	LevelMembers(ctx context.Context, level string) ([]Holder, error)
