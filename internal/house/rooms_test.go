@@ -48,6 +48,7 @@ var rooms = map[string]struct {
 	"cli":  {[]string{"access", "client", "config", "demo", "engine", "evidence", "policy", "report", "secret", "server", "setup", "store"}, false, "the command line"},
 
 	"channel/jira":         {[]string{"access", "channel/jira/adf", "channel/jira/rest", "channel/jira/webhook", "config", "engine", "secret"}, false, "tickets in, what was decided and seen out; no rule of its own"},
+	"channel/jira/audit":   {[]string{"access", "channel/jira/adf", "channel/jira/rest", "config", "engine", "secret"}, false, "how a site is arranged and used: doctor, setup, audits; changes nothing of ours"},
 	"channel/jira/jirasim": {nil, false, "a stateful stand-in for Jira and Jira Service Management, for the demo and tests"},
 	"channel/jira/rest":    {[]string{"access"}, false, "Jira's REST API, Cloud and Data Center, behind one small port"},
 	"channel/jira/adf":     {nil, true, "builds and reads the text of tickets; finds secrets in it"},
