@@ -122,7 +122,7 @@ func (f *Fault) strike(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	for k, v := range f.Header {
-		w.Header()[k] = v
+		w.Header().Set(k, v[0])
 	}
 	w.Header().Set("Content-Type", "application/json;charset=UTF-8")
 	body := f.Body

@@ -95,7 +95,7 @@ func (s *Sim) ForgetCalls() {
 }
 
 // ServeHTTP answers as the site's first face, Cloud unless it was configured
-// as Data Center.
+// as Data Center. The page for people is at "/".
 func (s *Sim) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.serve(w, r, s.dc) }
 
 // Cloud is the face of Jira Cloud.
@@ -110,7 +110,7 @@ func (s *Sim) DataCenter() http.Handler {
 
 func (s *Sim) serve(w http.ResponseWriter, r *http.Request, dc bool) {
 	if !strings.HasPrefix(r.URL.Path, "/rest/") {
-		http.NotFound(w, r)
+		s.page(w, r)
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
@@ -143,8 +143,8 @@ func (s *Sim) serve(w http.ResponseWriter, r *http.Request, dc bool) {
 }
 
 func write(w http.ResponseWriter, status int, header http.Header, content string, payload []byte, f *Fault) {
-	for k, v := range header {
-		w.Header()[k] = v
+	for k := range header {
+		w.Header().Set(k, strings.Join(header[k], ", "))
 	}
 	w.Header().Set("Content-Type", content)
 	w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -10,12 +10,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
 // inbox receives what the site sends and answers as told.
 type inbox struct {
+	mu      sync.Mutex
 	answers []int // the next answers; 200 when there are none left
 	bodies  []string
 	headers []http.Header
@@ -26,6 +28,8 @@ func (in *inbox) send(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	in.bodies, in.headers = append(in.bodies, string(body)), append(in.headers, r.Header)
 	status := 200
 	if len(in.answers) > 0 {
@@ -35,6 +39,12 @@ func (in *inbox) send(r *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("nobody answers")
 	}
 	return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(""))}, nil
+}
+
+func (in *inbox) count() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.bodies)
 }
 
 func hooked(t *testing.T, w Webhook) (*room, *inbox) {
