@@ -45,6 +45,7 @@ var shapes = []shape{
 	{Header, "bearer basic", regexp.MustCompile(`(?i)\b(?:bearer|basic)\s{1,3}([A-Za-z0-9+/_.~=-]{16,})`), mixed},
 	{Password, wordHints, regexp.MustCompile(`(?i)` + words + `["']?\s{0,3}(?:=|:=|=>)\s{0,3}(?:"([^"\n]+)"|'([^'\n]+)'|([^\s"',;&<>]+))`), nil},
 	{Password, wordHints, regexp.MustCompile(`(?i)` + words + `["']?\s{0,3}:\s{0,3}(?:"([^"\n]+)"|'([^'\n]+)'|([^\s"',;<>]{3,}))`), notProse},
+	{Password, wordHints, regexp.MustCompile(`(?i)` + words + `\s{0,3}\|\s{0,3}([^\s|]{4,})`), drawn}, // in a table
 	{Password, "passw passphrase pwd pin passcode kennwort", regexp.MustCompile(`(?i)\b(?:passwords?|passwd|passphrase|pwd|pin|passcode|kennwort|passwort)\s{1,3}(?:is|was|are|ist|will be|of)\s{1,3}(?:now\s)?["']?([^\s"',;<>]{4,})`), drawn},
 	{Random, "secret token key credential passw pwd signature login", regexp.MustCompile(`(?i)\b(?:secret|token|key|credentials?|password|passwd|pwd|signature|login)\b[^\n]{0,24}?[\s:="'` + "`" + `(]([A-Za-z0-9+/_=.-]{20,})`), highEntropy},
 }

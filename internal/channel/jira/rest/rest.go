@@ -116,7 +116,7 @@ func checkBase(raw string) (*url.URL, error) {
 		return nil, errors.New("is not a URL")
 	case u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.Opaque != "":
 		return nil, errors.New("must be scheme, host and path alone, e.g. https://example.atlassian.net")
-	case u.Path != url.PathEscape(u.Path) && strings.ContainsAny(u.EscapedPath(), "%;"), strings.Contains(u.Path+"/", "/../"), strings.Contains(u.Path+"/", "/./"):
+	case strings.ContainsAny(u.EscapedPath(), "%;"), strings.Contains(u.Path+"/", "/../"), strings.Contains(u.Path+"/", "/./"):
 		return nil, errors.New("must have a plain path")
 	case u.Scheme == "https":
 	case u.Scheme == "http" && loopback(u.Hostname()):
@@ -142,7 +142,7 @@ func mayDial(ip netip.Addr, host string) bool {
 	if ip.IsLoopback() {
 		return loopback(host)
 	}
-	return ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast() && !ip.IsLinkLocalUnicast() && !ip.IsInterfaceLocalMulticast()
+	return ip.IsValid() && !ip.IsUnspecified() && !ip.IsMulticast() && !ip.IsLinkLocalUnicast()
 }
 
 // transport dials the base's host, checked at each address it resolves to, or the

@@ -222,3 +222,26 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// A repeat has the digest of the first, whatever its unsigned headers say, and
+// another moment another one: so repeats can be told by it (AB-02).
+func TestRepeatsHaveOneDigest(t *testing.T) {
+	t.Parallel()
+	body := []byte(`{"timestamp":1724179662935,"webhookEvent":"jira:issue_updated","issue":{"id":"10010"}}`)
+	first, err := webhook.Read(key, signed(sign(key.Reveal(), body)), body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, retry := range []string{"", "1", "5"} {
+		h := signed(sign(key.Reveal(), body))
+		h.Set("X-Atlassian-Webhook-Retry", retry)
+		h.Set("X-Atlassian-Webhook-Identifier", "another-"+retry)
+		if again, err := webhook.Read(key, h, body); err != nil || again != first {
+			t.Errorf("retry %q: %+v %v", retry, again, err)
+		}
+	}
+	later := []byte(strings.Replace(string(body), "1724179662935", "1724179662936", 1))
+	if other, err := webhook.Read(key, signed(sign(key.Reveal(), later)), later); err != nil || other.Digest == first.Digest {
+		t.Errorf("another event: %+v %v", other, err)
+	}
+}
