@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -127,7 +128,8 @@ func (b *builder) names(site Site) {
 	for _, g := range site.Groups {
 		b.w.group(g)
 	}
-	for perm, groups := range site.Global {
+	for _, perm := range sorted(site.Global) {
+		groups := site.Global[perm]
 		if !slices.ContainsFunc(permissions, func(p permission) bool { return p.key == perm && p.global }) {
 			b.fail("no global permission %q", perm)
 		}
@@ -136,6 +138,10 @@ func (b *builder) names(site Site) {
 		}
 	}
 }
+
+// sorted are the keys of a map in an order that is always the same: ids are
+// given on the way.
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // group finds the group of that name, or makes it.
 func (w *world) group(name string) *group {

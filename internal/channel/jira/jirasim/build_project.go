@@ -109,7 +109,8 @@ func (b *builder) schemes(site Site) {
 	}
 	for _, sc := range site.Permissions {
 		sc.ID = b.id(sc.ID, "permissionscheme", 10000)
-		for perm, holders := range sc.Grants {
+		for _, perm := range sorted(sc.Grants) {
+			holders := sc.Grants[perm]
 			if !slices.ContainsFunc(permissions, func(p permission) bool { return p.key == perm && !p.global }) {
 				b.fail("permission scheme %q: no project permission %q", sc.Name, perm)
 			}
@@ -200,7 +201,8 @@ func (b *builder) actors(where string, p *project, given map[string]Actors) {
 	if p.Lead != "" && b.w.user(p.Lead) == nil {
 		b.fail("%s: no user %q to lead it", where, p.Lead)
 	}
-	for role, who := range given {
+	for _, role := range sorted(given) {
+		who := given[role]
 		n := find(b.w.roles, role)
 		if n == nil {
 			b.fail("%s: no role %q", where, role)

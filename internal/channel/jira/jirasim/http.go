@@ -270,8 +270,8 @@ func (c *call) render(out reply, err error, header http.Header) (status int, pay
 		body = obj{"type": "about:blank", "title": "Method Not Allowed", "status": 405, "detail": no.Messages[0], "instance": path}
 	case c.desk:
 		words := append([]string{}, no.Messages...)
-		for f, p := range no.Fields {
-			words = append(words, f+": "+p)
+		for _, f := range sorted(no.Fields) {
+			words = append(words, f+": "+no.Fields[f])
 		}
 		text := strings.Join(words, " ")
 		body = obj{"errorMessage": text, "i18nErrorMessage": obj{"i18nKey": "sd.request.refused." + itoa(no.Status), "parameters": []string{text}}}

@@ -16,14 +16,7 @@ func (p properties) set(key string, value []byte) (fresh bool) {
 	return !had
 }
 
-func (p properties) sorted() []string {
-	out := []string{}
-	for k := range p {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
-}
+func (p properties) sorted() []string { return sorted(p) }
 
 func (p properties) all() list {
 	out := list{}
