@@ -106,7 +106,7 @@ func (a *app) inspect(ctx context.Context) (*store.DB, *config.Config, error) {
 }
 
 func (a *app) verifyCommand() *cobra.Command {
-	var key string
+	var key, head string
 	var whole bool
 	c := &cobra.Command{Use: "verify FILE...", Short: "Check evidence offline, or the whole store against its log",
 		Long: `Checks evidence bundles with nothing but the log's public key, and says in plain
@@ -119,13 +119,14 @@ names the first row that differs. A server may go on working meanwhile.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case whole && len(args) == 0:
-				return a.verifyStore(c.Context(), key)
+				return a.verifyStore(c.Context(), key, head)
 			case !whole && len(args) > 0:
 				return a.verifyFiles(args, key)
 			}
 			return fmt.Errorf("%w: name files, or --store", errUsage)
 		}}
 	c.Flags().StringVar(&key, "key", "", "the log's public key, or a file that holds it")
+	c.Flags().StringVar(&head, "head", "", "with --store: a head of the log kept elsewhere (a file), which it must continue")
 	c.Flags().BoolVar(&whole, "store", false, "check the whole store of the folder")
 	return c
 }
@@ -186,6 +187,7 @@ type verified struct {
 	Size  int64    `json:"log_size"`
 	Proof bool     `json:"ended_and_seen_gone"`
 	Story []string `json:"story"`
+	report.Claims
 }
 
 func (a *app) verifyFile(name, vkey string) error {
@@ -202,16 +204,22 @@ func (a *app) verifyFile(name, vkey string) error {
 		return err
 	}
 	a.line("%s: grant %s; every record is in the log of %d events as its key signed it", name, v.Subject, v.Checkpoint.Size)
+	claims := report.Claim(v, story)
 	for _, l := range story.Lines {
 		a.line("  %s", l)
 	}
-	if a.format == "json" {
-		return a.show(verified{name, v.Subject, v.Checkpoint.Size, story.Complete, story.Lines}, nil, nil)
+	a.line("  this proves:")
+	for _, l := range claims.Proved {
+		a.line("    + %s", l)
 	}
-	return nil
+	a.line("  this does not prove:")
+	for _, l := range claims.Not {
+		a.line("    - %s", l)
+	}
+	return a.showOne(verified{name, v.Subject, v.Checkpoint.Size, story.Complete, story.Lines, claims}, func() error { return nil })
 }
 
-func (a *app) verifyStore(ctx context.Context, key string) (err error) {
+func (a *app) verifyStore(ctx context.Context, key, head string) (err error) {
 	db, c, err := a.inspect(ctx)
 	if err != nil {
 		return err
@@ -224,6 +232,15 @@ func (a *app) verifyStore(ctx context.Context, key string) (err error) {
 		}
 	} else if vkey, err = ownKey(c); err != nil {
 		return err
+	}
+	if head != "" {
+		kept, err := os.ReadFile(head)
+		if err != nil {
+			return fmt.Errorf("%w: --head: %w", errUsage, err)
+		}
+		if err := report.Continues(ctx, db, vkey, string(kept)); err != nil {
+			return fmt.Errorf("%w: %w", errDoesNotHold, err)
+		}
 	}
 	rep, err := report.Replay(ctx, db, vkey, a.progress("events"))
 	if err != nil {

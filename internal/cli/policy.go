@@ -14,7 +14,7 @@ import (
 
 func (a *app) policyCommand() *cobra.Command {
 	c := &cobra.Command{Use: "policy", Short: "The rules: list them, ask them, see why they answer so"}
-	c.AddCommand(a.policyList(), a.policyExplain(), a.whoCanApprove())
+	c.AddCommand(a.policyList(), a.policyExplain(), a.whoCanApprove(), a.policyCompare())
 	return c
 }
 

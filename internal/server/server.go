@@ -116,13 +116,16 @@ func (s *Server) open(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	head, err := proof{s}.Checkpoint(ctx)
-	if err != nil || head == "" {
+	if err != nil {
 		return err
+	}
+	if head == "" {
+		return s.continues(ctx)
 	}
 	if _, err := evidence.OpenCheckpoint(head, s.signer.VerifierKey()); err != nil {
 		return fmt.Errorf("the log in the database was not signed with the configured key: %w", err)
 	}
-	return nil
+	return s.continues(ctx)
 }
 
 // DSN is where the configured database is.

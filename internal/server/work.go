@@ -87,7 +87,10 @@ type sequencer struct {
 
 // Work implements river.Worker.
 func (w *sequencer) Work(ctx context.Context, _ *river.Job[engine.SequenceJob]) error {
-	_, err := w.s.engine.Sequence(ctx)
+	placed, err := w.s.engine.Sequence(ctx)
+	if err == nil && placed > 0 {
+		w.s.keepHead(ctx)
+	}
 	return err
 }
 
