@@ -79,7 +79,30 @@ func Canonical(v any) ([]byte, error) {
 	if err := enc.Encode(tree); err != nil {
 		return nil, fmt.Errorf("canonical JSON: %w", err)
 	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+	return literal(bytes.TrimSuffix(out.Bytes(), []byte("\n"))), nil
+}
+
+// literal writes U+2028 and U+2029 as themselves: Go escapes them for JavaScript's
+// sake, RFC 8785 does not. A backslash in the text is written twice, so an escape
+// always begins at the first one.
+func literal(b []byte) []byte {
+	if !bytes.Contains(b, []byte(`\u202`)) {
+		return b
+	}
+	out := make([]byte, 0, len(b))
+	for i := 0; i < len(b); i++ {
+		switch {
+		case b[i] != '\\':
+			out = append(out, b[i])
+		case bytes.HasPrefix(b[i:], []byte(`\u2028`)):
+			out, i = append(out, "\u2028"...), i+5
+		case bytes.HasPrefix(b[i:], []byte(`\u2029`)):
+			out, i = append(out, "\u2029"...), i+5
+		default:
+			out, i = append(out, b[i], b[i+1]), i+1
+		}
+	}
+	return out
 }
 
 // Digest is "sha256:" and the hex SHA-256 of [Canonical]. It panics on what

@@ -210,7 +210,9 @@ func TestCanonical(t *testing.T) {
 	}{
 		{map[string]any{"b": 1, "a": []any{nil, true, "x"}}, `{"a":[null,true,"x"],"b":1}`},
 		{json.RawMessage(" { \"z\" : 9007199254740993 , \"a\" : \"<&>\" } "), `{"a":"<&>","z":9007199254740993}`},
-		{"\u2028 ☃ \x00", `"\u2028 ☃ \u0000"`},
+		{"\u2028 ☃ \x00", "\"\u2028 ☃ \\u0000\""}, // RFC 8785 writes it as itself
+		{`\u2028\u2029`, `"\\u2028\\u2029"`},
+		{"\\\u2029", "\"\\\\\u2029\""},
 		{struct {
 			B access.Term `json:"b,omitzero"`
 			A time.Time   `json:"a"`

@@ -193,8 +193,8 @@ func (d *files) pace(f fields) access.Pace {
 	if len(d.problems) > before {
 		return pace
 	}
-	if pace.Lease <= pace.Call {
-		p.problem(p.either("call", "lease"), "call (%s) must be shorter than lease (%s): a call that outlives its lease lands unseen", pace.Call, pace.Lease)
+	if pace.Lease <= 2*pace.Call {
+		p.problem(p.either("call", "lease"), "call (%s) must be shorter than half of lease (%s): one call acts and one looks within a lease", pace.Call, pace.Lease)
 	}
 	if pace.SlowestOff < pace.Retry {
 		p.problem(p.either("retry", "slowest_off"), "retry (%s) must not be longer than slowest_off (%s)", pace.Retry, pace.SlowestOff)

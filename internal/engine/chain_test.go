@@ -36,3 +36,30 @@ func TestAskingAnewDoesNotBeginANewChain(t *testing.T) {
 		f.Check()
 	})
 }
+
+// A term that reaches the longest total, or the end of a contract, exactly is
+// still had when the lane comes to it a moment after the decision.
+func TestTheLastMomentIsHad(t *testing.T) {
+	t.Parallel()
+	f := enginetest.Open(t, store.SQLite)
+	f.Change(func(c *enginetest.Company) {
+		root := c.Entitlements["dir:root"]
+		root.MaxTotal = root.MaxTerm
+		c.Entitlements["dir:root"] = root
+	})
+	whole := f.Granted("eve", engine.Ask{Entitlements: []string{"dir:root"}, Term: access.Term(4 * time.Hour), Reason: "work"}, "mia", "otto")
+	f.Clock.To(f.Company.People["xena"].End.Add(-8 * time.Hour))
+	contract := f.Granted("xena", engine.Ask{Entitlements: []string{"dir:wiki"}, Term: access.Term(8 * time.Hour), Reason: "work"}, "mia", "owen")
+	second := f.Granted("bob", engine.Ask{Entitlements: []string{"dir:root"}, Term: access.Term(4 * time.Hour), Reason: "work"}, "mia", "otto")
+	f.Clock.Pass(2 * time.Second)
+	f.Work()
+	for _, id := range []string{contract.ID, second.ID} {
+		if g := f.Grant(id); g.State != access.Live {
+			t.Errorf("grant of %s to %s is %s (%s)", g.Entitlement, g.Identity, g.State, g.Ended)
+		}
+	}
+	if g := f.Grant(whole.ID); g.Ended != access.EndExpired {
+		t.Errorf("what was never claimed in its time is %s (%s)", g.State, g.Ended)
+	}
+	f.Check()
+}

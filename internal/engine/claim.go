@@ -149,6 +149,11 @@ func (d *deed) lostSince(ctx context.Context, g access.Grant) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// What is left of it is asked about: the moments since it was decided must not
+	// push its end past a contract that it reaches exactly.
+	if left := access.Term(g.End.Sub(d.now)); left > 0 {
+		f.Item.Term = access.Shorter(f.Item.Term, left)
+	}
 	if dec := d.world.Policy.MayHold(f); !dec.Allow {
 		return dec.Why, nil
 	}

@@ -114,7 +114,7 @@ func (d *deed) chain(ctx context.Context, r access.Request, entitlement string) 
 	begin := later(d.now, r.Start)
 	grants, err := d.GrantsOf(ctx, d.world.Directory.IdentitiesOf(r.Beneficiary), true, "", 1<<30)
 	for _, g := range grants {
-		if g.Entitlement == entitlement && !g.End.Before(begin) && g.ChainStart.Before(begin) && (start.IsZero() || g.ChainStart.Before(start)) {
+		if g.Request != r.ID && g.Entitlement == entitlement && !g.End.Before(begin) && g.ChainStart.Before(begin) && (start.IsZero() || g.ChainStart.Before(start)) {
 			start, lasted = g.ChainStart, access.Term(begin.Sub(g.ChainStart))
 		}
 	}

@@ -17,6 +17,7 @@ type Story struct {
 	Approvals []access.Approval `json:"approvals"`
 	Grants    []Holding         `json:"grants"`
 	Waiting   []Waiting         `json:"waiting,omitempty"` // for whom each open stage waits
+	Kept      []string          `json:"-"`                 // ended grants whose access another grant is a reason for: of [Engine.StoryOf] alone
 }
 
 // Waiting is one open stage and who could answer it now.

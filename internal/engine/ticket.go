@@ -100,12 +100,13 @@ func (e *Engine) Tickets(ctx context.Context, state access.TicketState, after st
 }
 
 // KeepTicket stores a ticket as it was just read, over the version the reader
-// began with; somebody else's reading in between is [access.ErrConflict]. What
+// began with; somebody else's reading in between is [access.ErrConflict]. Its
+// ReadAt is when that reading began: what came later has not been seen. What
 // changed is told, so that the log holds what the ticket said when.
 func (e *Engine) KeepTicket(ctx context.Context, t access.Ticket, what string) (kept access.Ticket, err error) {
 	err = e.do(ctx, "keep ticket", access.Clock, func(d *deed) error {
 		kept = t
-		kept.Version, kept.ReadAt = t.Version+1, d.now
+		kept.Version = t.Version + 1
 		save := d.SaveTicket
 		if t.Version == 0 {
 			save = d.AddTicket
@@ -160,10 +161,10 @@ func (e *Engine) TicketClosed(ctx context.Context, ticket, note string) (ended i
 	return ended, err
 }
 
-// TicketChanged ends the grants of a ticket that have not begun, because what
-// was approved is no longer what the ticket says; what has begun runs out as granted.
+// TicketChanged ends the grants of a ticket whose access was never seen, because
+// what was approved is no longer what the ticket says; what was seen runs out as granted.
 func (e *Engine) TicketChanged(ctx context.Context, ticket, note string) (ended int, err error) {
-	err = e.endFor(ctx, "ticket changed", ticket, access.EndSuperseded, note, &ended, func(g access.Grant) bool { return g.State == access.Scheduled && g.Seen.IsZero() })
+	err = e.endFor(ctx, "ticket changed", ticket, access.EndSuperseded, note, &ended, func(g access.Grant) bool { return g.Seen.IsZero() })
 	return ended, err
 }
 
@@ -204,6 +205,16 @@ func (e *Engine) Find(ctx context.Context, kind, ticket, owner, text string, wit
 	})
 }
 
+// Referred returns the request that somebody's reference in a channel stands
+// for: a channel that stopped between asking and noting what came of it finds it so.
+func (e *Engine) Referred(ctx context.Context, by access.Actor, reference string) (r access.Request, err error) {
+	err = e.DB.Read(ctx, func(tx *store.Tx) error {
+		r, err = tx.RequestByReference(ctx, by.Channel, by.Identity, reference)
+		return err
+	})
+	return r, err
+}
+
 // StoryOf returns a request with what came of it, for the channel that carries its ticket.
 func (e *Engine) StoryOf(ctx context.Context, ticket, request string) (s Story, err error) {
 	err = e.DB.Read(ctx, func(tx *store.Tx) error {
@@ -214,9 +225,29 @@ func (e *Engine) StoryOf(ctx context.Context, ticket, request string) (s Story, 
 		if s.Request.Ticket != ticket {
 			return fmt.Errorf("%w: request %s is not of ticket %s", access.ErrNotFound, request, ticket)
 		}
-		return d.story(ctx, &s)
+		if err := d.story(ctx, &s); err != nil {
+			return err
+		}
+		return d.kept(ctx, &s)
 	})
 	return s, err
+}
+
+// kept finds the ended grants whose access stays, because another grant is a reason for it.
+func (d *deed) kept(ctx context.Context, s *Story) error {
+	for _, h := range s.Grants {
+		if h.Grant.State != access.Ended {
+			continue
+		}
+		grants, err := d.GrantsAt(ctx, h.Grant.Assignment)
+		if err != nil {
+			return err
+		}
+		if access.Wanted(grants, d.now) {
+			s.Kept = append(s.Kept, h.Grant.ID)
+		}
+	}
+	return nil
 }
 
 // carried tells whether somebody keeps this ticket up to date.
