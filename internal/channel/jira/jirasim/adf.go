@@ -51,7 +51,7 @@ func checkADF(doc obj) error {
 	if doc["type"] != "doc" {
 		return fmt.Errorf("the root is not a doc")
 	}
-	if n, ok := doc["version"].(json.Number); !(ok && n == "1") && doc["version"] != 1 && doc["version"] != 1.0 {
+	if v := doc["version"]; v != json.Number("1") && v != 1 {
 		return fmt.Errorf("version is not 1")
 	}
 	for key := range doc {

@@ -236,7 +236,7 @@ func (c *call) deleteRequestType() (reply, error) {
 func (c *call) checkTypePermissions() (reply, error) {
 	p, err := c.deskProject()
 	if err != nil {
-		return reply{}, &Refusal{Status: 400, Messages: err.(*Refusal).Messages}
+		return reply{}, refuse(400, "The service desk does not exist or you do not have permission to see it.")
 	}
 	var in struct {
 		AccountID      string

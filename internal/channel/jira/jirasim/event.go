@@ -122,7 +122,7 @@ func (c *call) eventBody(h *hook, e event) []byte {
 	if !short || !h.NoIssue {
 		out["issue"] = w.eventIssue(e, short)
 	}
-	if e.change != nil && !(h.DataCenter && e.name == "jira:issue_created") {
+	if e.change != nil && (!h.DataCenter || e.name != "jira:issue_created") {
 		out["changelog"] = obj{"id": strconv.Itoa(e.change.id), "items": w.eventItems(h, e.change)}
 	}
 	if e.property != "" {

@@ -145,7 +145,7 @@ func (r *jqlReader) list(word string, depth int, part func() (*clause, error)) (
 			return nil, err
 		}
 		c.parts = append(c.parts, p)
-		if !r.take(word) && !(word == "and" && r.take("&&")) && !(word == "or" && r.take("||")) {
+		if !r.take(word) && !r.take(map[string]string{"and": "&&", "or": "||"}[word]) {
 			break
 		}
 	}

@@ -104,7 +104,7 @@ func (c *call) requestComment(i *issue, cm *comment) obj {
 	return out
 }
 
-// open says whether the caller sees the comment on the request: customers see
+// opensComment says whether the caller sees the comment on the request: customers see
 // the public ones only.
 func (c *call) opensComment(i *issue, cm *comment) bool {
 	return cm.public && cm.limit == nil || c.s.agent(c.who, i.project) && c.readable(i, cm)
@@ -113,7 +113,8 @@ func (c *call) opensComment(i *issue, cm *comment) bool {
 func (c *call) requestComments(i *issue) list {
 	out := list{}
 	for _, cm := range i.comments {
-		if c.opensComment(i, cm) && !(cm.public && c.query("public") == "false") && !(!cm.public && c.query("internal") == "false") {
+		left := c.query(map[bool]string{true: "public", false: "internal"}[cm.public]) == "false"
+		if c.opensComment(i, cm) && !left {
 			out = append(out, c.requestComment(i, cm))
 		}
 	}

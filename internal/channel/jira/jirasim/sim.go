@@ -53,11 +53,10 @@ type Sim struct {
 
 	last map[string]int // the last number given, by noun
 	world
-	issues    map[int]*issue
-	keys      map[string]int // every key an issue ever had
-	approvals int
-	audit     []auditRecord
-	uploads   map[string]*attachment // temporary attachments
+	issues  map[int]*issue
+	keys    map[string]int // every key an issue ever had
+	audit   []auditRecord
+	uploads map[string]*attachment // temporary attachments
 
 	faults []*fault
 	outage bool

@@ -86,7 +86,8 @@ func (c *call) settable(p *project, i *issue, id string, screen []string) (*Fiel
 // allowedTo says what the caller lacks to set this field to that.
 func (c *call) allowedTo(p *project, i *issue, f *Field, v any) string {
 	need := map[string]string{"reporter": "MODIFY_REPORTER", "assignee": "ASSIGN_ISSUES", "security": "SET_ISSUE_SECURITY", "duedate": "SCHEDULE_ISSUES"}[f.ID]
-	if need != "" && !c.can(need, p, i) && !(f.ID == "reporter" && v == c.who.AccountID) {
+	oneself := f.ID == "reporter" && v == c.who.AccountID
+	if need != "" && !c.can(need, p, i) && !oneself {
 		return onScreen(f.ID)
 	}
 	if id, _ := v.(string); f.ID == "assignee" && id != "" && !c.s.holds(c.s.user(id), "ASSIGNABLE_USER", p, i) {
