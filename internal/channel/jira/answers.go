@@ -36,11 +36,14 @@ func (r *reading) answers(ctx context.Context) error {
 		return err
 	}
 	edited := lastEdit(changes, r.asked.fields)
+	if edited.After(r.issue.Updated) {
+		return fmt.Errorf("%w: ticket %s was edited while it was read", access.ErrConflict, r.t.ID)
+	}
 	for _, a := range found {
 		if r.t.Answer(a.id) >= 0 {
 			continue
 		}
-		taken, err := r.take(ctx, a, s.Request, edited)
+		taken, err := r.take(ctx, a, s, edited)
 		if err != nil {
 			return err
 		}
@@ -64,9 +67,7 @@ func (r *reading) found(ctx context.Context) (list []answer, changes []rest.Chan
 	if !votes.Approvals && len(votes.Statuses) == 0 {
 		return nil, nil, nil
 	}
-	if changes, err = r.Rest.Changes(ctx, r.issue.ID); err != nil {
-		return nil, nil, err
-	}
+	// The history last: an edit from before an answer we have seen is in it.
 	if votes.Approvals {
 		approvals, err := r.Rest.Approvals(ctx, r.issue.ID)
 		if err != nil && !errors.Is(err, rest.ErrMissing) {
@@ -80,6 +81,9 @@ func (r *reading) found(ctx context.Context) (list []answer, changes []rest.Chan
 				}
 			}
 		}
+	}
+	if changes, err = r.Rest.Changes(ctx, r.issue.ID); err != nil {
+		return nil, nil, err
 	}
 	for _, ch := range changes {
 		for _, it := range ch.Items {
@@ -110,7 +114,7 @@ func isStatus(it rest.ChangeItem) bool {
 func lastEdit(changes []rest.Change, fields []string) (last time.Time) {
 	for _, ch := range changes {
 		for _, it := range ch.Items {
-			if (slices.Contains(fields, it.Field) || (it.Field == "" && slices.Contains(fields, it.Name))) && ch.At.After(last) {
+			if mayAsk(it, fields) && ch.At.After(last) {
 				last = ch.At
 			}
 		}
@@ -118,8 +122,21 @@ func lastEdit(changes []rest.Change, fields []string) (last time.Time) {
 	return last
 }
 
+// asksNothing are changes without a field's id that are of no mapped field.
+var asksNothing = []string{"status", "resolution", "labels", "assignee", "security", "project", "Key", "Workflow", "Link", "RemoteIssueLink", "Attachment", "Comment"}
+
+// mayAsk tells whether a change may be of a mapped field. Data Center names
+// fields as people do, which tells us nothing: any that we do not know may be.
+func mayAsk(it rest.ChangeItem, fields []string) bool {
+	if it.Field == "" {
+		return slices.Contains(fields, it.Name) || !slices.Contains(asksNothing, it.Name)
+	}
+	return slices.Contains(fields, it.Field)
+}
+
 // take has an answer judged, and says what became of it in one sentence.
-func (r *reading) take(ctx context.Context, a answer, request access.Request, edited time.Time) (access.TicketAnswer, error) {
+func (r *reading) take(ctx context.Context, a answer, s engine.Story, edited time.Time) (access.TicketAnswer, error) {
+	request := s.Request
 	taken := access.TicketAnswer{ID: a.id, Account: a.by.ID, Digest: request.Digest}
 	no := func(why string) (access.TicketAnswer, error) {
 		taken.Why = fmt.Sprintf("This answer does not count for %s: %s", strings.Join(request.Content().Entitlements, ", "), why)
@@ -132,7 +149,15 @@ func (r *reading) take(ctx context.Context, a answer, request access.Request, ed
 	case !edited.IsZero() && !a.since.After(edited):
 		return no("what the ticket asks was changed since it was put to them. Vote in Lessor, or have the approval opened anew.")
 	}
-	_, err := r.Door.Vote(ctx, actor(voter), engine.Ballot{Request: request.ID, Digest: request.Digest, Verdict: a.verdict, Note: "answered in " + r.t.Key})
+	// An earlier reading may have stopped right after the vote.
+	mark := " as " + a.id
+	if slices.ContainsFunc(s.Approvals, func(v access.Approval) bool {
+		return v.Channel == Name && v.Digest == request.Digest && strings.HasSuffix(v.Note, mark)
+	}) {
+		taken.Counted = true
+		return taken, nil
+	}
+	_, err := r.Door.Vote(ctx, actor(voter), engine.Ballot{Request: request.ID, Digest: request.Digest, Verdict: a.verdict, Note: "answered in " + r.t.Key + mark})
 	switch {
 	case errors.Is(err, access.ErrDenied), errors.Is(err, access.ErrNotFound):
 		if errors.Is(err, access.ErrNotFound) {

@@ -25,6 +25,8 @@ type Door interface {
 	Submit(ctx context.Context, by access.Actor, ask engine.Ask) (access.Request, error)
 	Edit(ctx context.Context, by access.Actor, request, digest string, ask engine.Ask) (access.Request, error)
 	Vote(ctx context.Context, by access.Actor, b engine.Ballot) (access.Request, error)
+	Cancel(ctx context.Context, by access.Actor, request, note string) error
+	Referred(ctx context.Context, by access.Actor, reference string) (access.Request, error)
 
 	Heed(ctx context.Context, site, digest, ticket string) (fresh bool, err error)
 	Ticket(ctx context.Context, id string) (access.Ticket, error)

@@ -27,50 +27,103 @@ import (
 type desk struct {
 	*enginetest.Fixture
 	t    *testing.T
+	dsn  string
 	sim  *jirasim.Sim
 	ch   *jira.Channel
+	hook http.Handler // where the site's webhooks go
 	rest rest.Site
+	wire *wire // below rest
+	door *gate // before the engine
 	site config.JiraSite
+	log  *page
 	done map[string]int // kind -> jobs already worked
+	jobs []*job         // that wait, of [desk.live]
 }
 
 const hookSecret = "a secret of the hook"
 
+// setting is what a desk is opened with, where it is not as ever.
+type setting struct {
+	site    func(*desk, *config.JiraSite)
+	sim     func(*jirasim.Config)
+	company func(*enginetest.Company)
+}
+
+// accounts are those of the company's people at the example's Jira.
+var accounts = map[string]string{"eve": jirasim.ExamplePerson, "mia": jirasim.ExampleOwner, "sara": jirasim.ExampleSecurity, "owen": jirasim.ExampleAgent}
+
 // open makes a desk on that database. eve asks, mia is her manager, owen owns the wiki.
-func open(t *testing.T, d store.Dialect, change ...func(*config.JiraSite)) *desk {
+func open(t *testing.T, d store.Dialect, change ...setting) *desk {
 	t.Helper()
-	k := &desk{t: t, done: map[string]int{}}
+	k := &desk{t: t, done: map[string]int{}, wire: &wire{}, log: &page{}, dsn: enginetest.DSN(t, d)}
 	k.Fixture = enginetest.Open(t, d, func(o *enginetest.Options) {
+		o.DSN = k.dsn
 		o.Carries = func(channel string) bool { return channel == jira.Name }
-		for id, account := range map[string]string{"eve": jirasim.ExamplePerson, "mia": jirasim.ExampleOwner, "sara": jirasim.ExampleSecurity, "owen": jirasim.ExampleAgent} {
+		for id, account := range accounts {
 			who := o.Company.People[id]
 			who.Accounts = map[string]string{"dir": id, "git": id, "acme": account}
 			o.Company.People[id] = who
 		}
+		root := o.Company.Entitlements["dir:root"]
+		root.MaxTerm, root.MaxTotal = access.Term(8*time.Hour), 0 // the shortest term of the example's tickets
+		o.Company.Entitlements["dir:root"] = root
+		for _, c := range change {
+			if c.company != nil {
+				c.company(o.Company)
+			}
+		}
 	})
+	k.Engine.Log = k.log.logger()
 	handler := http.Handler(nil)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
+	sim := jirasim.Config{URL: server.URL, Site: jirasim.Example(), Now: k.Now, Send: k.deliver}
+	for _, c := range change {
+		if c.sim != nil {
+			c.sim(&sim)
+		}
+	}
 	var err error
-	if k.sim, err = jirasim.New(jirasim.Config{URL: server.URL, Site: jirasim.Example(), Now: k.Now}); err != nil {
+	if k.sim, err = jirasim.New(sim); err != nil {
 		t.Fatal(err)
 	}
 	handler = k.sim
-	r, err := rest.New(rest.Config{Kind: rest.Cloud, Base: server.URL, Email: "lessor@example.com", Token: func() string { return "token-lessor" }, Now: k.Now})
+	if err := k.sim.AddWebhook(jirasim.Webhook{Name: "Lessor", URL: "https://lessor.example/hooks/jira/acme", Secret: hookSecret, JQL: "project = ACC"}); err != nil {
+		t.Fatal(err)
+	}
+	k.rest, err = rest.New(rest.Config{Kind: rest.Cloud, Base: server.URL, Email: "lessor@example.com", Token: func() string { return "token-lessor" },
+		Now: k.Now, Jitter: func() float64 { return 0.5 }, Transport: k.wire})
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.rest = r
 	k.site = k.mapping(server.URL)
-	for _, do := range change {
-		do(&k.site)
+	for _, c := range change {
+		if c.site != nil {
+			c.site(k, &k.site)
+		}
 	}
-	k.ch, err = jira.New(jira.Config{Site: k.site, Rest: r, Door: k.Engine, Directory: func() *access.Directory { return k.WorldAt(k.Now()).Directory },
-		Bundle: k.bundle, Secret: func() secret.Value { return secret.New(hookSecret) }, Now: k.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
+	k.door = &gate{Door: k.Engine}
+	k.ch = k.channel(k.rest)
+	k.hook = k.ch.Receiver()
 	return k
+}
+
+// channel is a channel of this desk's, as another process would have it.
+func (k *desk) channel(r rest.Site) *jira.Channel {
+	k.t.Helper()
+	ch, err := jira.New(jira.Config{Site: k.site, Rest: r, Door: k.door, Directory: func() *access.Directory { return k.WorldAt(k.Now()).Directory },
+		Bundle: k.bundle, Secret: func() secret.Value { return secret.New(hookSecret) }, Now: k.Now, Log: k.log.logger()})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return ch
+}
+
+// deliver carries a webhook to the receiver.
+func (k *desk) deliver(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	k.hook.ServeHTTP(w, r)
+	return w.Result(), nil
 }
 
 // mapping reads the example's "Get access" as people would set it up.
@@ -117,16 +170,28 @@ func (k *desk) bundle(ctx context.Context, grant string) ([]byte, error) {
 }
 
 // raise opens a ticket as somebody would in the portal.
-func (k *desk) raise(account, entitlement, term string) jirasim.Ticket {
+func (k *desk) raise(account, entitlement, term string, more ...map[string]any) jirasim.Ticket {
 	k.t.Helper()
-	ent := k.sim.FieldID("Entitlements")
-	t, err := k.sim.As(account).Raise("ACC", "Get access", map[string]any{"summary": "month end figures",
-		"Entitlements": []any{map[string]any{"id": k.sim.OptionID(ent, entitlement)}}, "Term": map[string]any{"id": k.sim.OptionID(k.sim.FieldID("Term"), term)},
-		"Approvers": []any{map[string]any{"accountId": jirasim.ExampleOwner}, map[string]any{"accountId": jirasim.ExampleSecurity}}})
+	fields := map[string]any{"summary": "month end figures", "Entitlements": []any{entitlement}, "Term": term,
+		"Approvers": []any{jirasim.ExampleOwner, jirasim.ExampleSecurity}}
+	for _, m := range more {
+		for name, v := range m {
+			fields[name] = v
+		}
+	}
+	t, err := k.sim.As(account).Raise("ACC", "Get access", fields)
 	if err != nil {
 		k.t.Fatal(err)
 	}
 	return t
+}
+
+// must fails the test where somebody could not do what they were to do.
+func (k *desk) must(err error) {
+	k.t.Helper()
+	if err != nil {
+		k.t.Fatal(err)
+	}
 }
 
 // work polls the site and does all background work that was asked for, until there is none.
@@ -136,38 +201,48 @@ func (k *desk) work() {
 	if err := k.ch.Poll(k.t.Context()); err != nil {
 		k.t.Fatalf("poll: %v", err)
 	}
-	k.jobs()
+	k.catchUp()
 }
 
-// jobs works the jobs that wait: readings first, then what the lanes do, then tellings.
-func (k *desk) jobs() {
+// catchUp works the jobs that wait: readings first, then what the lanes do, then tellings.
+func (k *desk) catchUp() {
 	k.t.Helper()
 	for rounds := 0; ; rounds++ {
 		if rounds > 50 {
 			k.t.Fatal("the channel and the engine keep each other busy")
 		}
-		busy := false
-		for _, args := range k.fresh(engine.ReadTicket{}.Kind()) {
-			var j engine.ReadTicket
-			k.parse(args, &j)
-			if err := k.ch.Read(k.t.Context(), j.Ticket, j.At); err != nil {
-				k.t.Fatalf("read %s: %v", j.Ticket, err)
-			}
-			busy = true
-		}
+		busy := k.readings()
 		k.Work()
-		for _, args := range k.fresh(engine.TellTicket{}.Kind()) {
-			var j engine.TellTicket
-			k.parse(args, &j)
-			if err := k.ch.Tell(k.t.Context(), j.Ticket); err != nil {
-				k.t.Fatalf("tell %s: %v", j.Ticket, err)
-			}
-			busy = true
-		}
-		if !busy {
+		if !k.tellings() && !busy {
 			return
 		}
 	}
+}
+
+func (k *desk) readings() (busy bool) {
+	k.t.Helper()
+	for _, args := range k.fresh(engine.ReadTicket{}.Kind()) {
+		var j engine.ReadTicket
+		k.parse(args, &j)
+		if err := k.ch.Read(k.t.Context(), j.Ticket, j.At); err != nil {
+			k.t.Fatalf("read %s: %v", j.Ticket, err)
+		}
+		busy = true
+	}
+	return busy
+}
+
+func (k *desk) tellings() (busy bool) {
+	k.t.Helper()
+	for _, args := range k.fresh(engine.TellTicket{}.Kind()) {
+		var j engine.TellTicket
+		k.parse(args, &j)
+		if err := k.ch.Tell(k.t.Context(), j.Ticket); err != nil {
+			k.t.Fatalf("tell %s: %v", j.Ticket, err)
+		}
+		busy = true
+	}
+	return busy
 }
 
 func (k *desk) fresh(kind string) [][]byte {

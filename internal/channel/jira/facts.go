@@ -65,7 +65,7 @@ func over(h engine.Holding) bool {
 // facts lists everything a linked ticket has to say, in the order it became so.
 func facts(t access.Ticket, s engine.Story, where string) []Fact {
 	r := s.Request
-	list := []Fact{decided(r), progress(s, where)}
+	list := []Fact{decided(r), progress(s, len(t.Requests) > 1, where)}
 	for _, v := range s.Approvals {
 		list = append(list, voted(v)...)
 	}
@@ -75,10 +75,10 @@ func facts(t access.Ticket, s engine.Story, where string) []Fact {
 		}
 	}
 	for _, h := range s.Grants {
-		list = append(list, lifeOf(h)...)
+		list = append(list, lifeOf(h, slices.Contains(s.Kept, h.Grant.ID))...)
 	}
 	if milestone(s) == Refused {
-		list = append(list, Fact{ID: "closed-" + string(r.State), Public: true, Lines: lines(refusal(r))})
+		list = append(list, Fact{ID: "closed-" + r.ID, Public: true, Lines: lines(refusal(r))})
 	}
 	return slices.DeleteFunc(list, func(f Fact) bool { return len(f.Lines) == 0 })
 }
@@ -95,7 +95,7 @@ func refusal(r access.Request) string {
 
 // decided tells the desk what policy decided of each entitlement, and on what it stands.
 func decided(r access.Request) Fact {
-	f := Fact{ID: fmt.Sprintf("decided-%d", r.Revision)}
+	f := Fact{ID: fmt.Sprintf("decided-%s-%d", r.ID, r.Revision)}
 	f.Lines = append(f.Lines, []adf.Span{adf.Strong(fmt.Sprintf("Lessor %s, revision %d", r.ID, r.Revision)), adf.Text(" for " + r.Beneficiary + ", " + r.Term.String())})
 	for _, it := range r.Items {
 		line := []adf.Span{adf.Mono(it.Entitlement), adf.Text(": " + it.Decision.Why)}
@@ -117,8 +117,8 @@ func ruleNames(d access.Decision) string {
 }
 
 // progress tells whoever asked for whom the request waits, and where to vote if
-// this is no place for it.
-func progress(s engine.Story, where string) Fact {
+// this is no place for it. again: it is not the first request of its ticket.
+func progress(s engine.Story, again bool, where string) Fact {
 	r := s.Request
 	if r.State != access.Pending {
 		return Fact{}
@@ -135,9 +135,9 @@ func progress(s engine.Story, where string) Fact {
 		}
 	}
 	slices.Sort(stages)
-	f := Fact{ID: fmt.Sprintf("waits-%d", r.Revision), Public: true,
+	f := Fact{ID: fmt.Sprintf("waits-%s-%d", r.ID, r.Revision), Public: true,
 		Lines: lines("This request waits for approval by: " + strings.Join(slices.Compact(stages), ", ") + ".")}
-	if r.Revision > 1 {
+	if r.Revision > 1 || again {
 		f.Lines = append(f.Lines, lines("It was changed, so earlier approvals no longer count.")...)
 	}
 	if stronger {
@@ -154,8 +154,9 @@ func voted(v access.Approval) []Fact {
 	return list
 }
 
-// lifeOf tells the life of one grant: granted, seen, ended, seen gone.
-func lifeOf(h engine.Holding) []Fact {
+// lifeOf tells the life of one grant: granted, seen, ended, seen gone. kept:
+// another grant is a reason for the same access.
+func lifeOf(h engine.Holding, kept bool) []Fact {
 	g := h.Grant
 	list := []Fact{inner("granted-"+g.ID, fmt.Sprintf("Granted: %s may hold %s until %s at the latest (%s).", g.Identity, g.Entitlement, stamp(g.End), g.ID))}
 	if !g.Seen.IsZero() {
@@ -168,7 +169,7 @@ func lifeOf(h engine.Holding) []Fact {
 	switch {
 	case h.Assignment.State == access.Absent && !g.Seen.IsZero():
 		list = append(list, Fact{ID: "removed-" + g.ID, Public: true, Lines: lines(fmt.Sprintf("The access has ended and was seen removed at %s.", stamp(h.Assignment.SeenAt)))})
-	case h.Assignment.State == access.Held:
+	case kept && h.Assignment.State == access.Held:
 		list = append(list, inner("stays-"+g.ID, "The access stays: another grant is a reason for it."))
 	}
 	return list

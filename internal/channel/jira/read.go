@@ -43,11 +43,13 @@ func (c *Channel) Read(ctx context.Context, ticket string, after time.Time) erro
 	}
 	defer give()
 	// 1. As it was, and as it is.
+	began := c.Now()
 	t, err := c.Door.Ticket(ctx, ticket)
 	if err != nil || t.ReadAt.After(after) {
 		return err
 	}
 	r := &reading{Channel: c, was: t, t: t}
+	r.t.ReadAt = began.UTC()
 	r.t.Requests, r.t.Answers = slices.Clone(t.Requests), slices.Clone(t.Answers)
 	if r.issue, err = c.Rest.Issue(ctx, issue); errors.Is(err, rest.ErrMissing) {
 		return r.missing(ctx)
@@ -59,6 +61,9 @@ func (c *Channel) Read(ctx context.Context, ticket string, after time.Time) erro
 	}
 	// 2. Who asks for what, and whether that is new.
 	if err := r.claim(ctx); err != nil {
+		return err
+	}
+	if err := r.keep(ctx); err != nil {
 		return err
 	}
 	// 3. Answers in it, each taken once.
@@ -153,7 +158,7 @@ func (r *reading) place(ctx context.Context) (ours bool, err error) {
 	}
 	if r.was.State == access.Missing {
 		r.t.State = access.Unread
-		if len(r.t.Requests) > 0 {
+		if len(r.t.Requests) > 0 && r.t.Note == "" {
 			r.t.State = access.Linked
 		}
 	}
@@ -178,16 +183,13 @@ func (r *reading) claim(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.t.Content, r.t.Secrets = r.asked.content, nil
-	for _, kind := range r.asked.secrets {
-		r.t.Secrets = append(r.t.Secrets, string(kind))
-	}
+	r.t.Content = r.asked.content
 	switch {
-	case !ok:
-		return nil // known has said why
+	case !ok: // known has said why
+		return r.takeBack(ctx)
 	case len(r.asked.problems) > 0:
 		r.t.State, r.t.Note = access.Invalid, strings.Join(r.asked.problems, "\n")
-		return r.stale(ctx)
+		return r.takeBack(ctx)
 	}
 	r.t.Note = ""
 	// 2. The request it is by now.
@@ -242,88 +244,6 @@ func (r *reading) proven(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	return slices.Contains([]string{"portal", "jira", "api"}, channel.Value), nil
-}
-
-// bring makes, edits or renews the request.
-func (r *reading) bring(ctx context.Context) error {
-	by := actor(r.t.Identity)
-	if r.t.Request() == "" {
-		return r.submit(ctx, by, r.t.ID)
-	}
-	s, err := r.Door.StoryOf(ctx, r.t.ID, r.t.Request())
-	if err != nil {
-		return err
-	}
-	switch s.Request.State {
-	case access.Pending, access.Submitted:
-		_, err := r.Door.Edit(ctx, by, s.Request.ID, s.Request.Digest, r.asked.ask)
-		if errors.Is(err, access.ErrGone) || errors.Is(err, access.ErrConflict) {
-			return fmt.Errorf("ticket %s: its request has moved on meanwhile: %w", r.t.ID, err) // the next reading sees where to
-		}
-		return r.refused(err)
-	case access.Approved:
-		// What was approved is no longer what the ticket says. What has not begun
-		// does not begin; what has begun ends as granted.
-		ended, err := r.Door.TicketChanged(ctx, r.t.ID, "the ticket asks for something else now")
-		if err != nil {
-			return err
-		}
-		if ended == 0 {
-			text := fmt.Sprintf("Ticket %s was edited after access was granted. The grant stands as it was approved; for anything else, a new ticket is needed.", r.t.Key)
-			r.t.State = access.Linked
-			return r.find(ctx, "ticket_changed", text, 72*time.Hour)
-		}
-		return r.submit(ctx, by, fmt.Sprintf("%s#%d", r.t.ID, len(r.t.Requests)+1))
-	}
-	// Refused, taken back or expired: an edit asks anew.
-	return r.submit(ctx, by, fmt.Sprintf("%s#%d", r.t.ID, len(r.t.Requests)+1))
-}
-
-func (r *reading) submit(ctx context.Context, by access.Actor, reference string) error {
-	ask := r.asked.ask
-	ask.Reference = reference
-	request, err := r.Door.Submit(ctx, by, ask)
-	if err != nil {
-		return r.refused(err)
-	}
-	if !slices.Contains(r.t.Requests, request.ID) {
-		r.t.Requests = append(r.t.Requests, request.ID)
-		r.what = append(r.what, "became request "+request.ID)
-	}
-	r.t.State = access.Linked
-	return nil
-}
-
-// refused makes of an ask that the engine does not take a ticket that says so.
-func (r *reading) refused(err error) error {
-	switch {
-	case err == nil:
-		r.t.State = access.Linked
-		return nil
-	case errors.Is(err, access.ErrInvalid), errors.Is(err, access.ErrDenied), errors.Is(err, access.ErrConflict):
-		r.t.State, r.t.Note = access.Invalid, plainWords(err)
-		return nil
-	}
-	return err
-}
-
-// stale takes back what a ticket asked before it became one that asks for
-// nothing that can be understood: nobody may approve what is no longer asked.
-func (r *reading) stale(ctx context.Context) error {
-	if r.t.Request() == "" {
-		return nil
-	}
-	_, err := r.Door.TicketChanged(ctx, r.t.ID, "the ticket can no longer be understood")
-	return err
-}
-
-// plainWords drops the names of the verbs and sentinels from an error.
-func plainWords(err error) string {
-	text := err.Error()
-	for _, word := range []string{"submit: ", "edit: ", "vote: ", access.ErrInvalid.Error() + ": ", access.ErrDenied.Error() + ": ", access.ErrConflict.Error() + ": "} {
-		text = strings.ReplaceAll(text, word, "")
-	}
-	return text
 }
 
 var _ Door = (*engine.Engine)(nil)

@@ -65,7 +65,7 @@ func (c *Channel) Tell(ctx context.Context, ticket string) error {
 		l.linked = true
 	}
 	if l.issue, err = c.Rest.Issue(ctx, issue, "project", "status", "labels", "assignee", "security"); errors.Is(err, rest.ErrMissing) {
-		return nil // the next reading finds that out
+		return (&reading{Channel: c, was: l.t, t: l.t}).missing(ctx) // nobody may ever tell us to read what is gone
 	} else if err != nil {
 		return err
 	}
@@ -305,7 +305,7 @@ func (l *telling) moved() (Fact, bool) {
 	if l.project.WhenMoved == config.JiraPutBack || want == "" || l.t.Ours != want || l.issue.Status.ID == want {
 		return Fact{}, false
 	}
-	return Fact{ID: fmt.Sprintf("moved-%s-%s", want, l.issue.Status.ID), Public: true,
+	return Fact{ID: fmt.Sprintf("moved-%s-%s-%s", l.s.Request.ID, want, l.issue.Status.ID), Public: true,
 		Lines: lines(fmt.Sprintf("This ticket was moved to %q by hand. That changed nothing about the access: it is %s.", l.issue.Status.Name, milestone(l.s)))}, true
 }
 
@@ -341,7 +341,7 @@ func (l *telling) status(ctx context.Context) error {
 
 // stuck says once that the workflow has no way there; access does not wait for it.
 func (l *telling) stuck(ctx context.Context, want string) error {
-	f := inner("stuck-"+want, fmt.Sprintf("Lessor could not move this ticket on (%s): the workflow has no way to that status that it may take. The access does not depend on it.", milestone(l.s)))
+	f := inner("stuck-"+l.s.Request.ID+"-"+want, fmt.Sprintf("Lessor could not move this ticket on (%s): the workflow has no way to that status that it may take. The access does not depend on it.", milestone(l.s)))
 	if slices.Contains(l.said.Facts, f.ID) {
 		return nil
 	}

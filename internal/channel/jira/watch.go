@@ -32,6 +32,11 @@ func (r *reading) watch(ctx context.Context) error {
 	if err := r.find(ctx, "workflow_only_approval", text, 72*time.Hour); err != nil {
 		return err
 	}
+	if !stands(s) { // what stood as it was approved is over
+		if err := r.find(ctx, "ticket_changed", "", 0); err != nil {
+			return err
+		}
+	}
 	// 2. A closed ticket can end its grants, where the company wants that. Where we
 	// moved it there ourselves, they have ended already.
 	if r.project.RevokeOnClose && slices.Contains(r.project.Closed, r.issue.Status.ID) && r.t.Ours != r.issue.Status.ID {
