@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -19,13 +20,18 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
+// contractPath is where the published contract should be.
+func contractPath() string {
+	if dir := os.Getenv("LESSOR_JIRA_CONTRACT"); dir != "" {
+		return dir
+	}
+	return filepath.Join("..", "..", "..", "..", "..", "shared", "jira")
+}
+
 // contractFolder is where the published contract is, or the test is skipped.
 func contractFolder(t testing.TB) string {
 	t.Helper()
-	dir := os.Getenv("LESSOR_JIRA_CONTRACT")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "..", "..", "shared", "jira")
-	}
+	dir := contractPath()
 	if _, err := os.Stat(filepath.Join(dir, "jsm-reduced.json")); err != nil {
 		t.Skipf("skipped: the published contract is not in %s; LESSOR_JIRA_CONTRACT names its folder", dir)
 	}
@@ -35,6 +41,7 @@ func contractFolder(t testing.TB) string {
 // contract is both published documents, twice: strict for requests, and for
 // answers relaxed where the documents are known to be wrong about real bodies.
 type contract struct {
+	mu  sync.Mutex
 	ops []*operation
 	adf *jsonschema.Schema
 }
@@ -49,9 +56,25 @@ type operation struct {
 
 func loadContract(t testing.TB) *contract {
 	t.Helper()
-	dir, c := contractFolder(t), &contract{}
+	contractFolder(t)
+	c, err := openContract()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func openContract() (*contract, error) {
+	dir, c := contractPath(), &contract{}
 	for _, file := range []string{"jira-platform-v3-reduced.json", "jsm-reduced.json"} {
-		strict, relaxed := loadDoc(t, filepath.Join(dir, file)), loadDoc(t, filepath.Join(dir, file))
+		strict, err := openapi3.NewLoader().LoadFromFile(filepath.Join(dir, file))
+		if err != nil {
+			return nil, err
+		}
+		relaxed, err := openapi3.NewLoader().LoadFromFile(filepath.Join(dir, file))
+		if err != nil {
+			return nil, err
+		}
 		relax(relaxed)
 		for path, item := range strict.Paths.Map() {
 			for method, op := range item.Operations() {
@@ -65,20 +88,8 @@ func loadContract(t testing.TB) *contract {
 		}
 	}
 	adf, err := jsonschema.NewCompiler().Compile(filepath.Join(dir, "adf-full.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	c.adf = adf
-	return c
-}
-
-func loadDoc(t testing.TB, file string) *openapi3.T {
-	t.Helper()
-	doc, err := openapi3.NewLoader().LoadFromFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return doc
+	return c, err
 }
 
 // relax lets any property be null, and has times as Jira writes them.
@@ -135,12 +146,14 @@ func (c *contract) violations(r *http.Request, status int, header http.Header, b
 	if op == nil {
 		return nil
 	}
+	c.mu.Lock()
 	op.seen[status] = true
+	c.mu.Unlock()
 	options := &openapi3filter.Options{AuthenticationFunc: openapi3filter.NoopAuthenticationFunc, IncludeResponseStatus: true, MultiError: true}
 	in := &openapi3filter.RequestValidationInput{Request: r, PathParams: pathParams(op, r), QueryParams: r.URL.Query(), Route: op.asked, Options: options}
 	if status < 400 && !strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
 		if err := openapi3filter.ValidateRequest(context.Background(), in); err != nil {
-			out = append(out, fmt.Errorf("%s: the test's own request: %w", op.name, err))
+			out = append(out, fmt.Errorf("%s: %s: %w", op.name, ownRequest, err))
 		}
 	}
 	if undeclared[status] && op.replied.Operation.Responses.Status(status) == nil {
@@ -156,6 +169,8 @@ func (c *contract) violations(r *http.Request, status int, header http.Header, b
 	}
 	return out
 }
+
+const ownRequest = "the test's own request"
 
 // undeclared are statuses that any call can be answered with, though the
 // documents declare them for few.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -48,7 +49,36 @@ func setup(t *testing.T, change ...func(*Config)) *room {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &room{Sim: s, clock: ck}
+	return &room{Sim: s, clock: ck, check: checkEverywhere(t)}
+}
+
+var contractOnce = sync.OnceValue(func() *contract {
+	if _, err := os.Stat(contractPath()); err != nil {
+		return nil
+	}
+	c, err := openContract()
+	if err != nil {
+		panic(err)
+	}
+	return c
+})
+
+// checkEverywhere holds the answers of every test against the contract, where
+// it is at hand. The requests of these tests may be wrong on purpose.
+func checkEverywhere(t *testing.T) func(*testing.T, *http.Request, int, http.Header, []byte) {
+	t.Helper()
+	c := contractOnce()
+	if c == nil {
+		return nil
+	}
+	return func(t *testing.T, r *http.Request, status int, header http.Header, body []byte) {
+		t.Helper()
+		for _, err := range c.violations(r, status, header, body) {
+			if !strings.Contains(err.Error(), ownRequest) {
+				t.Error(err)
+			}
+		}
+	}
 }
 
 // answer is what came back.
