@@ -150,7 +150,9 @@ func TestWhatDoesNotFit(t *testing.T) {
 		{"field", func(s *site) { project(s).RequestTypes[0].Start = "customfield_4" }, audit.Missing, []string{"no field customfield_4", "from when"}},
 		{"kind of field", func(s *site) { project(s).RequestTypes[0].Start = s.sim.FieldID("Risk") }, audit.Wrong, []string{"(Risk)", "cannot say from when"}},
 		{"field off the form", func(s *site) { project(s).RequestTypes[0].Reason = s.sim.FieldID("Risk") }, audit.Missing, []string{"not on its form"}},
-		{"option", func(s *site) { project(s).RequestTypes[0].Entitlements.Options["7"] = config.JiraChoice{Entitlement: "x:y"} }, audit.Missing, []string{"no option 7"}},
+		{"option", func(s *site) {
+			project(s).RequestTypes[0].Entitlements.Options["7"] = config.JiraChoice{Entitlement: "x:y"}
+		}, audit.Missing, []string{"no option 7"}},
 		{"option nobody maps", func(s *site) {
 			delete(project(s).RequestTypes[0].Term.Options, s.sim.OptionID(s.sim.FieldID("Term"), "30 days"))
 		}, audit.Note, []string{"30 days", "nothing maps it"}},

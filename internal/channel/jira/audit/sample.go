@@ -62,16 +62,23 @@ func samples(ctx context.Context, r rest.Site, now time.Time, project string) ([
 		} else if err != nil {
 			return list, err
 		}
-		if slices.ContainsFunc(list, func(s sample) bool { return s.issue.Type.ID == i.Type.ID && s.issue.Status.ID == i.Status.ID }) {
-			continue
-		}
-		moves, err := r.Transitions(ctx, i.ID)
-		if err != nil {
+		if list, err = sampled(ctx, r, list, i); err != nil {
 			return list, err
 		}
-		list = append(list, sample{i, moves})
 	}
 	return list, nil
+}
+
+// sampled adds an issue, unless one of its type stands where it does.
+func sampled(ctx context.Context, r rest.Site, list []sample, i rest.Issue) ([]sample, error) {
+	if slices.ContainsFunc(list, func(s sample) bool { return s.issue.Type.ID == i.Type.ID && s.issue.Status.ID == i.Status.ID }) {
+		return list, nil
+	}
+	moves, err := r.Transitions(ctx, i.ID)
+	if err != nil {
+		return list, err
+	}
+	return append(list, sample{i, moves}), nil
 }
 
 // sampled looks at what can only be seen on issues: the moves, and by which way they came.

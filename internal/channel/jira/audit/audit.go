@@ -1,0 +1,225 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/channel/jira/rest"
+	"github.com/lessor-iam/lessor/internal/config"
+	"github.com/lessor-iam/lessor/internal/engine"
+)
+
+// Audit holds what a site shows against what Lessor knows. Every field is needed.
+type Audit struct {
+	Site      config.JiraSite
+	Rest      rest.Site
+	Directory *access.Directory
+	Stories   []engine.TicketStory                             // every ticket Lessor knows of
+	Untied    []engine.Holding                                 // grants that no ticket asked for
+	MayKnow   func(identity string, r access.Request) bool     // by policy
+	Since     time.Time                                        // tickets changed after it are looked at
+	Most      int                                              // at most so many of them, the newest
+	Now       func() time.Time                                 //
+	Wait      func(ctx context.Context, d time.Duration) error // while Jira wants to be left alone
+}
+
+// Report is what an audit found, and what it could not look at.
+type Report struct {
+	Site     string     `json:"site"`
+	Since    time.Time  `json:"since"`
+	At       time.Time  `json:"at"`
+	Tickets  int        `json:"tickets"`
+	Cut      bool       `json:"cut,omitempty"` // there were more
+	Labels   Labels     `json:"labels"`
+	Sight    []Exposure `json:"sight"`
+	Workflow []Flaw     `json:"workflow"`
+	Pace     []Pace     `json:"pace"`
+	Scope    []Scope    `json:"scope"`
+	Unread   []string   `json:"unread"`
+}
+
+// look is one audit under way.
+type look struct {
+	Audit
+	self    rest.User
+	fields  []rest.Field
+	known   map[string]engine.TicketStory // by ticket id
+	tickets []Ticket
+	walls   []Wall
+	flows   []Flow
+	sharers map[string][]Sharer // by project
+	unread  []string
+}
+
+// Run looks at every mapped project. It changes nothing. What a part could not
+// read is said in the report; it fails only if nothing could be read.
+func (a Audit) Run(ctx context.Context) (Report, error) {
+	l := &look{Audit: a, known: map[string]engine.TicketStory{}, sharers: map[string][]Sharer{}, unread: slices.Clone(Unreadable)}
+	for _, s := range a.Stories {
+		l.known[s.Ticket.ID] = s
+	}
+	report := Report{Site: a.Site.ID, Since: a.Since.UTC(), At: a.Now().UTC()}
+	// 1. Who looks, and by which fields.
+	var err error
+	if l.self, err = try(ctx, l, func() (rest.User, error) { return a.Rest.Myself(ctx) }); err != nil {
+		return report, err
+	}
+	if l.fields, err = try(ctx, l, func() ([]rest.Field, error) { return a.Rest.Fields(ctx) }); err != nil {
+		return report, err
+	}
+	// 2. Project by project: tickets, walls, ways.
+	for _, p := range a.Site.Projects {
+		cut, err := l.project(ctx, p)
+		if err != nil {
+			return report, fmt.Errorf("project %s: %w", p.Key, err)
+		}
+		report.Cut = report.Cut || cut
+	}
+	report.Tickets = len(l.tickets)
+	if report.Cut {
+		l.miss("only the newest %d tickets of a project were looked at", a.Most)
+	}
+	l.lost()
+	// 3. What follows, each question by itself.
+	var untied []Grant
+	for _, h := range a.Untied {
+		untied = append(untied, l.grant(h))
+	}
+	report.Labels = AuditLabels(l.tickets, untied, l.done)
+	report.Sight = AuditSight(l.tickets, l.walls)
+	report.Workflow = []Flaw{}
+	for _, f := range l.flows {
+		report.Workflow = append(report.Workflow, AuditFlow(f, l.sharers[f.Project], l.tickets)...)
+	}
+	report.Pace, report.Scope = AuditPace(l.tickets), AuditScope(l.tickets)
+	report.Unread = l.unread
+	return report, nil
+}
+
+func (l *look) miss(format string, args ...any) {
+	l.unread = append(l.unread, fmt.Sprintf(format, args...))
+}
+
+// missed notes that a part could not be read.
+func (l *look) missed(what string, err error) {
+	reason, _ := plainly(err)
+	l.miss("%s: %s", what, reason)
+}
+
+// An audit may be patient: nobody waits for it but whoever started it.
+const (
+	longestWait = 5 * time.Minute
+	mostTries   = 6
+)
+
+// try does a call, and again once Jira no longer wants to be left alone.
+func try[T any](ctx context.Context, l *look, do func() (T, error)) (got T, err error) {
+	for range mostTries {
+		got, err = do()
+		var e *rest.Error
+		if !errors.As(err, &e) || e.Wait <= 0 || e.Wait > longestWait {
+			return got, err
+		}
+		if err := l.Wait(ctx, e.Wait); err != nil {
+			return got, err
+		}
+	}
+	return got, err
+}
+
+// done tells whether a ticket says that access was given.
+func (l *look) done(t Ticket) bool {
+	for n, f := range l.flows {
+		if f.Project == t.Project {
+			m := l.Site.Projects[n].Milestones
+			return slices.Contains(f.Granting, t.Status.ID) || t.Status.Done && t.Status.ID != m.Refused && t.Status.ID != m.Removed
+		}
+	}
+	return false
+}
+
+// lost adds the tickets that Lessor knows and Jira no longer shows.
+func (l *look) lost() {
+	for _, s := range l.Stories {
+		if s.Ticket.State != access.Missing || slices.ContainsFunc(l.tickets, func(t Ticket) bool { return t.ID == s.Ticket.ID }) {
+			continue
+		}
+		t := Ticket{ID: s.Ticket.ID, Key: s.Ticket.Key, Gone: true}
+		l.story(&t, s)
+		l.tickets = append(l.tickets, t)
+	}
+}
+
+// story adds what Lessor knows of a ticket.
+func (l *look) story(t *Ticket, s engine.TicketStory) {
+	t.State = s.Ticket.State
+	t.Granted = l.grantsOf(s)
+	if len(s.Came) == 0 {
+		return
+	}
+	first, last := s.Came[0], s.Came[len(s.Came)-1]
+	t.AskedAt, t.Decided = first.Request.At, decidedAt(last)
+	for _, it := range last.Request.Items {
+		if e, ok := l.Directory.Entitlement(it.Entitlement); ok {
+			t.Asked = append(t.Asked, e)
+		} else {
+			t.Asked = append(t.Asked, access.Entitlement{ID: it.Entitlement})
+		}
+	}
+}
+
+// decidedAt is when the last word on a request was said, as far as what came of
+// it tells; zero if it is open or closed by nobody's decision.
+func decidedAt(s engine.Story) (at time.Time) {
+	for _, h := range s.Grants {
+		if at.IsZero() || h.Grant.At.Before(at) {
+			at = h.Grant.At
+		}
+	}
+	if !at.IsZero() || s.Request.State != access.Denied {
+		return at
+	}
+	at = s.Request.At // denied at once, by policy
+	for _, v := range s.Approvals {
+		if v.At.After(at) {
+			at = v.At
+		}
+	}
+	return at
+}
+
+func (l *look) grantsOf(s engine.TicketStory) (list []Grant) {
+	for _, came := range s.Came {
+		for _, h := range came.Grants {
+			g := l.grant(h)
+			if came.Request.Term != 0 {
+				g.Term = came.Request.Term.D()
+			}
+			list = append(list, g)
+		}
+	}
+	return list
+}
+
+func (l *look) grant(h engine.Holding) Grant {
+	g := Grant{ID: h.Grant.ID, Request: h.Grant.Request, Identity: h.Grant.Identity, Term: h.Grant.Term.D(), Start: h.Grant.Start, End: h.Grant.End}
+	e, ok := l.Directory.Entitlement(h.Grant.Entitlement)
+	if !ok {
+		e = access.Entitlement{ID: h.Grant.Entitlement, Class: "unknown"} // no longer in the catalog: nothing says that it was harmless
+	}
+	g.Entitlement = e
+	if !h.Grant.Seen.IsZero() {
+		g.Start = h.Grant.Seen
+	}
+	if !h.Grant.EndedAt.IsZero() {
+		g.End = h.Grant.EndedAt
+	}
+	if g.Term == 0 {
+		g.Term = g.End.Sub(g.Start)
+	}
+	return g
+}
