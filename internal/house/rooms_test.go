@@ -33,7 +33,8 @@ var rooms = map[string]struct {
 	"connector":               {nil, false, "the port to target systems"},
 	"connector/ldap":          {[]string{"connector"}, false, "OpenLDAP and its kin"},
 	"connector/scim":          {[]string{"connector"}, false, "SCIM 2.0"},
-	"connector/connectortest": {[]string{"connector"}, false, "the conformance suite every connector passes"},
+	"connector/connectortest": {[]string{"connector", "connector/promise"}, false, "the conformance suite every connector passes"},
+	"connector/promise":       {[]string{"connector"}, false, "every promise of the port, as a deed that shows whether it is kept"},
 	"connector/scimtarget":    {nil, false, "a SCIM service in memory, for the demo and tests"},
 
 	"engine":    {[]string{"access", "evidence", "policy", "store"}, false, "THE DOOR: one verb a file"},

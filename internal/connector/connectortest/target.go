@@ -3,33 +3,41 @@
 //
 //	func TestConformance(t *testing.T) { connectortest.Run(t, newTarget) }
 //
-// The suite never believes the connector about itself. What is so at the target
-// is read by the target's own means ([Target.Members]), and the way between
-// connector and target can fail before or after taking effect ([Target.Break]).
+// What it holds a connector to stands in the room promise; this room only hands
+// the promises to Go's tests, and holds none of its own.
 package connectortest
 
 import (
 	"testing"
 
 	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/connector/promise"
 )
 
-// Fault is one way in which the line between connector and target fails. All of
-// them concern writes only, unless they say otherwise.
-type Fault string
+// Fault is one way in which the line between connector and target fails.
+type Fault = promise.Fault
 
+// The faults, as the room promise describes them.
 const (
-	// LostAnswer lets the write take effect and loses the target's answer.
-	LostAnswer Fault = "lost answer"
-	// Lie answers success and lets nothing take effect.
-	Lie Fault = "lie"
-	// Late holds the write back until the caller has given up, then lets it take effect.
-	Late Fault = "late"
-	// Refuse answers that the target will not do it; nothing takes effect.
-	Refuse Fault = "refuse"
-	// Down answers nothing at all, reads included; no connection can be made.
-	Down Fault = "down"
+	LostAnswer = promise.LostAnswer
+	Lie        = promise.Lie
+	Late       = promise.Late
+	Refuse     = promise.Refuse
+	Down       = promise.Down
 )
+
+// Run holds a connector to every promise of the port, one subtest a promise.
+// newTarget is called once in each; the targets may share one server, for no
+// subtest uses the names of another, and whatever else a server holds is left alone.
+func Run(t *testing.T, newTarget func(t *testing.T) Target) {
+	t.Helper()
+	for _, p := range promise.All() {
+		t.Run(p.Name, func(t *testing.T) {
+			t.Parallel()
+			p.Hold(t, newTarget(t).in(t))
+		})
+	}
+}
 
 // Target is one real system as the suite uses it. Every function but Connector
 // works by the target's own means and fails the test if it cannot.
@@ -66,4 +74,23 @@ type Target struct {
 	NameLimit int
 	// Rings says that Nest may be used in a circle.
 	Rings bool
+}
+
+// in is the target in the hands of one test.
+func (g Target) in(t *testing.T) promise.Target {
+	in := promise.Target{
+		Connector:   g.Connector,
+		Account:     func(name string) string { t.Helper(); return g.Account(t, name) },
+		DropAccount: func(account string) { t.Helper(); g.DropAccount(t, account) },
+		Object:      func(name string) string { t.Helper(); return g.Object(t, name) },
+		DropObject:  func(object string) { t.Helper(); g.DropObject(t, object) },
+		Put:         func(object string, accounts ...string) { t.Helper(); g.Put(t, object, accounts...) },
+		Members:     func(object string) []string { t.Helper(); return g.Members(t, object) },
+		Break:       func(f Fault) func() { t.Helper(); return g.Break(t, f) },
+		Hostile:     g.Hostile, Large: g.Large, NameLimit: g.NameLimit, Rings: g.Rings,
+	}
+	if g.Nest != nil {
+		in.Nest = func(outer, inner string) { t.Helper(); g.Nest(t, outer, inner) }
+	}
+	return in
 }

@@ -1,4 +1,4 @@
-package connectortest
+package promise
 
 import (
 	"context"
@@ -8,20 +8,25 @@ import (
 	"github.com/lessor-iam/lessor/internal/connector"
 )
 
-var observePromises = []promise{
-	{"observe one, several and all", "obs", observeScopes},
-	{"observe what is missing", "om", observeMissing},
-	{"observe stops at the first error", "stop", observeStops},
-	{"observe more objects than fit a page", "page", observePages},
-	{"a large object", "large", largeObject},
+var observePromises = []Promise{
+	{"observe one, several and all", "the holdings of the objects asked for are read, all of them and no others; asked for none, of all objects",
+		"obs", observeScopes},
+	{"observe what is missing", "a missing object has no holdings; that is no error",
+		"om", observeMissing},
+	{"observe stops at the first error", "a read that is told to stop stops, and says why",
+		"stop", observeStops},
+	{"observe more objects than fit a page", "a read goes on to the last page",
+		"page", observePages},
+	{"a large object", "an object with very many holders is read and changed whole",
+		"large", largeObject},
 }
 
 func observeScopes(k *kit) {
 	one, two, three := k.object("one"), k.object("two"), k.object("three")
 	ann, bob, cat := k.account("ann"), k.account("bob"), k.account("cat")
-	k.Put(k.T, one, ann, bob)
-	k.Put(k.T, two, bob)
-	k.Put(k.T, three, ann, bob, cat)
+	k.Put(one, ann, bob)
+	k.Put(two, bob)
+	k.Put(three, ann, bob, cat)
 
 	got := k.observe(two)
 	k.observed(got, two, bob)
@@ -48,7 +53,7 @@ func (k *kit) only(got map[string][]string, objects ...string) {
 func observeMissing(k *kit) {
 	gone, goneObject := k.gone()
 	ann, object := k.account("ann"), k.object("db")
-	k.Put(k.T, object, ann)
+	k.Put(object, ann)
 	got := k.observe(goneObject, object)
 	k.observed(got, object, ann)
 	k.only(got, object)
@@ -61,8 +66,8 @@ func observeMissing(k *kit) {
 func observeStops(k *kit) {
 	one, two := k.object("one"), k.object("two")
 	ann, bob := k.account("ann"), k.account("bob")
-	k.Put(k.T, one, ann, bob)
-	k.Put(k.T, two, ann, bob)
+	k.Put(one, ann, bob)
+	k.Put(two, ann, bob)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	enough, calls := errors.New("enough"), 0
@@ -86,7 +91,7 @@ func observePages(k *kit) {
 	var all []string
 	for i := range objects {
 		all = append(all, k.object(fmt.Sprintf("o%02d", i)))
-		k.Put(k.T, all[i], []string{ann, bob}[i%2])
+		k.Put(all[i], []string{ann, bob}[i%2])
 	}
 	whole, some := k.observe(), k.observe(all...)
 	k.only(some, all...)
@@ -106,7 +111,7 @@ func largeObject(k *kit) {
 	for i := range staff {
 		staff[i] = k.account(fmt.Sprintf("p%06d", i))
 	}
-	k.Put(k.T, object, staff...)
+	k.Put(object, staff...)
 	k.observed(k.observe(object), object, staff...)
 	k.observed(k.observe(), object, staff...)
 	for _, a := range []string{staff[0], staff[size/2], staff[size-1]} {

@@ -1,4 +1,4 @@
-package connectortest
+package promise
 
 import (
 	"context"
@@ -11,10 +11,13 @@ import (
 	"github.com/lessor-iam/lessor/internal/connector"
 )
 
-var namePromises = []promise{
-	{"hostile names", "hostile", hostileNames},
-	{"names made at random", "random", randomNames},
-	{"names nothing can bear", "garbage", garbageNames},
+var namePromises = []Promise{
+	{"hostile names", "names that mean something else to whoever forgets to quote are names like any other",
+		"hostile", hostileNames},
+	{"names made at random", "names of nothing but quotes, brackets and signs are names like any other",
+		"random", randomNames},
+	{"names nothing can bear", "what is no name is refused or missing, and is never taken for something that is there",
+		"garbage", garbageNames},
 }
 
 // hostile are names that mean something else to whoever forgets to quote: to
@@ -49,7 +52,7 @@ func hostileNames(k *kit) {
 	names := k.names()
 	ann, bystander := k.account("ann"), k.account("bystander")
 	guarded := k.object("guarded")
-	k.Put(k.T, guarded, bystander)
+	k.Put(guarded, bystander)
 
 	// 1. While nothing bears them they are names like any other that is missing.
 	k.asMissing(names, ann, guarded)
@@ -59,8 +62,8 @@ func hostileNames(k *kit) {
 	accounts, objects := make([]string, len(names)), make([]string, len(names))
 	var rest []connector.Change
 	for i, n := range names {
-		accounts[i], objects[i] = k.Account(k.T, n), k.Object(k.T, n)
-		k.Put(k.T, objects[i], bystander)
+		accounts[i], objects[i] = k.Account(n), k.Object(n)
+		k.Put(objects[i], bystander)
 	}
 	for i := range names {
 		if i%2 == 0 {
@@ -151,7 +154,7 @@ func randomNames(k *kit) {
 	signs := []rune("\"'\\()*,+#;<>=/&|![]{}%$:^~`?@ .-\téש漢")
 	random := rand.New(rand.NewPCG(7644, 4514))
 	object, bystander := k.object("db"), k.account("bystander")
-	k.Put(k.T, object, bystander)
+	k.Put(object, bystander)
 	accounts := make([]string, n)
 	for i := range accounts {
 		var name strings.Builder
@@ -160,7 +163,7 @@ func randomNames(k *kit) {
 		}
 		// A number at the end keeps two apart that a target takes for one.
 		fmt.Fprintf(&name, "%d", i)
-		accounts[i] = k.Account(k.T, name.String())
+		accounts[i] = k.Account(name.String())
 	}
 	var in, out []connector.Change
 	want := []string{bystander}
@@ -183,7 +186,7 @@ func randomNames(k *kit) {
 // anything that is there, and must never be seen held.
 func garbageNames(k *kit) {
 	ann, object := k.account("ann"), k.object("db")
-	k.Put(k.T, object, ann)
+	k.Put(object, ann)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for _, n := range []string{"", "\xff\xfe", "ann\xc3", "\x00", ann + "\x00", strings.Repeat("x", 1<<17)} {

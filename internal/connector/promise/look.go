@@ -1,4 +1,4 @@
-package connectortest
+package promise
 
 import (
 	"fmt"
@@ -7,13 +7,19 @@ import (
 	"github.com/lessor-iam/lessor/internal/connector"
 )
 
-var lookPromises = []promise{
-	{"look", "look", lookPlain},
-	{"a look is never cached", "fresh", lookFresh},
-	{"a look at what is missing", "lm", lookMissing},
-	{"a look at many", "many", lookMany},
-	{"a look through nested objects", "nest", lookNested},
-	{"a look through nested objects in a ring", "ring", lookRing},
+var lookPromises = []Promise{
+	{"look", "a look sees what is there and not what is not",
+		"look", lookPlain},
+	{"a look is never cached", "a look reads anew, whoever changed the target",
+		"fresh", lookFresh},
+	{"a look at what is missing", "a missing account or object is seen absent; that is no error",
+		"lm", lookMissing},
+	{"a look at many", "a look at many holdings answers each for itself",
+		"many", lookMany},
+	{"a look through nested objects", "what is held through an inner object is seen, and the way is named",
+		"nest", lookNested},
+	{"a look through nested objects in a ring", "objects that hold each other in a ring neither hang a look nor grant anything",
+		"ring", lookRing},
 }
 
 func lookPlain(k *kit) {
@@ -21,7 +27,7 @@ func lookPlain(k *kit) {
 		k.Errorf("Capabilities().Batch is %d, want at least 1", b)
 	}
 	ann, bob, object := k.account("ann"), k.account("bob"), k.object("db")
-	k.Put(k.T, object, ann)
+	k.Put(object, ann)
 	k.sees(ann, object, true)
 	k.sees(bob, object, false)
 	k.ok(add(bob, object), remove(ann, object))
@@ -33,12 +39,12 @@ func lookPlain(k *kit) {
 func lookFresh(k *kit) {
 	ann, bob, object := k.account("ann"), k.account("bob"), k.object("db")
 	k.sees(ann, object, false)
-	k.Put(k.T, object, ann)
+	k.Put(object, ann)
 	k.sees(ann, object, true)
 	k.sees(bob, object, false)
-	k.Put(k.T, object, bob)
+	k.Put(object, bob)
 	k.sees(bob, object, true)
-	k.DropObject(k.T, object)
+	k.DropObject(object)
 	k.sees(ann, object, false)
 	k.sees(bob, object, false)
 }
@@ -46,7 +52,7 @@ func lookFresh(k *kit) {
 func lookMissing(k *kit) {
 	goneAccount, goneObject := k.gone()
 	ann, object := k.account("ann"), k.object("db")
-	k.Put(k.T, object, ann)
+	k.Put(object, ann)
 	k.sees(ann, goneObject, false)
 	k.sees(goneAccount, object, false)
 	k.sees(goneAccount, goneObject, false)
@@ -74,7 +80,7 @@ func lookMany(k *kit) {
 				holders = append(holders, account)
 			}
 		}
-		k.Put(k.T, object, holders...)
+		k.Put(object, holders...)
 	}
 	for r, s := range k.look(refs...) {
 		if s.Direct != held[r] || s.Effective != held[r] {
@@ -112,11 +118,11 @@ func lookNested(k *kit) {
 	}
 	ann, bob := k.account("ann"), k.account("bob")
 	outer, middle, inner := k.object("outer"), k.object("middle"), k.object("inner")
-	k.Put(k.T, inner, bob)
-	k.Put(k.T, outer, ann)
+	k.Put(inner, bob)
+	k.Put(outer, ann)
 	k.nested(bob, outer, false, false, "")
-	k.Nest(k.T, middle, inner)
-	k.Nest(k.T, outer, middle)
+	k.Nest(middle, inner)
+	k.Nest(outer, middle)
 	k.nested(bob, inner, true, true, "")
 	k.nested(bob, middle, false, true, "inner-nest")
 	k.nested(bob, outer, false, true, "inner-nest")
@@ -137,10 +143,10 @@ func lookRing(k *kit) {
 	}
 	ann, bob := k.account("ann"), k.account("bob")
 	one, two, three := k.object("one"), k.object("two"), k.object("three")
-	k.Put(k.T, two, bob)
-	k.Nest(k.T, one, two)
-	k.Nest(k.T, two, three)
-	k.Nest(k.T, three, one)
+	k.Put(two, bob)
+	k.Nest(one, two)
+	k.Nest(two, three)
+	k.Nest(three, one)
 	k.nested(bob, one, false, true, "two-ring")
 	k.nested(bob, three, false, true, "two-ring")
 	k.nested(ann, one, false, false, "") // the ring alone grants nothing

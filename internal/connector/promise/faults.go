@@ -1,4 +1,4 @@
-package connectortest
+package promise
 
 import (
 	"context"
@@ -8,13 +8,19 @@ import (
 	"github.com/lessor-iam/lessor/internal/connector"
 )
 
-var faultPromises = []promise{
-	{"an answer that is lost", "lost", lostAnswer},
-	{"an answer that is lost in a batch", "lostb", lostAnswerInBatch},
-	{"a target that lies", "lie", lie},
-	{"an effect that comes late", "late", lateEffect},
-	{"a target that refuses", "refuse", refusal},
-	{"a target that is down", "down", down},
+var faultPromises = []Promise{
+	{"an answer that is lost", "a write whose answer got lost is unanswered: not done, not refused",
+		"lost", lostAnswer},
+	{"an answer that is lost in a batch", "in a batch, too, only what was certainly not sent may be answered with another error than unanswered",
+		"lostb", lostAnswerInBatch},
+	{"a target that lies", "a look sees what is so, whatever the target answered to the write",
+		"lie", lie},
+	{"an effect that comes late", "a write that is not answered in time is unanswered in time, for it may still take effect",
+		"late", lateEffect},
+	{"a target that refuses", "what the target said no to is refused",
+		"refuse", refusal},
+	{"a target that is down", "when nothing can be sent a write is unreachable and a look is an error, never absent",
+		"down", down},
 }
 
 // unanswered says that an error means: it may have been done, or may yet be.
@@ -26,14 +32,14 @@ func unanswered(err error) bool {
 // broken runs do while the line fails that way.
 func (k *kit) broken(f Fault, do func()) {
 	k.Helper()
-	mend := k.Break(k.T, f)
+	mend := k.Break(f)
 	defer mend()
 	do()
 }
 
 func lostAnswer(k *kit) {
 	ann, bob, object := k.account("ann"), k.account("bob"), k.object("db")
-	k.Put(k.T, object, bob)
+	k.Put(object, bob)
 	k.broken(LostAnswer, func() {
 		for _, c := range []connector.Change{add(ann, object), remove(bob, object)} {
 			if err := k.apply(c)[0].Err; !unanswered(err) {
@@ -55,7 +61,7 @@ func lostAnswerInBatch(k *kit) {
 	var changes []connector.Change
 	for _, name := range []string{"one", "two", "three"} {
 		o := k.object(name)
-		k.Put(k.T, o, bob)
+		k.Put(o, bob)
 		objects = append(objects, o)
 		changes = append(changes, add(ann, o), remove(bob, o))
 	}
@@ -86,7 +92,7 @@ func lostAnswerInBatch(k *kit) {
 
 func lie(k *kit) {
 	ann, bob, object := k.account("ann"), k.account("bob"), k.object("db")
-	k.Put(k.T, object, bob)
+	k.Put(object, bob)
 	k.broken(Lie, func() {
 		k.ok(add(ann, object), remove(bob, object))
 		k.sees(ann, object, false)
@@ -100,7 +106,7 @@ func lie(k *kit) {
 
 func lateEffect(k *kit) {
 	ann, bob, object := k.account("ann"), k.account("bob"), k.object("db")
-	k.Put(k.T, object, bob)
+	k.Put(object, bob)
 	for _, c := range []connector.Change{add(ann, object), remove(bob, object)} {
 		k.broken(Late, func() {
 			k.applyLate(c)
@@ -137,7 +143,7 @@ func (k *kit) applyLate(c connector.Change) {
 
 func refusal(k *kit) {
 	ann, bob, object := k.account("ann"), k.account("bob"), k.object("db")
-	k.Put(k.T, object, bob)
+	k.Put(object, bob)
 	k.broken(Refuse, func() {
 		k.fails(connector.ErrRefused, add(ann, object))
 		k.fails(connector.ErrRefused, remove(bob, object))
@@ -156,7 +162,7 @@ func refusal(k *kit) {
 
 func down(k *kit) {
 	ann, bob, object := k.account("ann"), k.account("bob"), k.object("db")
-	k.Put(k.T, object, bob)
+	k.Put(object, bob)
 	k.sees(bob, object, true) // connections are open
 	k.broken(Down, func() {
 		for i, r := range k.apply(add(ann, object), remove(bob, object)) {

@@ -1,4 +1,4 @@
-package connectortest
+package promise
 
 import (
 	"context"
@@ -9,19 +9,31 @@ import (
 	"github.com/lessor-iam/lessor/internal/connector"
 )
 
-var applyPromises = []promise{
-	{"add and remove", "ar", addAndRemove},
-	{"nothing to do", "nd", nothingToDo},
-	{"add to a missing object", "amo", addToMissingObject},
-	{"add for a missing account", "ama", addForMissingAccount},
-	{"remove where nothing is there", "rn", removeWhereNothing},
-	{"remove for a dropped holder", "rdh", removeDroppedHolder},
-	{"a batch with bad among good", "bbg", mixedBatch},
-	{"the same change twice in a batch", "twice", sameTwice},
-	{"never touches what it was not asked about", "nt", neverTouches},
-	{"an object at its minimum size", "min", minimumSize},
-	{"an object made anew under its name", "anew", madeAnew},
-	{"a context already over", "over", contextOver},
+var applyPromises = []Promise{
+	{"add and remove", "an add makes the holding be there, a removal makes it be gone, and asking for what is so already is no error",
+		"ar", addAndRemove},
+	{"nothing to do", "no changes and no references give no answers, and no error",
+		"nd", nothingToDo},
+	{"add to a missing object", "adding to an object that is not there is no_object",
+		"amo", addToMissingObject},
+	{"add for a missing account", "adding an account that is not there is no_object, and leaves nothing behind",
+		"ama", addForMissingAccount},
+	{"remove where nothing is there", "removing from or for what is not there is no error, and touches nothing",
+		"rn", removeWhereNothing},
+	{"remove for a dropped holder", "an account that was deleted while it held can be removed, and is then seen gone",
+		"rdh", removeDroppedHolder},
+	{"a batch with bad among good", "each change is answered for itself, in order, and a bad one does not stop the others",
+		"bbg", mixedBatch},
+	{"the same change twice in a batch", "a change that stands twice in a batch is done, without an error",
+		"twice", sameTwice},
+	{"never touches what it was not asked about", "no other account and no other object is touched",
+		"nt", neverTouches},
+	{"an object at its minimum size", "the first holder can be added, and the last one removed",
+		"min", minimumSize},
+	{"an object made anew under its name", "what is deleted and made anew under its old name inherits nothing, and can be used",
+		"anew", madeAnew},
+	{"a context already over", "once the time is up nothing is sent",
+		"over", contextOver},
 }
 
 func addAndRemove(k *kit) {
@@ -57,7 +69,7 @@ func addToMissingObject(k *kit) {
 func addForMissingAccount(k *kit) {
 	gone, _ := k.gone()
 	bob, object := k.account("bob"), k.object("db")
-	k.Put(k.T, object, bob)
+	k.Put(object, bob)
 	k.fails(connector.ErrNoObject, add(gone, object))
 	k.holders(object, bob)
 }
@@ -65,7 +77,7 @@ func addForMissingAccount(k *kit) {
 func removeWhereNothing(k *kit) {
 	goneAccount, goneObject := k.gone()
 	ann, object := k.account("ann"), k.object("db")
-	k.Put(k.T, object, ann)
+	k.Put(object, ann)
 	k.ok(remove(ann, goneObject))
 	k.ok(remove(goneAccount, object))
 	k.ok(remove(goneAccount, goneObject))
@@ -76,8 +88,8 @@ func removeWhereNothing(k *kit) {
 // Either way its removal must be no error, and must leave nothing behind.
 func removeDroppedHolder(k *kit) {
 	ann, bob, object := k.account("ann"), k.account("bob"), k.object("db")
-	k.Put(k.T, object, ann, bob)
-	k.DropAccount(k.T, ann)
+	k.Put(object, ann, bob)
+	k.DropAccount(ann)
 	k.look(connector.Ref{Account: ann, Object: object})
 	k.ok(remove(ann, object))
 	k.holders(object, bob)
@@ -88,8 +100,8 @@ func mixedBatch(k *kit) {
 	goneAccount, goneObject := k.gone()
 	one, two, three := k.object("one"), k.object("two"), k.object("three")
 	ann, bob, cat, dan := k.account("ann"), k.account("bob"), k.account("cat"), k.account("dan")
-	k.Put(k.T, one, bob)
-	k.Put(k.T, two, bob, dan)
+	k.Put(one, bob)
+	k.Put(two, bob, dan)
 	batch := []struct {
 		connector.Change
 		err error
@@ -122,7 +134,7 @@ func mixedBatch(k *kit) {
 
 func sameTwice(k *kit) {
 	ann, bob, object := k.account("ann"), k.account("bob"), k.object("db")
-	k.Put(k.T, object, bob)
+	k.Put(object, bob)
 	k.ok(add(ann, object), remove(bob, object), add(ann, object), remove(bob, object))
 	k.holders(object, ann)
 }
@@ -134,8 +146,8 @@ func neverTouches(k *kit) {
 		staff = append(staff, k.account(name))
 	}
 	ann, others := staff[0], staff[1:]
-	k.Put(k.T, asked, others...)
-	k.Put(k.T, neighbour, staff...)
+	k.Put(asked, others...)
+	k.Put(neighbour, staff...)
 	k.ok(add(ann, asked))
 	k.holders(asked, staff...)
 	k.holders(neighbour, staff...)
@@ -171,7 +183,7 @@ func minimumSize(k *kit) {
 func madeAnew(k *kit) {
 	ann, object := k.account("ann"), k.object("db")
 	k.ok(add(ann, object))
-	k.DropObject(k.T, object)
+	k.DropObject(object)
 	k.sees(ann, object, false)
 	if again := k.object("db"); again != object {
 		k.Logf("made anew, %s is %s: nothing to confuse", object, again)
@@ -182,11 +194,11 @@ func madeAnew(k *kit) {
 	k.holders(object, ann)
 	k.sees(ann, object, true)
 
-	k.DropAccount(k.T, ann)
+	k.DropAccount(ann)
 	ann = k.account("ann")
 	bob := k.account("bob")
 	k.ok(add(ann, object), add(bob, object))
-	if got := k.Members(k.T, object); !slices.Contains(got, ann) || !slices.Contains(got, bob) {
+	if got := k.Members(object); !slices.Contains(got, ann) || !slices.Contains(got, bob) {
 		k.Errorf("%s is held by %q, want %s and %s among them", object, got, ann, bob)
 	}
 	k.sees(ann, object, true)
@@ -194,7 +206,7 @@ func madeAnew(k *kit) {
 
 func contextOver(k *kit) {
 	ann, bob, object := k.account("ann"), k.account("bob"), k.object("db")
-	k.Put(k.T, object, bob)
+	k.Put(object, bob)
 	cancelled, cancel := context.WithCancel(context.Background())
 	cancel()
 	late, cancelLate := context.WithDeadline(context.Background(), time.Now().Add(-time.Second))

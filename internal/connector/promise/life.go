@@ -1,4 +1,4 @@
-package connectortest
+package promise
 
 import (
 	"context"
@@ -11,11 +11,15 @@ import (
 	"github.com/lessor-iam/lessor/internal/connector"
 )
 
-var lifePromises = []promise{
-	{"many calls at once", "conc", manyAtOnce},
-	{"the same change at once", "same", sameAtOnce},
-	{"close", "close", closeEnds},
-	{"close ends calls under way", "closing", closeUnderWay},
+var lifePromises = []Promise{
+	{"many calls at once", "calls at the same time do not lose or disturb each other's effects",
+		"conc", manyAtOnce},
+	{"the same change at once", "the same change asked for several times at once is no error",
+		"same", sameAtOnce},
+	{"close", "after Close nothing is sent",
+		"close", closeEnds},
+	{"close ends calls under way", "Close ends calls under way",
+		"closing", closeUnderWay},
 }
 
 // Eight callers change the same four objects, each for accounts of its own, and
@@ -120,7 +124,7 @@ func sameAtOnce(k *kit) {
 
 func closeEnds(k *kit) {
 	ann, bob, object := k.account("ann"), k.account("bob"), k.object("db")
-	k.Put(k.T, object, bob)
+	k.Put(object, bob)
 	k.sees(bob, object, true)
 	if err := k.Connector.Close(); err != nil {
 		k.Errorf("Close: %v", err)
@@ -146,7 +150,7 @@ func closeEnds(k *kit) {
 // A write that is held back never ends by itself, so that it ends is Close's doing.
 func closeUnderWay(k *kit) {
 	ann, object := k.account("ann"), k.object("db")
-	mend := k.Break(k.T, Late)
+	mend := k.Break(Late)
 	defer mend()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()

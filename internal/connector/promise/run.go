@@ -1,10 +1,9 @@
-package connectortest
+package promise
 
 import (
 	"context"
 	"errors"
 	"slices"
-	"testing"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/connector"
@@ -13,41 +12,43 @@ import (
 // patience bounds a call that nothing stands in the way of.
 const patience = time.Minute
 
-// Run holds a connector to every promise of the port, one subtest a promise.
-// newTarget is called once in each; the targets may share one server, for no
-// subtest uses the names of another, and whatever else a server holds is left alone.
-func Run(t *testing.T, newTarget func(t *testing.T) Target) {
+// Promise is one promise of the port, as a deed that shows whether it is kept.
+type Promise struct {
+	// Name is short; What says what is promised, to whoever has to keep it.
+	Name, What string
+	tag        string // ends every name it uses
+	hold       func(k *kit)
+}
+
+// All are the promises, each independent of the others: none uses the names of
+// another, so that they may share one server, and whatever else a server holds
+// is left alone.
+func All() []Promise {
+	return slices.Concat(applyPromises, lookPromises, observePromises, namePromises, faultPromises, lifePromises)
+}
+
+// Hold holds the target to the promise and tells t what is wrong.
+func (p Promise) Hold(t T, target Target) {
 	t.Helper()
-	for _, p := range slices.Concat(applyPromises, lookPromises, observePromises, namePromises, faultPromises, lifePromises) {
-		t.Run(p.name, func(t *testing.T) {
-			t.Parallel()
-			p.hold(&kit{T: t, Target: newTarget(t), tag: p.tag})
-		})
-	}
+	p.hold(&kit{T: t, Target: target, tag: p.tag})
 }
 
-// promise is one promise of the port. The tag ends every name it uses.
-type promise struct {
-	name, tag string
-	hold      func(k *kit)
-}
-
-// kit is one target in the hands of one subtest.
+// kit is one target in the hands of one promise.
 type kit struct {
-	*testing.T
+	T
 	Target
 	tag string
 }
 
-func (k *kit) account(name string) string { k.Helper(); return k.Account(k.T, name+"-"+k.tag) }
-func (k *kit) object(name string) string  { k.Helper(); return k.Object(k.T, name+"-"+k.tag) }
+func (k *kit) account(name string) string { k.Helper(); return k.Account(name + "-" + k.tag) }
+func (k *kit) object(name string) string  { k.Helper(); return k.Object(name + "-" + k.tag) }
 
 // gone gives references to an account and an object that were there once.
 func (k *kit) gone() (account, object string) {
 	k.Helper()
 	account, object = k.account("gone"), k.object("gone")
-	k.DropAccount(k.T, account)
-	k.DropObject(k.T, object)
+	k.DropAccount(account)
+	k.DropObject(object)
 	return account, object
 }
 
@@ -116,7 +117,7 @@ func short(s string) string {
 // holders checks who holds the object by the target's own account.
 func (k *kit) holders(object string, want ...string) {
 	k.Helper()
-	got := k.Members(k.T, object)
+	got := k.Members(object)
 	want = slices.Sorted(slices.Values(want))
 	if slices.Equal(got, want) {
 		return
