@@ -29,7 +29,7 @@ type Ticket struct {
 	Seen     string         `json:"seen,omitempty"`     // digest of what besides may matter: project, approvers, who can see it
 	Answers  []TicketAnswer `json:"answers,omitempty"`  // votes read there, and what became of each
 	Open     []string       `json:"open,omitempty"`     // kinds of findings open about it
-	Secrets  []string       `json:"secrets,omitempty"`  // kinds of secrets that were taken out of what it said
+	Secrets  []string       `json:"secrets,omitempty"`  // what looks like a secret in it, by kind and place; nothing of it is kept
 	Note     string         `json:"note,omitempty"`     // why it is invalid or unconfirmed
 	Version  int64          `json:"version"`
 	ReadAt   time.Time      `json:"read_at,omitzero"`

@@ -19,9 +19,10 @@ import (
 type asked struct {
 	ask      engine.Ask
 	fields   []string   // that were read
+	text     string     // of the reason, whole
 	content  string     // digest of what they hold
 	problems []string   // in words for whoever wrote the ticket; empty: the ask is whole
-	secrets  []adf.Kind // taken out of the reason before anybody kept it
+	leaks    []string   // what looks like a secret in it, and where
 }
 
 // read reads an issue's mapped fields. Ids of options and accounts are looked at;
@@ -38,6 +39,10 @@ func (c *Channel) read(t *config.JiraRequestType, i rest.Issue) asked {
 	for _, f := range a.fields {
 		raw[f] = access.Digest(string(i.Fields[f]))
 	}
+	// Of the reason, what is left without secrets: whoever has our digests is not
+	// to try passwords on them.
+	raw[t.Reason] = access.Digest(a.text)
+	a.leaks = leaks(i, t.Reason)
 	a.content = access.Digest(raw)
 	a.ask.Ticket = c.ticketID(i.ID)
 	return a
@@ -179,7 +184,8 @@ func (a *asked) reason(t *config.JiraRequestType, i rest.Issue) {
 	if t.Reason == "summary" {
 		text = adf.Clean(i.Summary)
 	}
-	text, a.secrets = adf.Redact(strings.TrimSpace(text))
+	text, _ = adf.Redact(strings.TrimSpace(text))
+	a.text = text
 	if utf8.RuneCountInString(text) > mostReason {
 		text = string([]rune(text)[:mostReason-1]) + "…"
 	}

@@ -200,6 +200,14 @@ func (k *desk) mustFind(kinds ...string) {
 	}
 }
 
+// mustHaveFound fails unless such a finding is or was open.
+func (k *desk) mustHaveFound(kind string) {
+	k.t.Helper()
+	if !slices.ContainsFunc(k.Findings(false), func(f access.Finding) bool { return f.Kind == kind }) {
+		k.t.Errorf("nothing was found of %s", kind)
+	}
+}
+
 // What can no longer be understood is no longer asked: nobody may approve it,
 // here or in Lessor, and mended it is asked anew.
 func TestAB06_EditedIntoNothing(t *testing.T) {
@@ -303,4 +311,29 @@ func TestAB06_EditedWhileItIsRead(t *testing.T) {
 			k.CheckQuiet()
 		})
 	}
+}
+
+// Approved, and edited, before anybody read it: the approval was of something else.
+func TestAB06_EditedBetweenApprovalAndReading(t *testing.T) {
+	t.Parallel()
+	enginetest.Each(t, func(t *testing.T, d store.Dialect) {
+		k := open(t, d)
+		i := k.raise(jirasim.ExamplePerson, "wiki:editors", "8 hours")
+		k.Clock.Pass(time.Second)
+		k.must(k.sim.As(jirasim.ExampleOwner).Approve(i.ID))
+		k.Clock.Pass(time.Second)
+		k.must(k.sim.As(jirasim.ExampleAgent).Edit(i.ID, edits["entitlement"].fields))
+		k.live(time.Hour, time.Minute)
+		if r := k.Request(k.ticket(i).Request()); r.State != access.Pending || len(k.Grants()) != 0 {
+			t.Errorf("it is %s", r.State)
+		}
+		k.mustSay(i, "what the ticket asks was changed since it was put to them.", false)
+		// Put back, the approval was opened anew; that answer counts.
+		k.must(k.sim.As(jirasim.ExampleOwner).Approve(i.ID))
+		k.live(time.Hour, time.Minute)
+		if r := k.Request(k.ticket(i).Request()); r.State != access.Approved {
+			t.Errorf("approved anew, it is %s: %+v", r.State, k.ticket(i).Answers)
+		}
+		k.CheckQuiet()
+	})
 }

@@ -166,6 +166,7 @@ func (r *reading) place(ctx context.Context) (ours bool, err error) {
 		return false, r.keep(ctx)
 	}
 	r.asked = r.Channel.read(r.kind, r.issue)
+	r.t.Secrets = r.asked.leaks
 	return true, nil
 }
 

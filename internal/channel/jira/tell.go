@@ -131,7 +131,7 @@ func (l *telling) news(ctx context.Context) ([]Fact, error) {
 		list = append(list, Fact{ID: string(l.t.State) + "-" + short(l.t.Content+l.t.Note), Public: true, Lines: noteLines(l.t, l.Site.Portal)})
 	}
 	if len(l.t.Secrets) > 0 {
-		list = append(list, Fact{ID: "secret-" + short(l.t.Content), Public: true, Lines: lines("This ticket holds what looks like a secret (" + strings.Join(l.t.Secrets, ", ") +
+		list = append(list, Fact{ID: "secret-" + short(strings.Join(l.t.Secrets, "\n")), Public: true, Lines: lines("This ticket holds what looks like a secret (" + strings.Join(l.t.Secrets, ", ") +
 			"). Lessor did not keep it. Whoever can read this ticket may have read it: change the secret now, and take it out of the ticket.")})
 	}
 	if l.linked {
