@@ -22,7 +22,8 @@ type Config struct {
 	ProvisionWithin time.Duration
 	Pace            access.Pace
 	Backstop        time.Duration
-	Notify          []string // a command and its arguments, run with a notice as JSON on its input; empty: none
+	Inventory       time.Duration // how often every system is read whole
+	Notify          []string      // a command and its arguments, run with a notice as JSON on its input; empty: none
 	Tokens          []Token
 	Directory       *access.Directory
 	Jira            []JiraSite // none: no tickets are read

@@ -39,11 +39,12 @@ var rooms = map[string]struct {
 
 	"engine":    {[]string{"access", "evidence", "policy", "store"}, false, "THE DOOR: one verb a file"},
 	"reconcile": {[]string{"access", "connector", "engine"}, false, "claims due assignments, acts, looks, tells the engine what it saw"},
+	"inventory": {[]string{"access", "connector", "engine"}, false, "reads whole systems; what nobody granted becomes a finding"},
 	"report":    {[]string{"access", "engine", "evidence", "store"}, false, "read-only: bundles in plain words, the log against the tables"},
 
 	"api":    {[]string{"access", "engine", "policy"}, false, "the JSON door: one operation a verb"},
 	"client": {[]string{"access", "api", "engine", "policy"}, false, "speaks to the JSON door"},
-	"server": {[]string{"access", "api", "channel/jira", "channel/jira/rest", "config", "connector", "connector/ldap", "connector/scim", "engine", "evidence", "policy", "reconcile", "report", "secret", "store"},
+	"server": {[]string{"access", "api", "channel/jira", "channel/jira/rest", "config", "connector", "connector/ldap", "connector/scim", "engine", "evidence", "inventory", "policy", "reconcile", "report", "secret", "store"},
 		false, "wires the rooms; the only one that names concrete adapters"},
 	"demo": {[]string{"access", "api", "channel/jira/jirasim", "client", "config", "connector/scimtarget", "engine", "evidence", "report", "server", "setup"}, false, "the whole product on one machine"},
 	"cli":  {[]string{"access", "client", "config", "demo", "engine", "evidence", "policy", "report", "secret", "server", "setup", "store"}, false, "the command line"},

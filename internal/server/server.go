@@ -28,6 +28,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/connector"
 	"github.com/lessor-iam/lessor/internal/engine"
 	"github.com/lessor-iam/lessor/internal/evidence"
+	"github.com/lessor-iam/lessor/internal/inventory"
 	"github.com/lessor-iam/lessor/internal/reconcile"
 	"github.com/lessor-iam/lessor/internal/secret"
 	"github.com/lessor-iam/lessor/internal/store"
@@ -44,6 +45,7 @@ type Server struct {
 	keys    *api.Keys
 	signer  *evidence.Signer
 	lanes   map[string]*reconcile.Lane
+	readers map[string]*inventory.Reader
 	sites   map[string]*jira.Channel // Jira sites whose tickets are carried
 	targets []connector.Connector
 	handler http.Handler
@@ -69,7 +71,7 @@ func New(ctx context.Context, dir string, log *slog.Logger) (*Server, error) {
 	for _, w := range append(warnings, more...) {
 		log.WarnContext(ctx, "configuration", "warning", w)
 	}
-	s := &Server{dir: dir, log: log, lanes: map[string]*reconcile.Lane{}}
+	s := &Server{dir: dir, log: log, lanes: map[string]*reconcile.Lane{}, readers: map[string]*inventory.Reader{}}
 	s.current.Store(c)
 	s.world.Store(&world)
 	s.keys = api.NewKeys(s.knows)
@@ -146,6 +148,8 @@ func (s *Server) lay(c *config.Config, targets map[string]connector.Connector) {
 	host, _ := os.Hostname() // for people reading the table; the random part is what makes it unique
 	for id, target := range targets {
 		s.targets = append(s.targets, target)
+		s.readers[id] = inventory.New(inventory.Config{Door: s.engine, System: id, Connector: target,
+			Directory: func() *access.Directory { return s.world.Load().Directory }, Now: time.Now, Log: s.log})
 		s.lanes[id] = reconcile.New(reconcile.Config{Door: s.engine, System: id, Connector: target, Holder: fmt.Sprintf("%s/%s", host, rand.Text()),
 			Pace: c.Pace, Backstop: c.Backstop, Now: time.Now, Log: s.log})
 	}

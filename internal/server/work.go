@@ -35,6 +35,7 @@ func (s *Server) startWork(ctx context.Context) (*river.Client[*sql.Tx], error) 
 	river.AddWorker(workers, &ticketReader{s: s})
 	river.AddWorker(workers, &ticketTeller{s: s})
 	river.AddWorker(workers, &poller{s: s})
+	river.AddWorker(workers, &stocktaker{s: s})
 	every := func(d time.Duration, args river.JobArgs) *river.PeriodicJob {
 		return river.NewPeriodicJob(river.PeriodicInterval(d), func() (river.JobArgs, *river.InsertOpts) { return args, nil }, &river.PeriodicJobOpts{RunOnStart: true})
 	}
@@ -42,6 +43,9 @@ func (s *Server) startWork(ctx context.Context) (*river.Client[*sql.Tx], error) 
 		// The verbs insert what is needed; these close the gap left by a job that
 		// had read its last batch when the next event was written.
 		every(10*time.Second, engine.SequenceJob{}), every(time.Minute, engine.ExpireJob{}),
+	}
+	for id := range s.readers {
+		periodic = append(periodic, every(s.current.Load().Inventory, engine.InventoryJob{System: id}))
 	}
 	for id, site := range s.sites {
 		periodic = append(periodic, every(site.Site.Poll, pollTickets{id}))
@@ -104,6 +108,30 @@ type expirer struct {
 func (w *expirer) Work(ctx context.Context, _ *river.Job[engine.ExpireJob]) error {
 	_, err := w.s.engine.ExpireRequests(ctx)
 	return err
+}
+
+// inventoryTime bounds the reading of one system.
+const inventoryTime = 30 * time.Minute
+
+// stocktaker reads whole systems.
+type stocktaker struct {
+	river.WorkerDefaults[engine.InventoryJob]
+	s *Server
+}
+
+// Timeout implements river.Worker.
+func (w *stocktaker) Timeout(*river.Job[engine.InventoryJob]) time.Duration { return inventoryTime }
+
+// Work implements river.Worker. A reading that fails is not tried again by itself: the next one is due soon enough.
+func (w *stocktaker) Work(ctx context.Context, job *river.Job[engine.InventoryJob]) error {
+	r := w.s.readers[job.Args.System]
+	if r == nil {
+		return nil
+	}
+	if _, err := r.Read(ctx); err != nil {
+		w.s.log.WarnContext(ctx, "inventory", "system", job.Args.System, "error", err.Error())
+	}
+	return nil
 }
 
 // herald tells people: into the log always, and through the configured command.

@@ -191,6 +191,11 @@ func (tx *Tx) NextDue(ctx context.Context, system string) (next time.Time, ok bo
 	return next, ok, nil
 }
 
+// AssignmentsOf lists every assignment of a system.
+func (tx *Tx) AssignmentsOf(ctx context.Context, system string) ([]Job, error) {
+	return all(ctx, tx, scanJob, `select `+assignmentColumns+` from assignment where system = $1 order by id`, system)
+}
+
 // InUse is one system with how many of its assignments are not seen absent.
 type InUse struct {
 	System string

@@ -65,6 +65,20 @@ func (tx *Tx) SetReadUntil(ctx context.Context, name string, t time.Time) error 
 	return tx.exec(ctx, "reading "+name, `insert into reading (name, at) values ($1,$2) on conflict (name) do update set at = excluded.at`, name, moment(t))
 }
 
+// Count returns a number that was stored under a name; zero if none was.
+func (tx *Tx) Count(ctx context.Context, name string) (n int, err error) {
+	list, err := all(ctx, tx, func(s scanner) (n int, err error) { err = s.Scan(&n); return n, err }, `select at from reading where name=$1`, name)
+	if len(list) > 0 {
+		n = list[0]
+	}
+	return n, err
+}
+
+// SetCount stores a number under a name.
+func (tx *Tx) SetCount(ctx context.Context, name string, n int) error {
+	return tx.exec(ctx, "reading "+name, `insert into reading (name, at) values ($1,$2) on conflict (name) do update set at = excluded.at`, name, n)
+}
+
 // GrantsAt lists every grant of an assignment.
 func (tx *Tx) GrantsAt(ctx context.Context, assignment string) ([]access.Grant, error) {
 	return all(ctx, tx, scanGrant, `select `+grantColumns+` from grants where assignment=$1 order by id`, assignment)
