@@ -323,6 +323,7 @@ func TestAB06_EditedBetweenApprovalAndReading(t *testing.T) {
 		k.must(k.sim.As(jirasim.ExampleOwner).Approve(i.ID))
 		k.Clock.Pass(time.Second)
 		k.must(k.sim.As(jirasim.ExampleAgent).Edit(i.ID, edits["entitlement"].fields))
+		k.Clock.Pass(time.Second)
 		k.live(time.Hour, time.Minute)
 		if r := k.Request(k.ticket(i).Request()); r.State != access.Pending || len(k.Grants()) != 0 {
 			t.Errorf("it is %s", r.State)
