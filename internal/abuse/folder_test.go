@@ -1,6 +1,7 @@
 package abuse
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -9,11 +10,13 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/api"
 	"github.com/lessor-iam/lessor/internal/client"
 	"github.com/lessor-iam/lessor/internal/engine"
+	"github.com/lessor-iam/lessor/internal/setup"
 )
 
 // A group that rules name is deleted: the folder is not taken in, the old one stays.
@@ -58,7 +61,19 @@ func TestAB35_AdministratorAndApproverInOneToken(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.run()
-	s.token("both", "mia", engine.ScopeAdmin, engine.ScopeApprove)
+	// 1. It is not made.
+	if _, err := setup.AddToken(s.dir, setup.Token{Name: "made", Identity: "mia", Scopes: []string{engine.ScopeAdmin, engine.ScopeApprove}, Expires: time.Now().Add(time.Hour)}); !errors.Is(err, access.ErrInvalid) {
+		t.Errorf("make it: %v", err)
+	}
+	if code, _, errs := s.lessor("", "token", "new", "made", "--identity", "mia", "--scopes", "approve,admin"); code != 2 {
+		t.Errorf("lessor token new: exit code %d: %s", code, errs)
+	}
+	if said := s.problemsOf(); said != "" {
+		t.Errorf("the folder is wrong by what was refused: %s", said)
+	}
+	// 2. Written by hand it is not taken in.
+	s.token("both", "mia", engine.ScopeAdmin)
+	s.edit("lessor.yaml", `name: "both", identity: "mia", scopes: [admin]`, `name: "both", identity: "mia", scopes: [admin, approve]`)
 	for range 2 {
 		err := s.as("adam").Reload(t.Context())
 		if status(err) != http.StatusBadRequest || !strings.Contains(err.Error(), "admin") || !strings.Contains(err.Error(), "approve") {
