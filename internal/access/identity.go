@@ -59,7 +59,16 @@ type Entitlement struct {
 	MaxTotal  Term     `json:"max_total,omitempty"` // longest unbroken chain of extensions; zero: none
 	Powers    []string `json:"powers,omitempty"`    // read, write, admin, grant
 	Conflicts []string `json:"conflicts,omitempty"` // entitlement ids one person may not hold beside this; kept symmetric
+	Grants    []string `json:"grants,omitempty"`    // what its power grant hands out: entitlement ids; none: everything of its system
+	Becomes   []string `json:"becomes,omitempty"`   // identity ids its holder can act as
+	Edits     []string `json:"edits,omitempty"`     // gates its holder can change: see [Gates]
 }
+
+// Gates are what decides who gets what: whoever can change one can let himself
+// through. "connector" and "workflow" are written with what they belong to, as
+// in connector:SYSTEM (the account Lessor acts with there) and workflow:NAME (the
+// ticket queue's).
+var Gates = []string{"policy", "database", "log", "connector", "workflow"}
 
 // Bundle is a named set of entitlements asked for together.
 type Bundle struct {

@@ -36,11 +36,7 @@ func (d *files) checkEntitlement(e *entitlement) {
 		f.problem("object", "object begins or ends with a space")
 	}
 	d.checkClass(e)
-	for _, p := range e.powers {
-		if !slices.Contains(powers, p.text) {
-			d.problem(p.at, "there is no power %q: it must be one of %s%s", brief(p.text), strings.Join(powers, ", "), d.instead(p.text, slices.Values(powers)))
-		}
-	}
+	d.checkPowers(e)
 	if e.MaxTotal != 0 && e.MaxTotal < e.MaxTerm {
 		f.problem("max_total", "max_total (%s) must be at least max_term (%s): it counts the first term too", e.MaxTotal, e.MaxTerm)
 	}
@@ -51,6 +47,45 @@ func (d *files) checkEntitlement(e *entitlement) {
 			continue
 		}
 		refer(d, c.at, "conflicts", "entitlement", c.text, d.known.entitlements)
+	}
+}
+
+// checkPowers holds what an entitlement says of itself, and what its powers
+// lead to: a path that leads nowhere would hide what the holder can do.
+func (d *files) checkPowers(e *entitlement) {
+	for _, p := range e.powers {
+		if !slices.Contains(powers, p.text) {
+			d.problem(p.at, "there is no power %q: it must be one of %s%s", brief(p.text), strings.Join(powers, ", "), d.instead(p.text, slices.Values(powers)))
+		}
+	}
+	if e.f.has("grants") && e.f.none("grants") {
+		e.f.problem("grants", "grants is empty: name what the power grant hands out, or leave it out (everything of the system)")
+	}
+	if len(e.grants) > 0 && !slices.Contains(e.Powers, "grant") {
+		e.f.problem("grants", "grants says what the power grant hands out: add grant to powers")
+	}
+	for _, g := range e.grants {
+		refer(d, g.at, "grants", "entitlement", g.text, d.known.entitlements)
+	}
+	for _, b := range e.becomes {
+		refer(d, b.at, "becomes", "identity", b.text, d.known.identities)
+	}
+	for _, g := range e.edits {
+		d.checkGate(g)
+	}
+}
+
+func (d *files) checkGate(it item) {
+	gate, of, named := strings.Cut(it.text, ":")
+	switch {
+	case !slices.Contains(access.Gates, gate):
+		d.problem(it.at, "there is no gate %q: it must be policy, database, log, connector:SYSTEM or workflow:NAME%s", brief(it.text), d.instead(gate, slices.Values(access.Gates)))
+	case gate == "connector":
+		refer(d, it.at, "edits", "system", of, d.known.systems)
+	case gate == "workflow" && !idForm.MatchString(of):
+		d.problem(it.at, "the gate workflow is written workflow:NAME; NAME %s", idRule)
+	case gate != "workflow" && named:
+		d.problem(it.at, "the gate %s stands alone: there is one of it", gate)
 	}
 }
 

@@ -28,6 +28,9 @@ type (
 		owners    []item
 		powers    []item
 		conflicts []item
+		grants    []item
+		becomes   []item
+		edits     []item
 		f         fields
 	}
 	bundle struct {
@@ -67,7 +70,8 @@ var (
 
 	identityKeys = []string{"id", "kind", "name", "mail", "department", "manager", "owner", "sponsor",
 		"external", "same", "inactive", "start", "end", "accounts"}
-	entitlementKeys = []string{"id", "system", "object", "name", "owners", "class", "max_term", "max_total", "powers", "conflicts"}
+	entitlementKeys = []string{"id", "system", "object", "name", "owners", "class", "max_term", "max_total", "powers", "conflicts",
+		"grants", "becomes", "edits"}
 )
 
 func (d *files) readDirectory(file string, text []byte) {
@@ -200,7 +204,8 @@ func (d *files) readSystem(f fields) {
 }
 
 func (d *files) readEntitlement(f fields) {
-	e := entitlement{f: f, owners: f.texts("owners"), powers: f.texts("powers"), conflicts: f.texts("conflicts")}
+	e := entitlement{f: f, owners: f.texts("owners"), powers: f.texts("powers"), conflicts: f.texts("conflicts"),
+		grants: f.texts("grants"), becomes: f.texts("becomes"), edits: f.texts("edits")}
 	e.Entitlement = access.Entitlement{
 		ID:        f.required("id", "an entitlement"),
 		System:    f.text("system"),
@@ -212,6 +217,9 @@ func (d *files) readEntitlement(f fields) {
 		MaxTotal:  f.term("max_total", 0),
 		Powers:    plainTexts(e.powers),
 		Conflicts: plainTexts(e.conflicts),
+		Grants:    plainTexts(e.grants),
+		Becomes:   plainTexts(e.becomes),
+		Edits:     plainTexts(e.edits),
 	}
 	if !f.has("max_term") {
 		d.problem(f.here(), "an entitlement needs max_term: the longest single term anybody may have it for")

@@ -88,7 +88,7 @@ func TestLoadCompanyDirectory(t *testing.T) {
 		{"settings", fmt.Sprint(dir.Settings), "map[bind_dn:cn=lessor,dc=example,dc=com ca_file:/etc/lessor/tls/ca.pem " +
 			"password_ref:file:/etc/lessor/secrets/ldap start_tls:false url:ldaps://ldap.example.com:636]"},
 		{"env", fmt.Sprintf("%v %v %v", db.Settings, db.Connector, db.Owner), "map[dsn_ref:env:DB_URL] postgres olga"},
-		{"dev", fmt.Sprintf("%+v", dev), "{ID:dir:dev System:dir Object:cn=dev,ou=groups,dc=example,dc=com Name:Developers Owners:[olga] Class:standard MaxTerm:90d MaxTotal:0s Powers:[read write] Conflicts:[dir:audit]}"},
+		{"dev", fmt.Sprintf("%+v", dev), "{ID:dir:dev System:dir Object:cn=dev,ou=groups,dc=example,dc=com Name:Developers Owners:[olga] Class:standard MaxTerm:90d MaxTotal:0s Powers:[read write] Conflicts:[dir:audit] Grants:[] Becomes:[] Edits:[]}"},
 		{"audit", fmt.Sprintf("%v %v %v %v %v", audit.System, audit.Conflicts, audit.MaxTerm, audit.MaxTotal, audit.Owners), "dir [dir:dev] 8h 1d [olga mia]"},
 		{"root", fmt.Sprintf("%v %v %v", root.System, root.Conflicts, root.Powers), "db [] [admin grant]"},
 		{"bundle", fmt.Sprint(news), "{new-dev New developer [dir:dev db:root]}"},
