@@ -4,7 +4,7 @@
 // real SCIM service, the command line. After every case one shared oracle says
 // from the database and the target alone whether the laws were kept.
 //
-// The table in rows_test.go names every attack, where it is tested, or which
-// door it waits for. An attack without a door is tested by the door's absence.
+// The table in rows_test.go names every attack and what of it waits for which
+// door. An attack without a door is tested by the door's absence.
 // This room has tests only; nothing imports it.
 package abuse
