@@ -10,6 +10,7 @@ import (
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/channel/jira/rest"
+	"github.com/lessor-iam/lessor/internal/config"
 	"github.com/lessor-iam/lessor/internal/engine"
 )
 
@@ -142,7 +143,10 @@ func (r *reading) take(ctx context.Context, a answer, s engine.Story, edited tim
 		taken.Why = fmt.Sprintf("This answer does not count for %s: %s", strings.Join(request.Content().Entitlements, ", "), why)
 		return taken, nil
 	}
-	voter, ok := r.identity(a.by)
+	voter, ok, err := r.voter(ctx, a.by)
+	if err != nil {
+		return taken, err
+	}
 	switch {
 	case !ok:
 		return no("the account it came from is not known to Lessor, or is no person's.")
@@ -157,13 +161,13 @@ func (r *reading) take(ctx context.Context, a answer, s engine.Story, edited tim
 		taken.Counted = true
 		return taken, nil
 	}
-	_, err := r.Door.Vote(ctx, actor(voter), engine.Ballot{Request: request.ID, Digest: request.Digest, Verdict: a.verdict, Note: "answered in " + r.t.Key + mark})
+	_, err = r.Door.Vote(ctx, actor(voter), engine.Ballot{Request: request.ID, Digest: request.Digest, Verdict: a.verdict, Note: "answered in " + r.t.Key + mark})
 	switch {
 	case errors.Is(err, access.ErrDenied), errors.Is(err, access.ErrNotFound):
 		if errors.Is(err, access.ErrNotFound) {
 			return no("only those whom policy names may answer it.")
 		}
-		return no(plainWords(err))
+		return no(sentence(err, request))
 	case errors.Is(err, access.ErrGone), errors.Is(err, access.ErrConflict):
 		return no("the request had changed or closed before it.")
 	case err != nil:
@@ -171,4 +175,29 @@ func (r *reading) take(ctx context.Context, a answer, s engine.Story, edited tim
 	}
 	taken.Counted = true
 	return taken, nil
+}
+
+// voter is who answered. The service desk does not say what kind of account an
+// approver's is, so that is looked up: no app votes, whoever the directory takes it for.
+func (r *reading) voter(ctx context.Context, u rest.User) (id string, ok bool, err error) {
+	if u.Account == "" && r.Site.Kind != config.JiraDataCenter {
+		switch u, err = r.Rest.User(ctx, u.ID); {
+		case errors.Is(err, rest.ErrMissing), errors.Is(err, rest.ErrInvalid):
+			return "", false, nil
+		case err != nil:
+			return "", false, err
+		}
+	}
+	id, ok = r.identity(u)
+	return id, ok, nil
+}
+
+// sentence is why a vote does not count, to stand behind what it does not count for.
+func sentence(err error, request access.Request) string {
+	text := plainWords(err)
+	const again = "this vote does not count for "
+	if len(request.Items) == 1 {
+		text = strings.ReplaceAll(text, again+request.Items[0].Entitlement+": ", "")
+	}
+	return strings.TrimSuffix(strings.ReplaceAll(text, again, ""), ".") + "."
 }
