@@ -26,6 +26,10 @@ func TestScript(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", RequireExplicitExec: true, RequireUniqueNames: true,
+		Setup: func(e *testscript.Env) error {
+			e.Values[jiraKey{}] = &standIn{}
+			return nil
+		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "short" {
 				return testing.Short(), nil
@@ -33,7 +37,7 @@ func TestScript(t *testing.T) {
 			return false, fmt.Errorf("no condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code1, "listen": listen, "await": await, "grab": grab, "flip": flip, "lastline": lastLine, "sub": sub,
+			"code": code1, "listen": listen, "await": await, "grab": grab, "flip": flip, "lastline": lastLine, "sub": sub, "jira": jira, "until": until,
 		},
 	})
 }

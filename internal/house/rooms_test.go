@@ -47,7 +47,7 @@ var rooms = map[string]struct {
 	"server": {[]string{"access", "api", "channel/jira", "channel/jira/rest", "config", "connector", "connector/ldap", "connector/scim", "engine", "evidence", "inventory", "policy", "reconcile", "report", "secret", "store"},
 		false, "wires the rooms; the only one that names concrete adapters"},
 	"demo": {[]string{"access", "api", "channel/jira/jirasim", "client", "config", "connector/scimtarget", "engine", "evidence", "report", "server", "setup"}, false, "the whole product on one machine"},
-	"cli":  {[]string{"access", "client", "config", "demo", "engine", "evidence", "policy", "report", "secret", "server", "setup", "store"}, false, "the command line"},
+	"cli":  {[]string{"access", "channel/jira/audit", "client", "config", "demo", "engine", "evidence", "policy", "report", "secret", "server", "setup", "store"}, false, "the command line"},
 
 	"channel/jira":         {[]string{"access", "channel/jira/adf", "channel/jira/rest", "channel/jira/webhook", "config", "engine", "secret"}, false, "tickets in, what was decided and seen out; no rule of its own"},
 	"channel/jira/audit":   {[]string{"access", "channel/jira/adf", "channel/jira/rest", "config", "engine", "secret"}, false, "how a site is arranged and used: doctor, setup, audits; changes nothing of ours"},

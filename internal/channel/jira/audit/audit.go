@@ -19,7 +19,7 @@ type Audit struct {
 	Rest      rest.Site
 	Directory *access.Directory
 	Stories   []engine.TicketStory                             // every ticket Lessor knows of
-	Untied    []engine.Holding                                 // grants that no ticket asked for
+	Untied    []access.Request                                 // granted, and asked for by another door than a ticket
 	MayKnow   func(identity string, r access.Request) bool     // by policy
 	Since     time.Time                                        // tickets changed after it are looked at
 	Most      int                                              // at most so many of them, the newest
@@ -86,8 +86,8 @@ func (a Audit) Run(ctx context.Context) (Report, error) {
 	l.lost()
 	// 3. What follows, each question by itself.
 	var untied []Grant
-	for _, h := range a.Untied {
-		untied = append(untied, l.grant(h))
+	for _, r := range a.Untied {
+		untied = append(untied, l.untied(r)...)
 	}
 	report.Labels = AuditLabels(l.tickets, untied, l.done)
 	report.Sight = AuditSight(l.tickets, l.walls)
@@ -164,11 +164,7 @@ func (l *look) story(t *Ticket, s engine.TicketStory) {
 	first, last := s.Came[0], s.Came[len(s.Came)-1]
 	t.AskedAt, t.Decided = first.Request.At, decidedAt(last)
 	for _, it := range last.Request.Items {
-		if e, ok := l.Directory.Entitlement(it.Entitlement); ok {
-			t.Asked = append(t.Asked, e)
-		} else {
-			t.Asked = append(t.Asked, access.Entitlement{ID: it.Entitlement})
-		}
+		t.Asked = append(t.Asked, l.entitlement(it.Entitlement))
 	}
 }
 
@@ -205,13 +201,29 @@ func (l *look) grantsOf(s engine.TicketStory) (list []Grant) {
 	return list
 }
 
+// untied are the grants of a request, by name.
+func (l *look) untied(r access.Request) (list []Grant) {
+	for _, it := range r.Items {
+		if it.Grant != "" {
+			list = append(list, Grant{ID: it.Grant, Request: r.ID, Identity: r.Beneficiary, Entitlement: l.entitlement(it.Entitlement)})
+		}
+	}
+	return list
+}
+
+// entitlement looks one up. Of one that is no longer in the catalog nothing says
+// that it was harmless.
+func (l *look) entitlement(id string) access.Entitlement {
+	e, ok := l.Directory.Entitlement(id)
+	if !ok {
+		e = access.Entitlement{ID: id, Class: "unknown"}
+	}
+	return e
+}
+
 func (l *look) grant(h engine.Holding) Grant {
 	g := Grant{ID: h.Grant.ID, Request: h.Grant.Request, Identity: h.Grant.Identity, Term: h.Grant.Term.D(), Start: h.Grant.Start, End: h.Grant.End}
-	e, ok := l.Directory.Entitlement(h.Grant.Entitlement)
-	if !ok {
-		e = access.Entitlement{ID: h.Grant.Entitlement, Class: "unknown"} // no longer in the catalog: nothing says that it was harmless
-	}
-	g.Entitlement = e
+	g.Entitlement = l.entitlement(h.Grant.Entitlement)
 	if !h.Grant.Seen.IsZero() {
 		g.Start = h.Grant.Seen
 	}

@@ -77,7 +77,7 @@ func TestAuditOfTheExample(t *testing.T) {
 	s.now = s.now.Add(time.Minute)
 	s.sim.ForgetCalls()
 	r, err := s.audit("ada", stories, func(a *audit.Audit) {
-		a.Untied = []engine.Holding{{Grant: access.Grant{ID: "gr-by-api", Identity: "olga", Entitlement: "prod-db:read", Start: noon, End: noon.Add(time.Hour)}}}
+		a.Untied = []access.Request{{ID: "rq-by-api", Beneficiary: "olga", Items: []access.Item{{Entitlement: "prod-db:read", Outcome: access.Granted, Grant: "gr-by-api"}}}}
 	})
 	if err != nil {
 		t.Fatal(err)

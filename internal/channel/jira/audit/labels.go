@@ -135,10 +135,10 @@ type Mislabel struct {
 type Labels struct {
 	Scores     []Score    `json:"scores"`
 	Mislabels  []Mislabel `json:"mislabels"`
-	NoGrant    []string   `json:"no_grant"`   // tickets that say done and under which nothing was granted
-	Unread     []string   `json:"unread"`     // tickets of a mapped type that Lessor never read
-	NoTicket   []string   `json:"no_ticket"`  // grants asked for by another door
-	LostTicket []string   `json:"ticketless"` // grants whose ticket can no longer be read
+	NoGrant    []string   `json:"no_grant"`    // tickets that say done and under which nothing was granted
+	Unread     []string   `json:"unread"`      // tickets of a mapped type that Lessor never read
+	NoTicket   []string   `json:"no_ticket"`   // grants asked for by another door
+	LostTicket []string   `json:"lost_ticket"` // grants whose ticket can no longer be read
 }
 
 // AuditLabels holds what tickets say of their risk against what was granted.

@@ -41,7 +41,7 @@ func AuditSight(tickets []Ticket, walls []Wall) []Exposure {
 			continue
 		}
 		w := wallOf(walls, t.Project)
-		e := Exposure{Ticket: t.Key, About: reasons, Level: t.Level.Name}
+		e := Exposure{Ticket: t.Key, About: reasons, Level: t.Level.Name, Open: []string{}, Strangers: []string{}}
 		if t.Level.ID == "" {
 			e.Open = w.open()
 		}
