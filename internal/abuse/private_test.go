@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/api"
 	"github.com/lessor-iam/lessor/internal/client"
 	"github.com/lessor-iam/lessor/internal/engine"
 )
@@ -37,9 +38,44 @@ var others = []struct{ name, method, path, body string }{
 	{"extend as one's own", "POST", "/requests", `{"extends":"%[1]s","reason":"more","term":"1h"}`},
 	{"extend under another name", "POST", "/requests", `{"extends":"%[1]s","entitlements":["dir:pay"],"beneficiary":"eve","reason":"more","term":"1h"}`},
 	{"preview an extension", "POST", "/preview", `{"extends":"%[1]s","beneficiary":"eve","reason":"more","term":"1h"}`},
+	{"confirm a ticket", "POST", "/tickets/confirm", `{"ticket":"%[1]s"}`},
 	{"list below it", "GET", "/requests?before=%s", ""},
 	{"grants below it", "GET", "/grants?before=%s", ""},
 	{"grants of its holder", "GET", "/grants?identity=eve&before=%s", ""},
+}
+
+// lists are the operations that name nothing: TestAB67_ListsHoldOnesOwn, and
+// who may use them at all.
+var lists = []string{"list-requests", "desk", "list-grants", "list-findings", "list-entitlements", "list-tickets", "status", "reload", "submit", "preview"}
+
+// Every operation of the contract is attacked, or is one of those lists: a new
+// one fails here until somebody has thought of it.
+func TestAB67_NoOperationIsForgotten(t *testing.T) {
+	t.Parallel()
+	raw, err := api.OpenAPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var contract struct {
+		Paths map[string]map[string]struct {
+			OperationID string `json:"operationId"`
+		} `json:"paths"`
+	}
+	if err := json.Unmarshal(raw, &contract); err != nil {
+		t.Fatal(err)
+	}
+	for path, ops := range contract.Paths {
+		for method, op := range ops {
+			attacked := slices.ContainsFunc(others, func(o struct{ name, method, path, body string }) bool {
+				there, _, _ := strings.Cut(o.path, "?")
+				there = "/api/v1" + strings.NewReplacer("%s", "{id}", "VOTE", "{vote}").Replace(there)
+				return o.method == strings.ToUpper(method) && there == path
+			})
+			if !attacked && !slices.Contains(lists, op.OperationID) {
+				t.Errorf("%s %s (%s) is not tried on what is somebody else's", strings.ToUpper(method), path, op.OperationID)
+			}
+		}
+	}
 }
 
 // What is somebody else's is answered, byte for byte, like what is not there.
@@ -57,10 +93,14 @@ func TestAB67_SomebodyElses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		const ticket = "jira:acme:10041"
+		if _, err := d.Engine.KeepTicket(t.Context(), access.Ticket{ID: ticket, Key: "ACC-41", State: access.Unconfirmed, Claim: "eve"}, "came by mail"); err != nil {
+			t.Fatal(err)
+		}
 		real := strings.NewReplacer("DIGEST", pending.Digest, "VOTE", story.Approvals[0].ID)
 		for _, who := range []string{"bob", "nora", "xena"} {
 			for _, op := range others {
-				for _, id := range []string{pending.ID, live.Request, live.ID, early.ID, live.Assignment, story.Approvals[0].ID} {
+				for _, id := range []string{pending.ID, live.Request, live.ID, early.ID, live.Assignment, story.Approvals[0].ID, ticket} {
 					d.Clock.Pass(100 * time.Millisecond)
 					unknown := id[:len(id)-8] + strings.ToLower(rand.Text())[:8]
 					d.unstored(op.name, func() {
