@@ -31,7 +31,9 @@ var rooms = map[string]struct {
 	"setup":    {[]string{"access", "evidence"}, false, "writes a first folder: files, the log's key, tokens"},
 
 	"connector":               {nil, false, "the port to target systems"},
+	"connector/exec":          {[]string{"connector"}, false, "anything: a program that speaks the port over JSON lines"},
 	"connector/ldap":          {[]string{"connector"}, false, "OpenLDAP and its kin"},
+	"connector/postgres":      {[]string{"connector"}, false, "roles in PostgreSQL"},
 	"connector/scim":          {[]string{"connector"}, false, "SCIM 2.0"},
 	"connector/connectortest": {[]string{"connector", "connector/promise"}, false, "the conformance suite every connector passes"},
 	"connector/promise":       {[]string{"connector"}, false, "every promise of the port, as a deed that shows whether it is kept"},
@@ -44,7 +46,7 @@ var rooms = map[string]struct {
 
 	"api":    {[]string{"access", "engine", "policy"}, false, "the JSON door: one operation a verb"},
 	"client": {[]string{"access", "api", "engine", "policy"}, false, "speaks to the JSON door"},
-	"server": {[]string{"access", "api", "channel/jira", "channel/jira/rest", "config", "connector", "connector/ldap", "connector/scim", "engine", "evidence", "inventory", "policy", "reconcile", "report", "secret", "store"},
+	"server": {[]string{"access", "api", "channel/jira", "channel/jira/rest", "config", "connector", "connector/ldap", "connector/postgres", "connector/scim", "engine", "evidence", "inventory", "policy", "reconcile", "report", "secret", "store"},
 		false, "wires the rooms; the only one that names concrete adapters"},
 	"demo": {[]string{"access", "api", "channel/jira/jirasim", "client", "config", "connector/scimtarget", "engine", "evidence", "report", "server", "setup"}, false, "the whole product on one machine"},
 	"cli":  {[]string{"access", "channel/jira/audit", "client", "config", "demo", "engine", "evidence", "policy", "report", "secret", "server", "setup", "store"}, false, "the command line"},

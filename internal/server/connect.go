@@ -13,14 +13,16 @@ import (
 	"github.com/lessor-iam/lessor/internal/config"
 	"github.com/lessor-iam/lessor/internal/connector"
 	"github.com/lessor-iam/lessor/internal/connector/ldap"
+	"github.com/lessor-iam/lessor/internal/connector/postgres"
 	"github.com/lessor-iam/lessor/internal/connector/scim"
 	"github.com/lessor-iam/lessor/internal/secret"
 )
 
 // adapters names every connector there is, as the catalog does.
 var adapters = map[string]func(*settings) (connector.Connector, error){
-	"scim": newSCIM,
-	"ldap": newLDAP,
+	"scim":     newSCIM,
+	"ldap":     newLDAP,
+	"postgres": newPostgres,
 }
 
 func newSCIM(s *settings) (connector.Connector, error) {
@@ -39,6 +41,15 @@ func newLDAP(s *settings) (connector.Connector, error) {
 		return nil, nil
 	}
 	return ldap.New(c)
+}
+
+func newPostgres(s *settings) (connector.Connector, error) {
+	c := postgres.Config{URL: s.required("url"), Plain: s.flag("plain"), User: s.required("user"), Password: s.secret("password_ref"),
+		CA: s.roots("ca_file"), Timeout: s.duration("timeout")}
+	if s.done() {
+		return nil, nil
+	}
+	return postgres.New(c)
 }
 
 // connectors makes the connector of every system. It connects to nothing;

@@ -1,0 +1,41 @@
+package postgres
+
+import (
+	"testing"
+
+	"github.com/lessor-iam/lessor/internal/connector/connectortest"
+)
+
+func TestConformance(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		connectortest.Run(t, func(t *testing.T) connectortest.Target { return newTarget(t, w) })
+	})
+}
+
+// mark ends the names of objects: accounts and objects share one name space, and
+// the suite uses one name for both.
+const mark = "§"
+
+func newTarget(t testing.TB, w *world) connectortest.Target {
+	p := newProxy(t, w)
+	cfg := w.config()
+	cfg.URL = "postgres://" + p.address
+	c := connect(t, cfg)
+	c.page = 20
+	return connectortest.Target{
+		Connector:   c,
+		Account:     w.account,
+		DropAccount: w.drop,
+		Object:      func(t testing.TB, name string) string { return w.object(t, name+mark) },
+		DropObject:  w.drop,
+		Put:         w.put,
+		Members:     w.members,
+		Nest:        func(t testing.TB, outer, inner string) { w.Exec(t, "grant "+quoted(outer)+" to "+quoted(inner)) },
+		Break:       p.fail,
+		NameLimit:   63 - len(mark), // the server cuts longer ones off
+		Hostile: []string{
+			`"`, `""`, `"."`, `a"b""c`, `x" to postgres; --`, `"; RESET ROLE; --`, `current_user`, `session_user`, `CURRENT_ROLE`, `Public`,
+			`user`, `all`, `$1`, `$$`, `$x$ $x$`, `E'\x22'`, `U&"\0022"`, `/* x`, `*/`, `--`, `\'`, `a` + "\r\n" + `b`, "\u00a0nbsp", "ﬁ", "\u212a", "ß",
+		},
+	}
+}
