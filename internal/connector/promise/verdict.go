@@ -23,11 +23,16 @@ const mostWrong = 20
 // Judge makes a target and holds it to the promise. What newTarget and the
 // target's functions find wrong they tell the T they are given.
 func (p Promise) Judge(newTarget func(t T) Target) Verdict {
+	return Judge(p.Name, p.What, func(t T) { p.Hold(t, newTarget(t)) })
+}
+
+// Judge gives the verdict on any deed that tells a T what is wrong.
+func Judge(name, what string, hold func(t T)) Verdict {
 	j := &judge{}
 	done := make(chan struct{})
 	go func() { // a Fatal ends the promise, not the caller
 		defer close(done)
-		p.Hold(j, newTarget(j))
+		hold(j)
 	}()
 	<-done
 	j.mu.Lock()
@@ -35,7 +40,7 @@ func (p Promise) Judge(newTarget func(t T) Target) Verdict {
 	if more := j.count - len(j.wrong); more > 0 {
 		j.wrong = append(j.wrong, fmt.Sprintf("and %d more", more))
 	}
-	return Verdict{Name: p.Name, What: p.What, Kept: j.count == 0 && j.skipped == "", Skipped: j.skipped, Wrong: j.wrong}
+	return Verdict{Name: name, What: what, Kept: j.count == 0 && j.skipped == "", Skipped: j.skipped, Wrong: j.wrong}
 }
 
 // judge is a T that remembers.
