@@ -201,7 +201,18 @@ func (l *telling) say(ctx context.Context, some []Fact, public bool) error {
 		return err
 	}
 	d.Paragraph(adf.Mono(l.said.Marker))
-	_, err := l.Rest.Comment(ctx, l.issue.ID, rest.NewComment{For: l.audience(public), Body: rest.Body{ADF: d.ADF(), Wiki: d.Wiki()}, Marker: l.said.Marker})
+	c := rest.NewComment{For: l.audience(public), Body: rest.Body{ADF: d.ADF(), Wiki: d.Wiki()}, Marker: l.said.Marker}
+	_, err := l.Rest.Comment(ctx, l.issue.ID, c)
+	if errors.Is(err, rest.ErrMissing) && c.For != rest.Everyone {
+		// It was moved away and back, and is no request any more: nothing there is
+		// internal. What is for the desk waits until it is one.
+		if !public {
+			l.said.Saying, l.said.Marker = nil, ""
+			return l.note(ctx)
+		}
+		c.For = rest.Everyone
+		_, err = l.Rest.Comment(ctx, l.issue.ID, c)
+	}
 	if err != nil {
 		return err
 	}
