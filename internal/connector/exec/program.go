@@ -169,7 +169,7 @@ func (p *program) listen() {
 			err = p.deliver(a)
 		}
 		if err != nil {
-			p.end(err)
+			p.end(fmt.Errorf("broke the protocol: %w", err))
 		}
 	}
 }

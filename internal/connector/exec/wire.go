@@ -128,12 +128,12 @@ func readLine(r *bufio.Reader) ([]byte, error) {
 		part, err := r.ReadSlice('\n')
 		line = append(line, part...)
 		switch {
+		case len(line) > longestLine:
+			return nil, fmt.Errorf("broke the protocol: a line of more than %d bytes", longestLine)
 		case err == nil:
 			return bytes.TrimSuffix(line, []byte("\n")), nil
 		case !errors.Is(err, bufio.ErrBufferFull):
 			return line, err
-		case len(line) > longestLine:
-			return nil, fmt.Errorf("a line of more than %d bytes", longestLine)
 		}
 	}
 }
