@@ -113,7 +113,7 @@ func (f *setupFlags) add(c *cobra.Command) {
 	c.Flags().StringVar(&f.owner, "owner", "", "who is told of what is wrong there, if jira.yaml does not say")
 	c.Flags().StringVar(&f.portal, "portal", "", "where people and webhooks reach Lessor, if jira.yaml does not say")
 	c.Flags().StringVar(&f.project, "project", "", "key of the project (default: the one that is mapped)")
-	c.Flags().StringVar(&f.kindOf, "type", "Get access", "name of the request type (elsewhere than at a desk: of the issue type)")
+	c.Flags().StringVar(&f.kindOf, "type", "", "name of the request type, elsewhere than at a desk of the issue type (default: the mapped one, else Get access)")
 	c.Flags().StringVar(&f.to, "to", "", "write the proposed mapping into this new file")
 }
 
@@ -164,6 +164,7 @@ func (a *app) jiraSetup() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			own := proposed.TokenRef == "" || f.tokenRef == ""
 			if proposed.TokenRef == "" {
 				proposed = with // a first set-up: the token it is done with is the one there is
 			}
@@ -171,7 +172,7 @@ func (a *app) jiraSetup() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("%w: %w", errUsage, err)
 			}
-			made, err := audit.Setup{Site: proposed, Project: f.project, Type: f.kindOf, Rest: way, Directory: conf.Directory, Webhook: hookOf(proposed), Apply: f.apply, Now: time.Now}.Run(c.Context())
+			made, err := audit.Setup{Site: proposed, Project: f.project, Type: f.kindOf, Rest: way, Directory: conf.Directory, Webhook: hookOf(proposed), Own: own, Apply: f.apply, Now: time.Now}.Run(c.Context())
 			if err != nil {
 				return err
 			}
@@ -267,7 +268,7 @@ func (a *app) auditOf(ctx context.Context, id string, f siteFlags, since time.Ti
 	if site, err = f.on(site); err != nil {
 		return audit.Audit{}, err
 	}
-	look := audit.Audit{Site: site, Directory: conf.Directory, Since: since, Now: time.Now, Wait: pause,
+	look := audit.Audit{Site: site, Own: f.tokenRef == "", Directory: conf.Directory, Since: since, Now: time.Now, Wait: pause,
 		MayKnow: func(who string, r access.Request) bool {
 			return world.Policy.MayView(world.Directory, time.Now(), access.Actor{Identity: who}, r).Allow
 		}}

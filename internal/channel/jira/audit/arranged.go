@@ -70,10 +70,16 @@ func (l *look) members(ctx context.Context, y *yard, role string, roles []rest.R
 	if err != nil {
 		l.missed("who is in "+name+" of "+y.Key, err)
 	}
+	if l.Site.Kind == config.JiraDataCenter && len(list) > 0 {
+		l.miss("which identities are in %s of %s: Data Center names its members by login, which changes, and not by key", name, y.Key)
+	}
 	for _, m := range list {
-		if m.Group {
+		switch {
+		case m.Group:
 			y.browse = append(y.browse, name+" through group "+m.Name)
-		} else {
+		case l.Site.Kind == config.JiraDataCenter:
+			y.browse = append(y.browse, name+", "+m.Name)
+		default:
 			y.roles = append(y.roles, member{strings.TrimPrefix(name, "role "), m.ID, m.Name})
 		}
 	}
@@ -105,7 +111,7 @@ func (l *look) levels(ctx context.Context, y *yard) {
 // flow puts together what shows of the workflow.
 func (l *look) flow(ctx context.Context, y *yard) error {
 	m := y.Milestones
-	f := Flow{Project: y.Key, Desk: y.Desk}
+	f := Flow{Project: y.Key, Desk: y.Desk, Own: l.Own}
 	for _, id := range append([]string{m.Granting, m.Active}, y.Closed...) {
 		if id != "" && id != m.Refused && id != m.Removed {
 			f.Granting = append(f.Granting, id)

@@ -13,17 +13,18 @@ import (
 	"github.com/lessor-iam/lessor/internal/engine"
 )
 
-// Audit holds what a site shows against what Lessor knows. Every field is needed.
+// Audit holds what a site shows against what Lessor knows. Every field but Own is needed.
 type Audit struct {
 	Site      config.JiraSite
 	Rest      rest.Site
 	Directory *access.Directory
-	Stories   []engine.TicketStory                             // every ticket Lessor knows of
-	Untied    []access.Request                                 // granted, and asked for by another door than a ticket
-	MayKnow   func(identity string, r access.Request) bool     // by policy
-	Since     time.Time                                        // tickets changed after it are looked at
-	Most      int                                              // at most so many of them, the newest
-	Now       func() time.Time                                 //
+	Stories   []engine.TicketStory                         // every ticket Lessor knows of
+	Untied    []access.Request                             // granted, and asked for by another door than a ticket
+	MayKnow   func(identity string, r access.Request) bool // by policy
+	Since     time.Time                                    // tickets changed after it are looked at
+	Most      int                                          // at most so many of them, the newest
+	Own       bool                                         // the token is the one that Lessor itself works with
+	Now       func() time.Time
 	Wait      func(ctx context.Context, d time.Duration) error // while Jira wants to be left alone
 }
 
@@ -89,13 +90,13 @@ func (a Audit) Run(ctx context.Context) (Report, error) {
 	for _, r := range a.Untied {
 		untied = append(untied, l.untied(r)...)
 	}
-	report.Labels = AuditLabels(l.tickets, untied, l.done)
-	report.Sight = AuditSight(l.tickets, l.walls)
+	report.Labels = LabelsOf(l.tickets, untied, l.done)
+	report.Sight = SightOf(l.tickets, l.walls)
 	report.Workflow = []Flaw{}
 	for _, f := range l.flows {
-		report.Workflow = append(report.Workflow, AuditFlow(f, l.sharers[f.Project], l.tickets)...)
+		report.Workflow = append(report.Workflow, FlawsOf(f, l.sharers[f.Project], l.tickets)...)
 	}
-	report.Pace, report.Scope = AuditPace(l.tickets), AuditScope(l.tickets)
+	report.Pace, report.Scope = PaceOf(l.tickets), ScopeOf(l.tickets)
 	report.Unread = l.unread
 	return report, nil
 }

@@ -171,6 +171,32 @@ func TestAuditIsPatient(t *testing.T) {
 	}
 }
 
+// TestRecentLooksBackInSteps: the newest are found without paging through all.
+func TestRecentLooksBackInSteps(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	s.now = s.now.Add(-20 * 24 * time.Hour)
+	s.raise(jirasim.ExamplePerson, "wiki:editors", "old")
+	s.now = noon
+	s.raise(jirasim.ExamplePerson, "wiki:editors", "new")
+	for most, want := range map[int]struct {
+		tickets, searches int
+		cut               bool
+	}{1: {1, 1, true}, 2: {2, 4, false}, 5: {2, 4, false}} {
+		s.sim.ForgetCalls()
+		r, err := s.audit("ada", nil, func(a *audit.Audit) { a.Most = most })
+		searches := 0
+		for _, c := range s.sim.Calls() {
+			if c.Path == "/rest/api/3/search/jql" {
+				searches++
+			}
+		}
+		if err != nil || r.Tickets != want.tickets || r.Cut != want.cut || searches != want.searches {
+			t.Errorf("most %d: %d tickets, cut %t, %d searches: %v", most, r.Tickets, r.Cut, searches, err)
+		}
+	}
+}
+
 // TestAuditSaysThatItWasCut: a bound is never silent.
 func TestAuditSaysThatItWasCut(t *testing.T) {
 	t.Parallel()

@@ -43,7 +43,7 @@ func (l *look) project(ctx context.Context, p config.JiraProject) (cut bool, err
 		cut bool
 	}
 	got, err := try(ctx, l, func() (page, error) {
-		ids, cut, err := recent(ctx, l.Rest, l.Since, l.Most, p.Key)
+		ids, cut, err := recent(ctx, l.Rest, l.Now(), l.Since, l.Most, p.Key)
 		return page{ids, cut}, err
 	})
 	if err != nil {

@@ -141,10 +141,10 @@ type Labels struct {
 	LostTicket []string   `json:"lost_ticket"` // grants whose ticket can no longer be read
 }
 
-// AuditLabels holds what tickets say of their risk against what was granted.
+// LabelsOf holds what tickets say of their risk against what was granted.
 // untied are the grants that were asked for without a ticket, done the statuses
 // that say that access was given.
-func AuditLabels(tickets []Ticket, untied []Grant, done func(Ticket) bool) Labels {
+func LabelsOf(tickets []Ticket, untied []Grant, done func(Ticket) bool) Labels {
 	out := Labels{Scores: []Score{}, Mislabels: []Mislabel{}, NoGrant: []string{}, Unread: []string{}, NoTicket: []string{}, LostTicket: []string{}}
 	scores := map[[2]string]*Score{}
 	for _, t := range tickets {

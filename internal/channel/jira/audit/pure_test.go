@@ -49,7 +49,7 @@ func TestAB11LabelsAgainstRisk(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.ticket.Key, c.ticket.Project, c.ticket.State = "ACC-1", "ACC", access.Linked
-			got := audit.AuditLabels([]audit.Ticket{c.ticket}, nil, func(audit.Ticket) bool { return false }).Mislabels
+			got := audit.LabelsOf([]audit.Ticket{c.ticket}, nil, func(audit.Ticket) bool { return false }).Mislabels
 			switch {
 			case c.says == "" && len(got) == 0:
 			case c.says == "" || len(got) != 1:
@@ -66,7 +66,7 @@ func TestScores(t *testing.T) {
 	of := func(label string, queue string, e access.Entitlement) audit.Ticket {
 		return audit.Ticket{Project: "ACC", State: access.Linked, Labels: []string{label}, Queues: []string{queue}, Granted: granted(e)}
 	}
-	got := audit.AuditLabels([]audit.Ticket{of("high", "a", db), of("high", "a", wiki), of("low", "a", db), of("none", "b", db), of("none", "b", wiki)}, nil, func(audit.Ticket) bool { return false })
+	got := audit.LabelsOf([]audit.Ticket{of("high", "a", db), of("high", "a", wiki), of("low", "a", db), of("none", "b", db), of("none", "b", wiki)}, nil, func(audit.Ticket) bool { return false })
 	find := func(where string, by audit.Source) audit.Score {
 		i := slices.IndexFunc(got.Scores, func(s audit.Score) bool { return s.Where == where && s.By == by })
 		if i < 0 {
@@ -94,7 +94,7 @@ func TestScores(t *testing.T) {
 
 func TestTicketsAndGrantsWithoutEachOther(t *testing.T) {
 	t.Parallel()
-	got := audit.AuditLabels([]audit.Ticket{
+	got := audit.LabelsOf([]audit.Ticket{
 		{Key: "ACC-1", State: access.Linked, Status: audit.Status{Name: "Done"}},
 		{Key: "ACC-2", State: access.Linked, Status: audit.Status{Name: "Waiting"}},
 		{Key: "ACC-3", Status: audit.Status{Name: "Done"}},
@@ -140,7 +140,7 @@ func TestSightAgainstSensitivity(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.ticket.Key, c.ticket.Project, c.wall.Project = "ACC-1", "ACC", "ACC"
-			got := audit.AuditSight([]audit.Ticket{c.ticket}, []audit.Wall{c.wall})
+			got := audit.SightOf([]audit.Ticket{c.ticket}, []audit.Wall{c.wall})
 			if (len(got) == 1) != c.exposed {
 				t.Fatalf("exposures %+v", got)
 			}
@@ -199,7 +199,7 @@ func TestWorkflowLint(t *testing.T) {
 				c.tickets[i].Project, c.tickets[i].Key = "ACC", "ACC-1"
 			}
 			var kinds []string
-			for _, f := range audit.AuditFlow(c.flow, c.sharers, c.tickets) {
+			for _, f := range audit.FlawsOf(c.flow, c.sharers, c.tickets) {
 				kinds = append(kinds, f.Kind)
 				if f.What == "" || f.Mend == "" || f.Project != "ACC" {
 					t.Errorf("flaw %+v", f)
@@ -212,6 +212,20 @@ func TestWorkflowLint(t *testing.T) {
 	}
 }
 
+// TestOwnTokenSeesItsOwnWays: a way that only Lessor may take is not told from one
+// that all may, so that is said.
+func TestOwnTokenSeesItsOwnWays(t *testing.T) {
+	t.Parallel()
+	f := audit.Flow{Project: "ACC", Desk: true, Approval: audit.Ref{ID: "1"}, Granting: []string{"2"}, Exits: []audit.Exit{{From: audit.Ref{ID: "1"}, To: audit.Ref{ID: "2"}, Name: "Grant"}}}
+	for _, own := range []bool{true, false} {
+		f.Own = own
+		got := audit.FlawsOf(f, nil, nil)
+		if len(got) != 1 || strings.Contains(got[0].Mend, "an agent's") != own {
+			t.Errorf("own %t: %+v", own, got)
+		}
+	}
+}
+
 // TestSpeedAndScopeStayApart: neither changes with the other.
 func TestSpeedAndScopeStayApart(t *testing.T) {
 	t.Parallel()
@@ -220,26 +234,26 @@ func TestSpeedAndScopeStayApart(t *testing.T) {
 	}
 	open := audit.Ticket{Project: "ACC", AskedAt: noon, Clocks: []audit.Clock{{Name: "Time to decision", Running: true}}}
 	tickets := []audit.Ticket{decided(time.Minute, wiki), decided(2*time.Minute, db), decided(3*time.Hour, wiki, db), open}
-	pace := audit.AuditPace(tickets)
+	pace := audit.PaceOf(tickets)
 	if len(pace) != 1 || pace[0].Decided != 3 || pace[0].Open != 1 || pace[0].Median.String() != "2m0s" || pace[0].Slow.String() != "3h0m0s" || pace[0].Slowest.String() != "3h0m0s" ||
 		!slices.Equal(pace[0].SLAs, []audit.SLA{{Name: "Time to decision", Met: 2, Breached: 1, Running: 1}}) {
 		t.Errorf("pace %+v", pace)
 	}
-	scope := audit.AuditScope(tickets)
+	scope := audit.ScopeOf(tickets)
 	if len(scope) != 2 || scope[0].Class != "privileged" || scope[0].Grants != 2 || scope[0].Risky != 2 || scope[1].Risky != 0 || scope[1].Median.String() != "4h0m0s" || scope[1].Asked.String() != "8h0m0s" {
 		t.Errorf("scope %+v", scope)
 	}
 	for i := range tickets {
 		tickets[i].Granted = granted(db, db, db)
 	}
-	if again := audit.AuditPace(tickets); again[0].Median != pace[0].Median || again[0].Slowest != pace[0].Slowest || again[0].Decided != pace[0].Decided {
+	if again := audit.PaceOf(tickets); again[0].Median != pace[0].Median || again[0].Slowest != pace[0].Slowest || again[0].Decided != pace[0].Decided {
 		t.Errorf("more was granted, and the pace is another: %+v", again)
 	}
-	before := audit.AuditScope(tickets)
+	before := audit.ScopeOf(tickets)
 	for i := range tickets {
 		tickets[i].AskedAt = tickets[i].AskedAt.Add(-time.Hour)
 	}
-	if again := audit.AuditScope(tickets); !slices.Equal(again, before) || audit.AuditPace(tickets)[0].Median == pace[0].Median {
+	if again := audit.ScopeOf(tickets); !slices.Equal(again, before) || audit.PaceOf(tickets)[0].Median == pace[0].Median {
 		t.Errorf("slower, and the scope is another: %+v", again)
 	}
 }

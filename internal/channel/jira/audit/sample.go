@@ -25,32 +25,54 @@ const (
 	sampleMost = 60                  // issues read for it
 )
 
-// recent lists issues of projects changed since then, newest last, at most most of them.
-func recent(ctx context.Context, r rest.Site, since time.Time, most int, projects ...string) (ids []string, cut bool, err error) {
-	for page := (rest.Page{}); ; {
-		found, next, err := r.Updated(ctx, rest.Query{Since: since, Projects: projects}, page)
-		if err != nil {
+// recent lists the issues of a project changed since then, newest last, at most
+// most of them. A search gives the oldest first, so it looks back in growing
+// steps rather than page through a year for its last week.
+func recent(ctx context.Context, r rest.Site, now, since time.Time, most int, project string) (ids []string, cut bool, err error) {
+	for back := 24 * time.Hour; ; back *= 4 {
+		from := now.Add(-back)
+		if from.Before(since) {
+			from = since
+		}
+		if ids, err = updated(ctx, r, from, project); err != nil {
 			return nil, false, err
 		}
+		if len(ids) > most {
+			return ids[len(ids)-most:], true, nil
+		}
+		if len(ids) == most && from.After(since) {
+			return ids, true, nil // there may be more
+		}
+		if !from.After(since) {
+			return ids, false, nil
+		}
+	}
+}
+
+// updated lists every issue of a project changed since then, each once.
+func updated(ctx context.Context, r rest.Site, since time.Time, project string) (ids []string, err error) {
+	seen := map[string]bool{}
+	for page := (rest.Page{}); ; {
+		found, next, err := r.Updated(ctx, rest.Query{Since: since, Projects: []string{project}}, page)
+		if err != nil {
+			return nil, err
+		}
 		for _, id := range found {
-			if !slices.Contains(ids, id) {
+			if !seen[id] {
+				seen[id] = true
 				ids = append(ids, id)
 			}
 		}
 		if next.Last() {
-			break
+			return ids, nil
 		}
 		page = next
 	}
-	if len(ids) > most {
-		return ids[len(ids)-most:], true, nil
-	}
-	return ids, false, nil
 }
 
 // samples reads one issue for each type and status.
 func samples(ctx context.Context, r rest.Site, now time.Time, project string) ([]sample, error) {
-	ids, _, err := recent(ctx, r, now.Add(-sampleFor), sampleMost, project)
+	ids, _, err := recent(ctx, r, now, now.Add(-sampleFor), sampleMost, project)
 	if err != nil {
 		return nil, err
 	}

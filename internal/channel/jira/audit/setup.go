@@ -30,15 +30,16 @@ type Step struct {
 	Lines []string `json:"lines,omitempty"` // exactly what, or where
 }
 
-// Setup is what is asked of a site. Every field but Apply is needed.
+// Setup is what is asked of a site. Every field but Type, Own and Apply is needed.
 type Setup struct {
 	Site      config.JiraSite // its projects may be missing: they are what is being set up
 	Project   string          // key
-	Type      string          // name of the request type, or of the issue type elsewhere than at a desk
+	Type      string          // name of the request type, or of the issue type elsewhere than at a desk; empty: the mapped one
 	Rest      rest.Site
 	Directory *access.Directory
 	Webhook   string // where Jira is to send webhooks
 	Now       func() time.Time
+	Own       bool // the token is the one that Lessor itself works with
 	Apply     bool
 }
 
@@ -63,8 +64,9 @@ func (o Outcome) ByHandLeft() (n int) {
 // build is one set-up under way.
 type build struct {
 	Setup
-	out   Outcome
-	found found
+	mapped string // id of the type that is mapped already, where none is asked for by name
+	out    Outcome
+	found  found
 }
 
 // found is what is there of what a mapping names.
@@ -91,6 +93,10 @@ func (b *build) step(do Doing, lines []string, format string, args ...any) {
 // it makes nothing: everything is looked for first.
 func (s Setup) Run(ctx context.Context) (Outcome, error) {
 	b := &build{Setup: s, out: Outcome{Site: s.Site.ID, Project: s.Project}}
+	b.mapped = s.mappedType()
+	if b.Type == "" && b.mapped == "" {
+		b.Type = "Get access"
+	}
 	// 1. The project and its type of request.
 	if err := b.project(ctx); err != nil {
 		return b.out, err
@@ -111,6 +117,15 @@ func (s Setup) Run(ctx context.Context) (Outcome, error) {
 	// 4. The mapping that follows.
 	b.out.Mapping = b.mapping()
 	return b.out, nil
+}
+
+// mappedType is the type that is mapped already, where none is asked for by name.
+func (s Setup) mappedType() string {
+	i := slices.IndexFunc(s.Site.Projects, func(p config.JiraProject) bool { return p.Key == s.Project })
+	if s.Type != "" || i < 0 {
+		return ""
+	}
+	return s.Site.Projects[i].RequestTypes[0].ID
 }
 
 func (b *build) project(ctx context.Context) error {
@@ -149,8 +164,8 @@ func (b *build) requestType(ctx context.Context) error {
 	}
 	if !b.found.isDesk {
 		for _, t := range types {
-			if strings.EqualFold(t.Type.Name, b.Type) {
-				b.found.kind, b.found.statuses = t.Type.ID, t.Statuses
+			if t.Type.ID == b.mapped || t.Type.Name == b.Type {
+				b.found.kind, b.found.statuses, b.Type = t.Type.ID, t.Statuses, t.Type.Name
 				b.step(There, nil, "issue type %q (%s)", t.Type.Name, t.Type.ID)
 				return nil
 			}
@@ -162,11 +177,13 @@ func (b *build) requestType(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(list, func(t rest.RequestType) bool { return t.Name == b.Type })
+	i := slices.IndexFunc(list, func(t rest.RequestType) bool { return t.ID == b.mapped || t.Name == b.Type })
 	of := issueType(types, list)
 	if i >= 0 {
 		b.step(There, nil, "request type %q (%s)", list[i].Name, list[i].ID)
-		b.found.kind, of.ID = list[i].ID, list[i].IssueType
+		b.found.kind, of.ID, b.Type = list[i].ID, list[i].IssueType, list[i].Name
+	} else if b.mapped != "" {
+		b.step(ByHand, []string{"correct its id in jira.yaml, or name one: --type NAME"}, "there is no request type %s, which is mapped", b.mapped)
 	} else if err := b.makeType(ctx, of); err != nil {
 		return err
 	}
@@ -226,7 +243,7 @@ func (b *build) workflow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f := Flow{Project: b.Project, Desk: b.found.isDesk, Approval: Ref{m.Waiting, nameOf(b.found.statuses, m.Waiting)}}
+	f := Flow{Project: b.Project, Desk: b.found.isDesk, Own: b.Own, Approval: Ref{m.Waiting, nameOf(b.found.statuses, m.Waiting)}}
 	for _, id := range []string{m.Granting, m.Active} {
 		if id != "" {
 			f.Granting = append(f.Granting, id)
@@ -238,7 +255,7 @@ func (b *build) workflow(ctx context.Context) error {
 		}
 	}
 	var ways []string
-	for _, flaw := range AuditFlow(f, nil, nil) {
+	for _, flaw := range FlawsOf(f, nil, nil) {
 		if flaw.Kind != SideExit {
 			ways = append(ways, flaw.What+": "+flaw.Mend)
 		}

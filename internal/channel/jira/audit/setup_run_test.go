@@ -205,3 +205,25 @@ func TestNamesDoNotBreakTheMapping(t *testing.T) {
 		t.Errorf("the mapping is of %s at %s", got.ID, got.URL)
 	}
 }
+
+// TestSetupOfAMappedSite takes the type that is mapped, whatever it is called, and makes no other.
+func TestSetupOfAMappedSite(t *testing.T) {
+	t.Parallel()
+	s := open(t, func(there *jirasim.Site) { there.Projects[0].Desk.RequestTypes[0].Name = "Zugang beantragen" }, func(there *jirasim.Site) {
+		there.Projects[0].Desk.RequestTypes[1].Name = "Get access" // an older one, mapped by nobody
+	})
+	_, s.mapping.Projects[0].RequestTypes[0].ID = s.sim.RequestTypeID("ACC", "Zugang beantragen")
+	run := func() audit.Outcome {
+		o, err := audit.Setup{Site: s.mapping, Project: "ACC", Rest: s.rest("ada"), Directory: s.directory(), Apply: true, Now: func() time.Time { return s.now }}.Run(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	mustHold(t, "step that is there", steps(run(), audit.There), "Zugang beantragen")
+	s.mapping.Projects[0].RequestTypes[0].ID = "4711"
+	mustHold(t, "step by hand", steps(run(), audit.ByHand), "4711, which is mapped")
+	if n := s.writes(); n != 0 {
+		t.Errorf("%d writes", n)
+	}
+}

@@ -32,8 +32,8 @@ type Exposure struct {
 	Propose   string   `json:"propose"`
 }
 
-// AuditSight holds who can see each ticket against who may know of what it is about.
-func AuditSight(tickets []Ticket, walls []Wall) []Exposure {
+// SightOf holds who can see each ticket against who may know of what it is about.
+func SightOf(tickets []Ticket, walls []Wall) []Exposure {
 	list := []Exposure{}
 	for _, t := range tickets {
 		reasons := why(t.concerns())

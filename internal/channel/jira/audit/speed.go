@@ -52,9 +52,9 @@ type Scope struct {
 	Asked   Length `json:"asked"` // the median of what was asked for
 }
 
-// AuditPace and AuditScope stay apart: a desk that is fast because it grants
+// PaceOf and ScopeOf stay apart: a desk that is fast because it grants
 // little and one that is fast because it grants everything would score alike.
-func AuditPace(tickets []Ticket) []Pace {
+func PaceOf(tickets []Ticket) []Pace {
 	of, waits := map[string]*Pace{}, map[string][]time.Duration{}
 	for _, t := range tickets {
 		if t.AskedAt.IsZero() || t.Gone {
@@ -100,8 +100,8 @@ func (p *Pace) clock(c Clock) {
 	}
 }
 
-// AuditScope says how much was granted, and for how long; see [AuditPace].
-func AuditScope(tickets []Ticket) []Scope {
+// ScopeOf says how much was granted, and for how long; see [PaceOf].
+func ScopeOf(tickets []Ticket) []Scope {
 	of, held, asked := map[[2]string]*Scope{}, map[[2]string][]time.Duration{}, map[[2]string][]time.Duration{}
 	for _, t := range tickets {
 		if t.Gone {

@@ -18,6 +18,7 @@ type Exit struct {
 type Flow struct {
 	Project  string
 	Desk     bool
+	Own      bool     // seen with the token that Lessor itself works with
 	Approval Ref      // the status that waits for approval; no ID: none is known
 	Granting []string // ids of the statuses that say that access was approved or is there
 	Exits    []Exit   // open to the token, from the statuses that were looked at
@@ -52,22 +53,27 @@ const (
 	Bypassed   = "passed without an answer"
 )
 
-// AuditFlow lints the workflow of one project and looks for tickets that took a
+// FlawsOf lints the workflow of one project and looks for tickets that took a
 // way around. Grants never come of a status; what a flaw costs is that people
 // read "approved" where nobody approved.
-func AuditFlow(f Flow, sharers []Sharer, tickets []Ticket) []Flaw {
+func FlawsOf(f Flow, sharers []Sharer, tickets []Ticket) []Flaw {
 	list := []Flaw{}
 	say := func(kind, mend, format string, args ...any) {
 		list = append(list, Flaw{f.Project, kind, fmt.Sprintf(format, args...), mend})
 	}
-	// 1. Ways out of the approval, and ways past it.
+	// 1. Ways out of the approval, and ways past it. Lessor's own token sees those
+	// that only Lessor may take, too.
+	others := ""
+	if f.Own {
+		others = "; seen with Lessor's own token: an agent's (--token-ref) shows whether others may take it"
+	}
 	for _, e := range f.exits() {
 		passes := slices.Contains(f.Granting, e.To.ID)
 		switch {
 		case e.Any && passes:
-			say(AnyStatus, "limit it to the statuses it is for, or give it a condition that only Lessor's account meets", "%q leads to %q from any status: no approval stands in its way", e.Name, e.To.Name)
+			say(AnyStatus, "limit it to the statuses it is for, or give it a condition that only Lessor's account meets"+others, "%q leads to %q from any status: no approval stands in its way", e.Name, e.To.Name)
 		case passes:
-			say(ThirdExit, "remove it, or give it a condition that only Lessor's account meets", "%q leads from %q to %q beside the approval's own two transitions", e.Name, e.From.Name, e.To.Name)
+			say(ThirdExit, "remove it, or give it a condition that only Lessor's account meets"+others, "%q leads from %q to %q beside the approval's own two transitions", e.Name, e.From.Name, e.To.Name)
 		case !e.Any:
 			say(SideExit, "leave it if leaving unanswered is meant", "%q leads from %q to %q with the approval unanswered", e.Name, e.From.Name, e.To.Name)
 		}
