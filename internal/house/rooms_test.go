@@ -25,6 +25,7 @@ var rooms = map[string]struct {
 	"access":   {nil, true, "the nouns and their machines"},
 	"policy":   {[]string{"access"}, true, "rules -> Policy; questions and facts -> decisions"},
 	"evidence": {nil, true, "leaves -> Merkle tree -> signed checkpoint; bundles; knows nothing of access"},
+	"powers":   {[]string{"access"}, true, "what an entitlement can become: graph, closure, rules per system; decides nothing"},
 	"secret":   {nil, false, "references to secrets, and a value that never prints"},
 	"store":    {[]string{"access"}, false, "one database, one SQL text for both engines; decides nothing, tells no time"},
 	"config":   {[]string{"access", "secret"}, false, "one folder read strictly: settings, directory, catalog"},
