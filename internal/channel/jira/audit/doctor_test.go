@@ -120,7 +120,7 @@ func TestEachNeedIsMissed(t *testing.T) {
 func TestExcessIsNamed(t *testing.T) {
 	t.Parallel()
 	c := open(t).doctor()
-	for _, key := range []string{"MOVE_ISSUES", "MODIFY_REPORTER", "CREATE_ISSUES", "SCHEDULE_ISSUES", "DELETE_OWN_COMMENTS"} {
+	for _, key := range []string{"SET_ISSUE_SECURITY", "MOVE_ISSUES", "MODIFY_REPORTER", "CREATE_ISSUES", "SCHEDULE_ISSUES", "DELETE_OWN_COMMENTS"} {
 		has(t, c, audit.Excess, key, "not needed")
 	}
 	s := open(t)
