@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -161,9 +162,11 @@ func (s *PGTarget) await(dir string) (err error) {
 	}
 }
 
-// URL is how anybody connects, TLS verified. User and password are used as they are.
+// URL is how anybody connects, TLS verified.
 func (s *PGTarget) URL(user, password, database string) string {
-	return fmt.Sprintf("postgres://%s:%s@%s/%s?sslmode=verify-full&sslrootcert=%s", user, password, s.Address, database, s.CAFile)
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(user, password), Host: s.Address, Path: database,
+		RawQuery: url.Values{"sslmode": {"verify-full"}, "sslrootcert": {s.CAFile}}.Encode()}
+	return u.String()
 }
 
 // Exec runs statements as a superuser.

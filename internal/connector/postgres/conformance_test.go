@@ -23,8 +23,11 @@ func newTarget(t testing.TB, w *world) connectortest.Target {
 	c := connect(t, cfg)
 	c.page = 20
 	return connectortest.Target{
-		Connector:   c,
-		Account:     w.account,
+		Connector: c,
+		Account: func(t testing.TB, name string) string { // without a password: the server takes its time over one
+			w.Exec(t, "create role "+quoted(name)+" login")
+			return name
+		},
 		DropAccount: w.drop,
 		Object:      func(t testing.TB, name string) string { return w.object(t, name+mark) },
 		DropObject:  w.drop,

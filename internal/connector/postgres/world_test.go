@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -170,14 +169,4 @@ func apply(t testing.TB, c *Connector, changes ...connector.Change) {
 			t.Errorf("%v: %v", r.Ref, r.Err)
 		}
 	}
-}
-
-// address splits what the tests dial.
-func port(t testing.TB, address string) string {
-	t.Helper()
-	_, p, err := net.SplitHostPort(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
 }
