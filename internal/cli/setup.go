@@ -1,10 +1,13 @@
 package cli
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/config"
 	"github.com/lessor-iam/lessor/internal/setup"
 )
 
@@ -32,6 +35,9 @@ func (a *app) tokenCommand() *cobra.Command {
 			if t.Name = args[0]; t.Identity == "" {
 				t.Identity = t.Name
 			}
+			if err := a.tokenFits(t, days); err != nil {
+				return err
+			}
 			t.Expires = time.Now().AddDate(0, 0, days)
 			file, err := setup.AddToken(a.folder(), t)
 			if err != nil {
@@ -43,8 +49,24 @@ func (a *app) tokenCommand() *cobra.Command {
 	create.Flags().StringVar(&t.Identity, "identity", "", "whose (default: NAME)")
 	create.Flags().StringVar(&t.Strength, "strength", "", "how strongly whoever holds it is known, such as mfa")
 	create.Flags().StringSliceVar(&t.Scopes, "scopes", []string{"request", "view"}, "what it is good for: request, view, approve, revoke, admin")
-	create.Flags().IntVar(&days, "days", 90, "for how many days")
+	create.Flags().IntVar(&days, "days", 90, "for how many days, 1 to 3650")
 	c := &cobra.Command{Use: "token", Short: "Who may speak to the server"}
 	c.AddCommand(create)
 	return c
+}
+
+// tokenFits refuses a token that would be of no use, or that would keep the whole
+// folder from being read: a server does not start on a token of nobody's.
+func (a *app) tokenFits(t setup.Token, days int) error {
+	if days < 1 || days > 3650 {
+		return fmt.Errorf("%w: --days %d is not between 1 and 3650", errUsage, days)
+	}
+	c, err := config.Load(a.folder())
+	if err != nil {
+		return err
+	}
+	if _, ok := c.Directory.Identity(t.Identity); !ok {
+		return fmt.Errorf("%w: the directory has no identity %q; name one with --identity", access.ErrInvalid, t.Identity)
+	}
+	return nil
 }

@@ -97,7 +97,7 @@ func AddToken(dir string, t Token) (file string, err error) {
 		return "", err
 	}
 	if !tokensLast(string(text)) {
-		return "", fmt.Errorf("%w: %s must end with the section tokens: for a token to be added", access.ErrInvalid, settings)
+		return "", fmt.Errorf("%w: %s must end with the section tokens: and its list below it for a token to be added", access.ErrInvalid, settings)
 	}
 	token := "lessor_" + strings.ToLower(rand.Text())
 	if file, err = keep(dir, t.Name, token); err != nil {
@@ -108,8 +108,15 @@ func AddToken(dir string, t Token) (file string, err error) {
 	if t.Strength != "" {
 		strength = fmt.Sprintf(", strength: %q", t.Strength)
 	}
-	return file, appendTo(settings, fmt.Sprintf("  - {name: %q, identity: %q, scopes: [%s], expires: %q, sha256: %q%s}\n", t.Name, t.Identity,
-		strings.Join(t.Scopes, ", "), t.Expires.UTC().Format(time.RFC3339), hex.EncodeToString(sum[:]), strength))
+	line := fmt.Sprintf("  - {name: %q, identity: %q, scopes: [%s], expires: %q, sha256: %q%s}\n", t.Name, t.Identity,
+		strings.Join(t.Scopes, ", "), t.Expires.UTC().Format(time.RFC3339), hex.EncodeToString(sum[:]), strength)
+	if !strings.HasSuffix(string(text), "\n") {
+		line = "\n" + line
+	}
+	if err := appendTo(settings, line); err != nil {
+		return "", errors.Join(err, os.Remove(file)) // a token nobody knows of would only stand in the way of the next try
+	}
+	return file, nil
 }
 
 // scopes are all there are, as reading lessor.yaml takes them.
@@ -151,7 +158,8 @@ func keep(dir, name, token string) (file string, err error) {
 	return file, errors.Join(err, f.Close())
 }
 
-// tokensLast tells whether the last key at the margin is tokens.
+// tokensLast tells whether the last key at the margin is tokens, with nothing
+// behind it: after "tokens: []" no list can go on.
 func tokensLast(text string) bool {
 	last := ""
 	for l := range strings.SplitSeq(text, "\n") {
@@ -159,7 +167,9 @@ func tokensLast(text string) bool {
 			last = l
 		}
 	}
-	return strings.HasPrefix(last, "tokens:")
+	rest, ok := strings.CutPrefix(last, "tokens:")
+	rest, _, _ = strings.Cut(rest, "#")
+	return ok && strings.TrimSpace(rest) == ""
 }
 
 func appendTo(name, text string) error {

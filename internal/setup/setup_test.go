@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,6 +60,39 @@ func TestScopesOfTokens(t *testing.T) {
 			}
 			if _, err := os.Stat(filepath.Join(dir, "tokens", c.name)); !os.IsNotExist(err) {
 				t.Errorf("a token was written: %v", err)
+			}
+		})
+	}
+}
+
+// However lessor.yaml ends, a token is added so that the folder is still read, or not at all.
+func TestEndsOfSettings(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, end string
+		ok        bool
+	}{
+		{"list", "tokens: # of people\n", true},
+		{"no-line-break", "tokens:\n  - {name: a, identity: ann, scopes: [view], expires: 2090-01-01T00:00:00Z, sha256: '" + strings.Repeat("0", 64) + "'}", true},
+		{"empty-list", "tokens: []\n", false},
+		{"another-section", "tokens:\nbackstop: 1m\n", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "first")
+			if err := setup.First(dir, "log.example.org/lessor"); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "lessor.yaml"), []byte(c.end), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := setup.AddToken(dir, setup.Token{Name: c.name, Identity: "ann", Scopes: []string{"view"}, Expires: time.Now().Add(time.Hour)})
+			if _, loads := config.Load(dir); loads != nil {
+				t.Errorf("the folder is not read any more: %v", loads)
+			}
+			_, missing := os.Stat(filepath.Join(dir, "tokens", c.name))
+			if (err == nil) != c.ok || (missing == nil) != c.ok {
+				t.Errorf("error %v, file %v", err, missing)
 			}
 		})
 	}
