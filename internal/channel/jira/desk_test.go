@@ -36,8 +36,8 @@ type desk struct {
 	door *gate // before the engine
 	site config.JiraSite
 	log  *page
-	done map[string]int // kind -> jobs already worked
-	jobs []*job         // that wait, of [desk.live]
+	done map[string]int64 // kind -> the last job already worked
+	jobs []*job           // that wait, of [desk.live]
 }
 
 const hookSecret = "a secret of the hook"
@@ -55,7 +55,7 @@ var accounts = map[string]string{"eve": jirasim.ExamplePerson, "mia": jirasim.Ex
 // open makes a desk on that database. eve asks, mia is her manager, owen owns the wiki.
 func open(t *testing.T, d store.Dialect, change ...setting) *desk {
 	t.Helper()
-	k := &desk{t: t, done: map[string]int{}, wire: &wire{}, log: &page{}, dsn: enginetest.DSN(t, d)}
+	k := &desk{t: t, done: map[string]int64{}, wire: &wire{}, log: &page{}, dsn: enginetest.DSN(t, d)}
 	k.Fixture = enginetest.Open(t, d, func(o *enginetest.Options) {
 		o.DSN = k.dsn
 		o.Carries = func(channel string) bool { return channel == jira.Name }
@@ -105,6 +105,7 @@ func open(t *testing.T, d store.Dialect, change ...setting) *desk {
 	k.door = &gate{Door: k.Engine}
 	k.ch = k.channel(k.rest)
 	k.hook = k.ch.Receiver()
+	k.wire.set(nil, nil) // what was asked to set it up is not counted
 	return k
 }
 
@@ -245,11 +246,30 @@ func (k *desk) tellings() (busy bool) {
 	return busy
 }
 
-func (k *desk) fresh(kind string) [][]byte {
-	all := k.Jobs(kind)
-	from := k.done[kind]
-	k.done[kind] = len(all)
-	return all[from:]
+// fresh lists what the jobs of a kind were asked with that were not listed yet.
+func (k *desk) fresh(kind string) (list [][]byte) {
+	k.t.Helper()
+	args := "args"
+	if k.DB.Dialect == store.SQLite {
+		args = "json(args)" // stored in SQLite's own binary form
+	}
+	k.must(k.DB.Read(k.t.Context(), func(tx *store.Tx) error {
+		rows, err := tx.QueryContext(k.t.Context(), "select id, "+args+" from river_job where kind = $1 and id > $2 order by id", kind, k.done[kind])
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var args []byte
+			var id int64
+			if err := rows.Scan(&id, &args); err != nil {
+				return err
+			}
+			k.done[kind], list = id, append(list, args)
+		}
+		return rows.Err()
+	}))
+	return list
 }
 
 func (k *desk) parse(raw []byte, v any) {

@@ -1,0 +1,188 @@
+package jira_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/channel/jira/jirasim"
+	"github.com/lessor-iam/lessor/internal/store"
+)
+
+// breaks are the ways in which one call to Jira goes wrong.
+var breaks = map[string]func(*desk) jirasim.Fault{
+	"429 for a while":          func(*desk) jirasim.Fault { return jirasim.Limit429(90 * time.Second) },
+	"429 until":                func(k *desk) jirasim.Fault { return jirasim.Limit429Until(k.Now().Add(2 * time.Minute)) },
+	"429":                      func(*desk) jirasim.Fault { return jirasim.Fault{Status: 429} },
+	"503":                      func(*desk) jirasim.Fault { return jirasim.Fault{Status: 503} },
+	"503 after its effect":     func(*desk) jirasim.Fault { return jirasim.Fault{Status: 503, After: true} },
+	"500 after its effect":     func(*desk) jirasim.Fault { return jirasim.Fault{Status: 500, After: true} },
+	"cut before":               func(*desk) jirasim.Fault { return jirasim.Fault{Cut: true} },
+	"cut after its effect":     func(*desk) jirasim.Fault { return jirasim.Fault{Cut: true, After: true} },
+	"silence before":           func(*desk) jirasim.Fault { return jirasim.Fault{Hang: true} },
+	"silence after its effect": func(*desk) jirasim.Fault { return jirasim.Fault{Hang: true, After: true} },
+}
+
+// life is the life of one ticket of eve's, from its making to a while after its
+// end, with the server running all the time.
+func (k *desk) life() jirasim.Ticket {
+	k.t.Helper()
+	i := k.raise(jirasim.ExamplePerson, "prod-db:admin", "8 hours")
+	k.live(30*time.Minute, 10*time.Minute)
+	k.must(k.sim.As(jirasim.ExampleOwner).Approve(i.ID))
+	k.live(30*time.Minute, 10*time.Minute)
+	k.Approve("otto", k.Request(k.ticket(i).Request()))
+	k.live(30*time.Minute, 10*time.Minute)
+	k.live(9*time.Hour, 3*time.Hour)
+	k.live(30*time.Minute, 10*time.Minute)
+	return i
+}
+
+// mustHaveLived fails unless the life went as if nothing had gone wrong: each
+// fact said once, each status come to once, one request, of one revision.
+func (k *desk) mustHaveLived(i jirasim.Ticket) (ok bool) {
+	k.t.Helper()
+	already := k.t.Failed()
+	now := k.ticket(i)
+	r := k.Request(now.Request())
+	if len(now.Requests) != 1 || r.Revision != 1 || r.State != access.Approved {
+		k.t.Errorf("requests %v; it is %s, revision %d", now.Requests, r.State, r.Revision)
+	}
+	for _, a := range now.Answers {
+		if !a.Counted {
+			k.t.Errorf("answer %+v", a)
+		}
+	}
+	for text, public := range map[string]bool{"This request waits for approval by: manager, owner.": true, "The access is active: seen at": true, "The access has ended and was seen removed at": true,
+		"mia said approve to dir:root as manager": false, "otto said approve to dir:root as owner": false, "Granted: eve may hold": false, "The grant of dir:root ended at": false, "The whole life of": false} {
+		k.mustSay(i, text, public)
+	}
+	there := k.there(i)
+	if there.Status != "Removed" || len(there.Links) != 1 {
+		k.t.Errorf("its status is %q, %d links", there.Status, len(there.Links))
+	}
+	k.once(i)
+	return already || !k.t.Failed()
+}
+
+// lives runs a ticket's life for each of its steps, with something going wrong
+// at that one, and says what it was; nil: that step is left out. Few lives share a database: what a life
+// costs grows with what is in it.
+func lives(t *testing.T, steps func(*desk) int, broken func(k *desk, n int) (what *string)) {
+	t.Helper()
+	k := open(t, store.SQLite)
+	k.life()
+	total := steps(k)
+	if total < 10 {
+		t.Fatalf("a life takes %d steps", total)
+	}
+	t.Logf("%d steps in a life", total)
+	const few = 8
+	for n := 1; n <= total; n++ {
+		if n%few == 1 {
+			k.CheckQuiet()
+			k.Close()
+			k = open(t, store.SQLite)
+		}
+		what := broken(k, n)
+		if what == nil {
+			continue
+		}
+		i := k.life()
+		if *what == "" {
+			t.Fatalf("step %d: nothing went wrong", n)
+		}
+		if !k.mustHaveLived(i) {
+			t.Fatalf("step %d: %s", n, *what)
+		}
+	}
+	k.CheckQuiet()
+}
+
+func calls(k *desk) int { return k.wire.count() }
+
+// Every call of a ticket's whole life fails, one a life: in the end each fact is
+// said once, each status come to once, and one request was made. Each call fails
+// in two ways of the ten, by turns; in every one of them where tests may be long.
+func TestEveryCallFailsOnce(t *testing.T) {
+	t.Parallel()
+	names := slices.Sorted(maps.Keys(breaks))
+	sweeps := 2
+	if os.Getenv("LESSOR_TEST_LONG") != "" {
+		sweeps = len(names)
+	}
+	for sweep := range sweeps {
+		t.Run(fmt.Sprintf("sweep %d of %d", sweep+1, sweeps), func(t *testing.T) {
+			t.Parallel()
+			lives(t, calls, func(k *desk, n int) *string {
+				what := new(string)
+				name := names[(n+sweep*len(names)/sweeps)%len(names)]
+				k.wire.set(func(at int, r *http.Request) (*http.Request, error) {
+					if at != n {
+						return r, nil
+					}
+					*what = name + ": " + r.Method + " " + r.URL.Path
+					f := breaks[name](k)
+					k.sim.Break(f)
+					if f.Hang { // long enough for the deed to be done, if it is
+						ctx, cancel := context.WithTimeout(r.Context(), 300*time.Millisecond)
+						context.AfterFunc(ctx, cancel)
+						r = r.WithContext(ctx)
+					}
+					return r, nil
+				}, nil)
+				return what
+			})
+		})
+	}
+}
+
+// The process ends at any call of a ticket's whole life, before it was sent or
+// after it was done: by turns, and both where tests may be long.
+func TestTheProcessEndsAtAnyCall(t *testing.T) {
+	t.Parallel()
+	for _, after := range []bool{false, true} {
+		t.Run(fmt.Sprintf("after %t", after), func(t *testing.T) {
+			t.Parallel()
+			lives(t, calls, func(k *desk, n int) *string {
+				if os.Getenv("LESSOR_TEST_LONG") == "" && (n%2 == 0) != after {
+					return nil
+				}
+				call := new(string)
+				end := func(at int, r *http.Request) error {
+					if at != n {
+						return nil
+					}
+					*call = r.Method + " " + r.URL.Path
+					return context.Canceled
+				}
+				if after {
+					k.wire.set(nil, func(at int, r *http.Request, _ *http.Response) error { return end(at, r) })
+				} else {
+					k.wire.set(func(at int, r *http.Request) (*http.Request, error) { return r, end(at, r) }, nil)
+				}
+				return call
+			})
+		})
+	}
+}
+
+// The process ends right before or right after any verb of the engine.
+func TestTheProcessEndsAtAnyVerb(t *testing.T) {
+	t.Parallel()
+	for _, after := range []bool{false, true} {
+		t.Run(fmt.Sprintf("after %t", after), func(t *testing.T) {
+			t.Parallel()
+			lives(t, func(k *desk) int { return k.door.calls }, func(k *desk, n int) *string {
+				k.door.set(n, after)
+				return &k.door.ended
+			})
+		})
+	}
+}
