@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -84,8 +85,10 @@ func pgTargetBin(t testing.TB, version string) string {
 	return ""
 }
 
-// targetConf is the server's configuration beyond initdb's and keeper's.
+// targetConf is the server's configuration beyond initdb's and keeper's. Whether it
+// writes to disk before it answers can be changed while it runs.
 const targetConf = `
+fsync = off
 ssl = on
 ssl_cert_file = '%[1]s/server.pem'
 ssl_key_file = '%[1]s/server.key'
@@ -135,7 +138,7 @@ func startTarget(t testing.TB, bin, version string) (*PGTarget, error) {
 	// 3. The server, for as long as this process lives.
 	port := Port(t)
 	s.Address = "127.0.0.1:" + strconv.Itoa(port)
-	server := exec.Command("/bin/sh", "-c", keeper, "sh", bin, dir, strconv.Itoa(port))
+	server := exec.Command("/bin/sh", "-c", strings.Replace(keeper, " -F ", " ", 1), "sh", bin, dir, strconv.Itoa(port))
 	server.Dir, server.SysProcAttr = dir, &syscall.SysProcAttr{Credential: as, Setpgid: true}
 	if s.life, err = server.StdinPipe(); err != nil {
 		return nil, err

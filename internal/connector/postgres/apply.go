@@ -15,54 +15,134 @@ import (
 	"github.com/lessor-iam/lessor/internal/connector"
 )
 
-// Apply (1) finds which roles are meant, (2) sorts the changes by object, and (3)
-// makes each object's in a transaction of its own, so that one which somebody
-// else has locked keeps none of the others waiting.
+// Apply (1) finds which roles are meant and which memberships stand, (2) works out
+// what is missing or too much at each object, and (3) makes each object's changes
+// in a transaction of its own, so that one which somebody else has locked keeps
+// none of the others waiting.
 func (c *Connector) Apply(ctx context.Context, changes []connector.Change) []connector.Result {
 	results := make([]connector.Result, len(changes))
-	names := map[string]bool{}
 	for i, ch := range changes {
 		results[i].Ref = ch.Ref
-		names[ch.Account], names[ch.Object] = true, true
 	}
-	found, err := c.rolesOf(ctx, names)
-	byObject := map[uint32][]int{}
-	for i, ch := range changes {
-		if err != nil {
-			results[i].Err = unsent(err)
-			continue
+	var found map[string]role
+	var work [][]*edit
+	err := c.ask(ctx, func(l *line) (err error) {
+		if found, err = l.find(namesIn(changes)); err == nil {
+			work, err = l.needed(edits(found, changes, results))
 		}
-		ask, why := may(ch, found)
-		if results[i].Err = why; ask {
-			object := found[ch.Object].OID
-			byObject[object] = append(byObject[object], i)
-		}
-	}
-	objects := slices.Sorted(maps.Keys(byObject))
-	c.each(len(objects), func(n int) {
-		c.applyRole(ctx, found, changes, results, byObject[objects[n]])
+		return err
 	})
+	if err != nil {
+		for i := range results {
+			results[i].Err = unsent(err)
+		}
+		return results
+	}
+	c.each(len(work), func(n int) { c.applyRole(ctx, work[n], results) })
 	return results
 }
 
-// edit is what one account's membership shall be, and which changes ask so.
-type edit struct {
-	account  role
-	add      bool
-	changes  []int
-	grantors []string // of the rows to be removed; "" where there are no grantors
-	err      error
+func namesIn(changes []connector.Change) map[string]bool {
+	names := map[string]bool{}
+	for _, ch := range changes {
+		names[ch.Account], names[ch.Object] = true, true
+	}
+	return names
 }
 
-// applyRole (1) locks the object against other writers like us, (2) reads which
-// memberships stand, (3) makes what is missing and removes what is too much,
-// removals first, each refusal undone by itself, and (4) commits. Only the COMMIT
-// has an effect: if anything ends before it, the server undoes it all.
-func (c *Connector) applyRole(ctx context.Context, found map[string]role, changes []connector.Change, results []connector.Result, idx []int) {
-	object := found[changes[idx[0]].Object]
-	answer := func(err error) {
-		for _, i := range idx {
-			results[i].Err = err
+// edit is what one membership shall be, and which changes ask so.
+type edit struct {
+	object, account role
+	add             bool
+	changes         []int
+	grantors        []string // of the rows to be removed; "" where there are no grantors
+	err             error
+}
+
+// edits gathers the changes by membership and refuses those that cannot be. Asked
+// twice, the last word counts.
+func edits(found map[string]role, changes []connector.Change, results []connector.Result) (list []*edit) {
+	known := map[pair]*edit{}
+	for i, ch := range changes {
+		ask, err := may(ch, found)
+		if results[i].Err = err; !ask {
+			continue
+		}
+		object, account := found[ch.Object], found[ch.Account]
+		at := pair{account.OID, object.OID}
+		e := known[at]
+		if e == nil {
+			e = &edit{object: object, account: account}
+			known[at] = e
+			list = append(list, e)
+		}
+		e.add = ch.Want
+		e.changes = append(e.changes, i)
+	}
+	return list
+}
+
+// standing is a row of pg_auth_members: who granted it, and whether we may revoke it.
+type standing struct {
+	Role, Member uint32
+	Grantor      string
+	Ours         bool
+}
+
+// revocable says of a row m whether a REVOKE of ours can remove it. Before version
+// 16 a membership had one row, and whoever had a right to revoke it could.
+const revocable = `case when current_setting('server_version_num')::int < 160000 then true else pg_catalog.pg_has_role(m.grantor, 'USAGE') end`
+
+const readStanding = `select m.roleid, m.member, pg_catalog.pg_get_userbyid(m.grantor)::text, ` + revocable + `
+from unnest($1::oid[], $2::oid[]) p(role, member)
+join pg_catalog.pg_auth_members m on m.roleid = p.role and m.member = p.member`
+
+// needed keeps the edits that change anything, by object. By the time they are
+// made others may have made them: then the server takes them for done.
+func (l *line) needed(edits []*edit) ([][]*edit, error) {
+	if len(edits) == 0 {
+		return nil, nil
+	}
+	objects, accounts := make([]uint32, len(edits)), make([]uint32, len(edits))
+	for i, e := range edits {
+		objects[i], accounts[i] = e.object.OID, e.account.OID
+	}
+	rows, err := read[standing](l, readStanding, objects, accounts)
+	if err != nil {
+		return nil, err
+	}
+	held := map[pair][]string{}
+	for _, r := range rows {
+		at := pair{r.Member, r.Role}
+		switch {
+		case !r.Ours: // somebody else's, who must revoke it: a look names them
+		case l.modern():
+			held[at] = append(held[at], r.Grantor)
+		default:
+			held[at] = []string{""}
+		}
+	}
+	byObject := map[uint32][]*edit{}
+	for _, e := range edits {
+		if grantors := held[pair{e.account.OID, e.object.OID}]; e.add != (len(grantors) > 0) {
+			byObject[e.object.OID] = append(byObject[e.object.OID], e)
+			if !e.add {
+				e.grantors = grantors
+			}
+		}
+	}
+	return slices.Collect(maps.Values(byObject)), nil
+}
+
+// applyRole (1) locks the object against other writers like us, (2) sends the
+// changes, removals first, each refusal undone by itself, and (3) commits. Only
+// the COMMIT has an effect: if anything ends before it, the server undoes it all.
+func (c *Connector) applyRole(ctx context.Context, work []*edit, results []connector.Result) {
+	answer := func(all error) {
+		for _, e := range work {
+			for _, i := range e.changes {
+				results[i].Err = cmp.Or(all, e.err)
+			}
 		}
 	}
 	l, err := c.lend(ctx)
@@ -70,19 +150,10 @@ func (c *Connector) applyRole(ctx context.Context, found map[string]role, change
 		answer(unsent(err))
 		return
 	}
-	w := &write{line: l, object: object}
+	w := &write{line: l, object: work[0].object}
 	defer w.end()
-	edits := edits(found, changes, idx)
 	if err := w.begin(); err != nil {
 		answer(unsent(err))
-		return
-	}
-	work, err := w.needed(edits)
-	if err != nil {
-		answer(unsent(err))
-		return
-	}
-	if len(work) == 0 {
 		return
 	}
 	for _, group := range groups(work) {
@@ -91,32 +162,14 @@ func (c *Connector) applyRole(ctx context.Context, found map[string]role, change
 		}
 	}
 	err = w.commit()
+	if w.lost != nil {
+		answer(err) // even of what was refused nobody knows any more why
+		return
+	}
 	for _, e := range work {
-		for _, i := range e.changes {
-			results[i].Err = cmp.Or(e.err, err)
-			if w.lost != nil {
-				results[i].Err = err // even of what was answered, nothing came to be
-			}
-		}
+		e.err = cmp.Or(e.err, err)
 	}
-}
-
-// edits gathers the changes of one object by account. Asked twice, the last word counts.
-func edits(found map[string]role, changes []connector.Change, idx []int) []*edit {
-	byAccount := map[uint32]*edit{}
-	var list []*edit
-	for _, i := range idx {
-		a := found[changes[i].Account]
-		e := byAccount[a.OID]
-		if e == nil {
-			e = &edit{account: a}
-			byAccount[a.OID] = e
-			list = append(list, e)
-		}
-		e.add = changes[i].Want
-		e.changes = append(e.changes, i)
-	}
-	return list
+	answer(nil)
 }
 
 // group is the edits of one statement's kind.
@@ -170,51 +223,6 @@ func (w *write) begin() error {
 set local lock_timeout = %d;
 select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') = 'off';
 select pg_advisory_xact_lock(%d, %d)`, max(wait.Milliseconds(), 1), ours, int32(w.object.OID)))
-}
-
-// standing is a row of pg_auth_members: who granted it, and whether we may revoke it.
-type standing struct {
-	Member  uint32
-	Grantor string
-	Ours    bool
-}
-
-// revocable says of a row m whether a REVOKE of ours can remove it. Before version
-// 16 a membership had one row, and whoever had a right to revoke it could.
-const revocable = `case when current_setting('server_version_num')::int < 160000 then true else pg_catalog.pg_has_role(m.grantor, 'USAGE') end`
-
-const readStanding = `select m.member, coalesce(g.rolname::text, ''), ` + revocable + `
-from pg_catalog.pg_auth_members m left join pg_catalog.pg_roles g on g.oid = m.grantor
-where m.roleid = $1 and m.member = any($2::oid[])`
-
-// needed keeps the edits that change anything.
-func (w *write) needed(edits []*edit) (work []*edit, err error) {
-	accounts := make([]uint32, len(edits))
-	for i, e := range edits {
-		accounts[i] = e.account.OID
-	}
-	rows, err := read[standing](w.line, readStanding, w.object.OID, accounts)
-	if err != nil {
-		return nil, err
-	}
-	held := map[uint32][]string{}
-	for _, r := range rows {
-		switch {
-		case !r.Ours: // somebody else's, who must revoke it: a look names them
-		case w.modern():
-			held[r.Member] = append(held[r.Member], r.Grantor)
-		default:
-			held[r.Member] = []string{""}
-		}
-	}
-	for _, e := range edits {
-		if grantors := held[e.account.OID]; e.add != (len(grantors) > 0) {
-			if work = append(work, e); !e.add {
-				e.grantors = grantors
-			}
-		}
-	}
-	return work, nil
 }
 
 // deliver makes the edits by one statement. If the server refuses it for what may

@@ -29,9 +29,11 @@ type proxy struct {
 	sent    []string // statements, as they came
 }
 
-func newProxy(t testing.TB, w *world) *proxy {
+func newProxy(t testing.TB, w *world) *proxy { t.Helper(); return newProxyOn(t, w, "127.0.0.1:0") }
+
+func newProxyOn(t testing.TB, w *world, address string) *proxy {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}

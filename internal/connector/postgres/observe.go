@@ -33,7 +33,8 @@ func (c *Connector) Observe(ctx context.Context, objects []string, yield func(co
 		for _, o := range objects {
 			names[o] = true
 		}
-		found, err := c.rolesOf(ctx, names)
+		var found map[string]role
+		err := c.ask(ctx, func(l *line) (err error) { found, err = l.find(names); return err })
 		if err != nil || len(found) == 0 {
 			return err
 		}

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -22,9 +21,9 @@ type role struct {
 }
 
 // readRoles compares as text: as a name, the server would cut a long one off and
-// find somebody else.
+// find somebody else. Joined, because "= any" compares each role with each name.
 const readRoles = `select r.rolname::text, r.oid, r.rolcanlogin, r.rolsuper, r.rolcreaterole, r.rolname in (current_user, session_user)
-from pg_catalog.pg_roles r where r.rolname = any($1::text[])`
+from unnest($1::text[]) n join pg_catalog.pg_roles r on r.rolname = n`
 
 // find looks the names up. One that is missing is not in the answer.
 func (l *line) find(names map[string]bool) (map[string]role, error) {
@@ -46,12 +45,6 @@ func (l *line) find(names map[string]bool) (map[string]role, error) {
 		found[r.Name] = r
 	}
 	return found, nil
-}
-
-// rolesOf looks up everything the references name.
-func (c *Connector) rolesOf(ctx context.Context, names map[string]bool) (found map[string]role, err error) {
-	err = c.ask(ctx, func(l *line) (err error) { found, err = l.find(names); return err })
-	return found, err
 }
 
 // usable says whether any role can bear the name.

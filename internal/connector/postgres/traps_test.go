@@ -225,7 +225,7 @@ func TestOneBadAmongMany(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		p := newProxy(t, w)
 		p.instead = func(s string) string {
-			if strings.Contains(s, `"bad-many"`) {
+			if strings.Contains(s, `"bad-crowd"`) {
 				return refusal("22000")
 			}
 			return s
@@ -233,12 +233,12 @@ func TestOneBadAmongMany(t *testing.T) {
 		cfg := w.config()
 		cfg.URL = "postgres://" + p.address
 		c := connect(t, cfg)
-		object := w.object(t, "role-many")
+		object := w.object(t, "role-crowd")
 		var changes []connector.Change
 		for i := range 20 {
-			name := fmt.Sprintf("p%02d-many", i)
+			name := fmt.Sprintf("p%02d-crowd", i)
 			if i == 13 {
-				name = "bad-many"
+				name = "bad-crowd"
 			}
 			changes = append(changes, add(w.account(t, name), object))
 		}
@@ -247,7 +247,7 @@ func TestOneBadAmongMany(t *testing.T) {
 				t.Errorf("%v: %v, want refused %t", r.Ref, r.Err, want)
 			}
 		}
-		if got := w.members(t, object); len(got) != 19 || slices.Contains(got, "bad-many") {
+		if got := w.members(t, object); len(got) != 19 || slices.Contains(got, "bad-crowd") {
 			t.Errorf("members: %q", got)
 		}
 	})
@@ -318,7 +318,7 @@ func TestObserveWhole(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		c := connect(t, w.config())
 		c.page = 3
-		ann, outer, inner := w.account(t, "ann-obs"), w.object(t, "outer-obs"), w.object(t, "inner-obs")
+		ann, outer, inner := w.account(t, "ann-whole"), w.object(t, "outer-whole"), w.object(t, "inner-whole")
 		w.Exec(t, fmt.Sprintf("grant %s to %s; grant pg_read_all_data to %s; grant %[2]s to %[3]s", quoted(outer), quoted(inner), quoted(ann)))
 		want := map[connector.Ref]bool{ref(inner, outer): true, ref(ann, "pg_read_all_data"): true, ref(ann, inner): true}
 		err := c.Observe(t.Context(), nil, func(h connector.Holding) error {
