@@ -71,13 +71,63 @@ func (k *desk) mustHaveLived(i jirasim.Ticket) (ok bool) {
 	return already || !k.t.Failed()
 }
 
+// changedLife is that of a ticket which is edited while it waits, and again after
+// it was approved and before it begins.
+func (k *desk) changedLife() jirasim.Ticket {
+	k.t.Helper()
+	i := k.raise(jirasim.ExamplePerson, "wiki:editors", "8 hours", map[string]any{"Start": jiraTime(k.Now().Add(6 * time.Hour))})
+	k.live(30*time.Minute, 10*time.Minute)
+	for n, ask := range []map[string]any{{"summary": "another month"}, {"Entitlements": []any{"prod-db:read"}}} {
+		k.must(k.sim.As(jirasim.ExampleAgent).Edit(i.ID, ask))
+		k.Clock.Pass(time.Second)
+		k.live(40*time.Minute, 10*time.Minute)
+		r := k.Request(k.ticket(i).Request())
+		if r.State != access.Pending {
+			k.t.Errorf("after edit %d it is %s", n+1, r.State)
+			return i
+		}
+		k.Approve("mia", r)
+		k.live(40*time.Minute, 10*time.Minute)
+	}
+	k.live(14*time.Hour, 2*time.Hour)
+	return i
+}
+
+// mustHaveChanged fails unless that life went as it should: one request of two
+// revisions, whose grant never began, and one more, whose access came and went.
+func (k *desk) mustHaveChanged(i jirasim.Ticket) (ok bool) {
+	k.t.Helper()
+	already := k.t.Failed()
+	now := k.ticket(i)
+	if len(now.Requests) != 2 {
+		k.t.Errorf("requests %v", now.Requests)
+		return already
+	}
+	first, second := k.Request(now.Requests[0]), k.Request(now.Requests[1])
+	if first.Revision != 2 || second.Revision != 1 || second.Item("dir:reports") < 0 {
+		k.t.Errorf("first %+v\nthen %+v", first, second)
+	}
+	for r, why := range map[*access.Request]access.EndReason{&first: access.EndSuperseded, &second: access.EndExpired} {
+		if g := k.Grant(r.Items[0].Grant); g.Ended != why || g.Seen.IsZero() != (why == access.EndSuperseded) {
+			k.t.Errorf("its grant is %+v", g)
+		}
+	}
+	k.mustSay(i, "The access has ended and was seen removed at", true)
+	if n := k.times(i, "It was changed, so earlier approvals no longer count."); n != 2 {
+		k.t.Errorf("it was said %d times that it was changed", n)
+	}
+	return already || !k.t.Failed()
+}
+
 // lives runs a ticket's life for each of its steps, with something going wrong
 // at that one, and says what it was; nil: that step is left out. Few lives share a database: what a life
 // costs grows with what is in it.
-func lives(t *testing.T, steps func(*desk) int, broken func(k *desk, n int) (what *string)) {
+func lives(t *testing.T, life func(*desk) jirasim.Ticket, right func(*desk, jirasim.Ticket) bool, steps func(*desk) int, broken func(k *desk, n int) (what *string)) {
 	t.Helper()
 	k := open(t, store.SQLite)
-	k.life()
+	if !right(k, life(k)) {
+		t.Fatal("with nothing wrong")
+	}
 	total := steps(k)
 	if total < 10 {
 		t.Fatalf("a life takes %d steps", total)
@@ -94,11 +144,11 @@ func lives(t *testing.T, steps func(*desk) int, broken func(k *desk, n int) (wha
 		if what == nil {
 			continue
 		}
-		i := k.life()
+		i := life(k)
 		if *what == "" {
 			t.Fatalf("step %d: nothing went wrong", n)
 		}
-		if !k.mustHaveLived(i) {
+		if !right(k, i) {
 			t.Fatalf("step %d: %s", n, *what)
 		}
 	}
@@ -120,7 +170,7 @@ func TestEveryCallFailsOnce(t *testing.T) {
 	for sweep := range sweeps {
 		t.Run(fmt.Sprintf("sweep %d of %d", sweep+1, sweeps), func(t *testing.T) {
 			t.Parallel()
-			lives(t, calls, func(k *desk, n int) *string {
+			lives(t, (*desk).life, (*desk).mustHaveLived, calls, func(k *desk, n int) *string {
 				what := new(string)
 				name := names[(n+sweep*len(names)/sweeps)%len(names)]
 				k.wire.set(func(at int, r *http.Request) (*http.Request, error) {
@@ -150,7 +200,7 @@ func TestTheProcessEndsAtAnyCall(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		t.Run(fmt.Sprintf("after %t", after), func(t *testing.T) {
 			t.Parallel()
-			lives(t, calls, func(k *desk, n int) *string {
+			lives(t, (*desk).life, (*desk).mustHaveLived, calls, func(k *desk, n int) *string {
 				if os.Getenv("LESSOR_TEST_LONG") == "" && (n%2 == 0) != after {
 					return nil
 				}
@@ -179,10 +229,13 @@ func TestTheProcessEndsAtAnyVerb(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		t.Run(fmt.Sprintf("after %t", after), func(t *testing.T) {
 			t.Parallel()
-			lives(t, func(k *desk) int { return k.door.calls }, func(k *desk, n int) *string {
+			verbs := func(k *desk) int { return k.door.calls }
+			end := func(k *desk, n int) *string {
 				k.door.set(n, after)
 				return &k.door.ended
-			})
+			}
+			lives(t, (*desk).life, (*desk).mustHaveLived, verbs, end)
+			lives(t, (*desk).changedLife, (*desk).mustHaveChanged, verbs, end)
 		})
 	}
 }
