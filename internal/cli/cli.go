@@ -15,8 +15,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -41,6 +43,11 @@ func Main(ctx context.Context, args []string, in io.Reader, out, errOut io.Write
 	defer stop()
 	a := &app{in: in, out: out, err: errOut, env: env}
 	root := a.root()
+	if i := slices.IndexFunc(args, func(s string) bool { return !utf8.ValidString(s) }); i >= 0 {
+		// JSON would carry it as other characters than were written.
+		fmt.Fprintf(errOut, "lessor: usage: argument %d is not valid UTF-8\n", i+1)
+		return 2
+	}
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)
@@ -110,6 +117,12 @@ or input; 3 denied; 4 not found; 5 conflict or gone; 6 server not reached.`,
 		a.commentCommand(), a.cancelCommand(), a.extendCommand(), a.returnCommand(), a.revokeCommand(), a.evidenceCommand(), a.verifyCommand(),
 		a.confirmCommand(), a.jiraCommand(),
 	)
+	for _, c := range root.Commands() {
+		if !c.Runnable() { // a group: without more it says what is in it; a word it does not know is a mistake
+			c.Args = takes(cobra.NoArgs)
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+		}
+	}
 	return root
 }
 
@@ -118,6 +131,9 @@ func takes(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
 		if err := check(c, args); err != nil {
 			return fmt.Errorf("%w: %w; see %s --help", errUsage, err, c.CommandPath())
+		}
+		if i := slices.Index(args, ""); i >= 0 {
+			return fmt.Errorf("%w: argument %d is empty; see %s --help", errUsage, i+1, c.CommandPath())
 		}
 		return nil
 	}

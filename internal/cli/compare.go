@@ -29,6 +29,9 @@ Exit code 1 if anything became easier for anybody.`,
 				return err
 			}
 			changes := policy.Compare(was.Policy, is.Policy, policy.OwnAsks(c.Directory, time.Now()))
+			if changes == nil {
+				changes = []policy.Change{}
+			}
 			rows := [][]string{}
 			for _, ch := range changes {
 				rows = append(rows, []string{ch.Beneficiary, ch.Entitlement, strings.Join(ch.Easier, "; "), strings.Join(ch.Harder, "; "), strings.Join(ch.Voters, " ")})

@@ -2,9 +2,12 @@ package cli
 
 import (
 	"fmt"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"unicode"
 
 	"github.com/lessor-iam/lessor/internal/client"
 	"github.com/lessor-iam/lessor/internal/config"
@@ -20,23 +23,43 @@ func (a *app) connect() (*client.Client, error) {
 	if base == "" {
 		c, err := config.Load(a.folder())
 		if err != nil {
-			return nil, fmt.Errorf("%w: no server is named: give --server or $LESSOR_SERVER, or name the folder of a configuration with --dir (%w)", errUsage, err)
+			return nil, fmt.Errorf("%w: no server is named: give --server or $LESSOR_SERVER, or name the folder of a right configuration with --dir; of %s: %w", errUsage, a.folder(), err)
 		}
 		base = c.Listen
 	}
 	if !strings.Contains(base, "://") {
 		base = "http://" + base
 	}
-	token := a.env("LESSOR_TOKEN")
+	if err := private(base); err != nil {
+		return nil, err
+	}
+	token := strings.TrimSpace(a.env("LESSOR_TOKEN"))
 	if a.as != "" {
 		raw, err := os.ReadFile(filepath.Join(a.folder(), "tokens", filepath.Base(a.as)))
 		if err != nil {
-			return nil, fmt.Errorf("%w: no token for %q: %w", errUsage, a.as, err)
+			return nil, fmt.Errorf("%w: no token for %q: %w; lessor token new makes one", errUsage, a.as, err)
 		}
 		token = strings.TrimSpace(string(raw))
 	}
 	if token == "" {
 		return nil, fmt.Errorf("%w: no token: set LESSOR_TOKEN, or say whose with --as NAME (a file in the folder tokens)", errUsage)
 	}
+	if strings.ContainsFunc(token, unicode.IsControl) {
+		return nil, fmt.Errorf("%w: the token has a line break or control character in it: it is one line of letters and digits", errUsage)
+	}
 	return client.New(base, token), nil
+}
+
+// private refuses an address to which the token would travel in the clear, past
+// this machine.
+func private(base string) error {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return fmt.Errorf("%w: the server's address %q is not one such as http://127.0.0.1:7317", errUsage, base)
+	}
+	ip := net.ParseIP(u.Hostname())
+	if u.Scheme == "http" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return fmt.Errorf("%w: to %s the token would travel in the clear; only https:// leaves this machine", errUsage, u.Host)
+	}
+	return nil
 }

@@ -3,19 +3,14 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/config"
 	"github.com/lessor-iam/lessor/internal/engine"
 	"github.com/lessor-iam/lessor/internal/evidence"
-	"github.com/lessor-iam/lessor/internal/report"
-	"github.com/lessor-iam/lessor/internal/secret"
 	"github.com/lessor-iam/lessor/internal/server"
 	"github.com/lessor-iam/lessor/internal/store"
 )
@@ -48,8 +43,7 @@ func (a *app) bundleCommand() *cobra.Command {
 			if err := os.WriteFile(to, bundle, 0o600); err != nil {
 				return err
 			}
-			a.line("%s: %d bytes; check it with: lessor verify --key log.pub %s", to, len(bundle), to)
-			return nil
+			return a.done(map[string]any{"file": to, "bytes": len(bundle)}, "%s: %d bytes; check it with: lessor verify --key log.pub %s", to, len(bundle), to)
 		}}
 	c.Flags().StringVar(&to, "to", "", "the file (default GRANT.json; - for standard output)")
 	return c
@@ -77,8 +71,10 @@ func (a *app) exportCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				a.line("%d tiles of a log of %d events", files, head.Size)
-				return writeBelow(args[0], evidence.CheckpointPath, []byte(head.Note))
+				if err := writeBelow(args[0], evidence.CheckpointPath, []byte(head.Note)); err != nil {
+					return err
+				}
+				return a.done(map[string]any{"folder": args[0], "tiles": files, "events": head.Size}, "%d tiles of a log of %d events", files, head.Size)
 			})
 		}}
 }
@@ -103,162 +99,4 @@ func (a *app) inspect(ctx context.Context) (*store.DB, *config.Config, error) {
 	}
 	db, err := store.Inspect(ctx, dsn)
 	return db, c, err
-}
-
-func (a *app) verifyCommand() *cobra.Command {
-	var key, head string
-	var whole bool
-	c := &cobra.Command{Use: "verify FILE...", Short: "Check evidence offline, or the whole store against its log",
-		Long: `Checks evidence bundles with nothing but the log's public key, and says in plain
-words what each proves. The key is given with --key, or is a file among the
-others whose name ends in .pub; take it from where the company published it.
-
-With --store, replays the log of the folder's database against its tables and
-names the first row that differs. A server may go on working meanwhile.`,
-		Example: "  lessor verify --key log.pub gr-….json\n  lessor verify evidence/*\n  lessor verify --store --dir /etc/lessor",
-		RunE: func(c *cobra.Command, args []string) error {
-			switch {
-			case whole && len(args) == 0:
-				return a.verifyStore(c.Context(), key, head)
-			case !whole && len(args) > 0:
-				return a.verifyFiles(args, key)
-			}
-			return fmt.Errorf("%w: name files, or --store", errUsage)
-		}}
-	c.Flags().StringVar(&key, "key", "", "the log's public key, or a file that holds it")
-	c.Flags().StringVar(&head, "head", "", "with --store: a head of the log kept elsewhere (a file), which it must continue")
-	c.Flags().BoolVar(&whole, "store", false, "check the whole store of the folder")
-	return c
-}
-
-// readKey takes a key as it is, or from a file.
-func readKey(key string) (string, error) {
-	raw, err := os.ReadFile(key)
-	if err != nil && strings.Count(key, "+") >= 2 && !strings.ContainsAny(key, " \n") {
-		return key, nil //nolint:nilerr // no such file: it is the key itself
-	}
-	if err != nil {
-		return "", fmt.Errorf("%w: --key: %w", errUsage, err)
-	}
-	return strings.TrimSpace(string(raw)), nil
-}
-
-// errDoesNotHold: what was checked is not so.
-var errDoesNotHold = errors.New("does not hold")
-
-func (a *app) verifyFiles(args []string, key string) error {
-	var files []string
-	for _, f := range args {
-		if strings.HasSuffix(f, ".pub") && key == "" {
-			key = f
-			continue
-		}
-		files = append(files, f)
-	}
-	if key == "" {
-		return fmt.Errorf("%w: the log's public key is needed: --key FILE, or a file that ends in .pub among the others", errUsage)
-	}
-	if len(files) == 0 {
-		return fmt.Errorf("%w: no bundle is named", errUsage)
-	}
-	vkey, err := readKey(key)
-	if err != nil {
-		return err
-	}
-	a.line("key: %s (is it the one the company published?)", vkey)
-	bad := 0
-	for _, f := range files {
-		if err := a.verifyFile(f, vkey); err != nil {
-			bad++
-			fmt.Fprintf(a.err, "%s: DOES NOT HOLD\n  %s\n", plain(f), strings.ReplaceAll(plainLines(err.Error()), "\n", "\n  "))
-		}
-	}
-	if bad > 0 {
-		return fmt.Errorf("%w: %d of %d bundles", errDoesNotHold, bad, len(files))
-	}
-	a.line("%d bundles verified", len(files))
-	return nil
-}
-
-// verified is one bundle's result, for JSON.
-type verified struct {
-	File  string   `json:"file"`
-	Grant string   `json:"grant"`
-	Size  int64    `json:"log_size"`
-	Proof bool     `json:"ended_and_seen_gone"`
-	Story []string `json:"story"`
-	report.Claims
-}
-
-func (a *app) verifyFile(name, vkey string) error {
-	raw, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	v, err := evidence.OpenBundle(raw, vkey)
-	if err != nil {
-		return err
-	}
-	story, err := report.Tell(v)
-	if err != nil {
-		return err
-	}
-	a.line("%s: grant %s; every record is in the log of %d events as its key signed it", name, v.Subject, v.Checkpoint.Size)
-	claims := report.Claim(v, story)
-	for _, l := range story.Lines {
-		a.line("  %s", l)
-	}
-	a.line("  this proves:")
-	for _, l := range claims.Proved {
-		a.line("    + %s", l)
-	}
-	a.line("  this does not prove:")
-	for _, l := range claims.Not {
-		a.line("    - %s", l)
-	}
-	return a.showOne(verified{name, v.Subject, v.Checkpoint.Size, story.Complete, story.Lines, claims}, func() error { return nil })
-}
-
-func (a *app) verifyStore(ctx context.Context, key, head string) (err error) {
-	db, c, err := a.inspect(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, db.Close()) }()
-	vkey := ""
-	if key != "" {
-		if vkey, err = readKey(key); err != nil {
-			return err
-		}
-	} else if vkey, err = ownKey(c); err != nil {
-		return err
-	}
-	if head != "" {
-		kept, err := os.ReadFile(head)
-		if err != nil {
-			return fmt.Errorf("%w: --head: %w", errUsage, err)
-		}
-		if err := report.Continues(ctx, db, vkey, string(kept)); err != nil {
-			return fmt.Errorf("%w: %w", errDoesNotHold, err)
-		}
-	}
-	rep, err := report.Replay(ctx, db, vkey, a.progress("events"))
-	if err != nil {
-		return fmt.Errorf("%w: %w", errDoesNotHold, err)
-	}
-	a.line("the log of %d events is intact (root %s, %d more wait for their place), and %d rows are as it tells", rep.Events, rep.Head, rep.Waiting, rep.Rows)
-	return a.showOne(rep, func() error { return nil })
-}
-
-// ownKey is the public half of the folder's signing key.
-func ownKey(c *config.Config) (string, error) {
-	v, err := secret.Open(c.LogKeyRef)
-	if err != nil {
-		return "", fmt.Errorf("%w: give the log's public key with --key (its signing key cannot be read: %w)", access.ErrInvalid, err)
-	}
-	s, err := evidence.NewSigner(strings.TrimSpace(v.Reveal()))
-	if err != nil {
-		return "", err
-	}
-	return s.VerifierKey(), nil
 }

@@ -18,8 +18,20 @@ func (a *app) listCommand() *cobra.Command {
 	return c
 }
 
+// limitFlag is how many rows a list has: a number that no list can have is a
+// mistake, not a wish for the server's own.
+func limitFlag(c *cobra.Command, limit *int) {
+	c.Flags().IntVar(limit, "limit", 50, "at most this many, 1 to 500")
+	c.PreRunE = func(*cobra.Command, []string) error {
+		if *limit < 1 || *limit > 500 {
+			return fmt.Errorf("%w: --limit %d is not between 1 and 500", errUsage, *limit)
+		}
+		return nil
+	}
+}
+
 func pageFlags(c *cobra.Command, p *client.Page) {
-	c.Flags().IntVar(&p.Limit, "limit", 50, "at most this many")
+	limitFlag(c, &p.Limit)
 	c.Flags().StringVar(&p.Before, "before", "", "older than this one")
 }
 
@@ -135,7 +147,7 @@ func (a *app) listFindings() *cobra.Command {
 			return a.show(list, []string{"FINDING", "KIND", "OWNER", "OPENED", "DUE", "CLOSED", "TEXT"}, rows)
 		}}
 	c.Flags().BoolVar(&closed, "closed", false, "the closed ones too")
-	c.Flags().IntVar(&limit, "limit", 50, "at most this many")
+	limitFlag(c, &limit)
 	return c
 }
 
@@ -168,6 +180,10 @@ func (a *app) grantPage(h engine.Holding, looks []access.Receipt) error {
 	rows := [][]string{}
 	for _, r := range looks {
 		rows = append(rows, []string{stamp(r.At), yes(r.Direct), yes(r.Effective), r.Path, strings.Join(r.Residual, "; "), r.Answered})
+	}
+	if len(rows) == 0 {
+		a.line("nobody has looked at the target for it yet")
+		return nil
 	}
 	fmt.Fprintln(a.out)
 	return a.show(looks, []string{"LOOKED", "DIRECT", "EFFECTIVE", "BY", "OTHER PATHS", "TARGET ANSWERED"}, rows)

@@ -86,6 +86,15 @@ func (a *app) show(v any, head []string, rows [][]string) error {
 	return w.Flush()
 }
 
+// done says in one line what was done; with JSON asked for, v says it.
+func (a *app) done(v any, format string, args ...any) error {
+	if a.format == "json" {
+		return a.show(v, nil, nil)
+	}
+	a.line(format, args...)
+	return nil
+}
+
 // line writes one line for people; with JSON asked for, nothing.
 func (a *app) line(format string, args ...any) {
 	if a.format != "json" {

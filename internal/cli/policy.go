@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,15 +71,26 @@ func (s *supposed) facts(dir *access.Directory, now time.Time) (f policy.Facts, 
 	if _, ok := dir.Entitlement(s.entitlement); !ok {
 		return f, fmt.Errorf("%w: the catalog has no %q", access.ErrNotFound, s.entitlement)
 	}
+	for _, h := range s.held {
+		if _, ok := dir.Entitlement(h); !ok {
+			return f, fmt.Errorf("%w: --held: the catalog has no %q", access.ErrNotFound, h)
+		}
+	}
+	if _, ok := dir.Identity(s.voter); s.voter != "" && !ok {
+		return f, fmt.Errorf("%w: --voter: the directory has no %q", access.ErrNotFound, s.voter)
+	}
 	term, err := access.ParseTerm(s.term)
 	if err != nil {
-		return f, err
+		return f, fmt.Errorf("%w: --term: %w", errUsage, err)
 	}
 	item := access.Item{Entitlement: s.entitlement, Outcome: access.Undecided, Term: term}
 	r := access.Request{ID: "supposed", Revision: 1, State: access.Pending, Requester: s.by, Beneficiary: s.whom, Items: []access.Item{item}, Term: term, At: now}
 	r.Digest = access.Digest(r.Content())
 	return policy.Facts{Now: now, Directory: dir, Request: r, Item: item, Held: s.held}, nil
 }
+
+// questions are what policy can be asked about an ask.
+var questions = []string{policy.QuestionRequest, policy.QuestionApprove, policy.QuestionHold, policy.QuestionView}
 
 func (a *app) policyExplain() *cobra.Command {
 	var s supposed
@@ -88,6 +100,9 @@ func (a *app) policyExplain() *cobra.Command {
 asks the folder's files about an ask that nobody has made.`,
 		Example: "  lessor policy explain --by ann --entitlement db:root --term 8h\n  lessor policy explain rq-… --question approve --voter mia --stage manager --as mia",
 		RunE: func(c *cobra.Command, args []string) error {
+			if !slices.Contains(questions, s.question) {
+				return fmt.Errorf("%w: --question %q is none of %s", errUsage, s.question, strings.Join(questions, ", "))
+			}
 			x, err := a.explain(c, args, &s)
 			if err != nil {
 				return err

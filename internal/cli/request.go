@@ -196,8 +196,7 @@ func (a *app) toldCommand(use, short, flag, done string, needed bool, tell func(
 		if err := tell(c, server, args[0], note); err != nil {
 			return err
 		}
-		a.line("%s: %s", args[0], done)
-		return nil
+		return a.done(map[string]string{"of": args[0], "done": done}, "%s: %s", args[0], done)
 	}}
 	c.Flags().StringVar(&note, flag, "", "in a sentence")
 	return c
@@ -225,7 +224,7 @@ func (a *app) returnCommand() *cobra.Command {
 }
 
 func (a *app) revokeCommand() *cobra.Command {
-	return a.toldCommand("revoke GRANT", "End somebody's grant, as its owner or security", "reason", "revoked; access is being removed unless another grant is a reason for it", true,
+	return a.toldCommand("revoke GRANT", "End somebody's grant, as owner of the entitlement, manager of the holder, or security", "reason", "revoked; access is being removed unless another grant is a reason for it", true,
 		func(c *cobra.Command, s *client.Client, id, reason string) error {
 			return s.Revoke(c.Context(), id, reason)
 		})

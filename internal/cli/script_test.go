@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -37,7 +39,7 @@ func TestScript(t *testing.T) {
 			return false, fmt.Errorf("no condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code1, "listen": listen, "await": await, "grab": grab, "flip": flip, "lastline": lastLine, "sub": sub, "jira": jira, "until": until,
+			"code": code1, "listen": listen, "await": await, "grab": grab, "flip": flip, "lastline": lastLine, "sub": sub, "json": parses, "jira": jira, "until": until,
 		},
 	})
 }
@@ -107,6 +109,13 @@ func lastLine(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// parses expects the last output to be one JSON document: json.
+func parses(ts *testscript.TestScript, _ bool, _ []string) {
+	if out := ts.ReadFile("stdout"); !json.Valid([]byte(out)) || strings.TrimSpace(out) == "null" {
+		ts.Fatalf("not one JSON document: %q", out)
+	}
+}
+
 // sub replaces a text in a file: sub FILE old new.
 func sub(ts *testscript.TestScript, _ bool, args []string) {
 	text := ts.ReadFile(args[0])
@@ -114,4 +123,16 @@ func sub(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%s has no %q", args[0], args[1])
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(text, args[1], args[2], 1)), 0o600))
+}
+
+// What cannot be carried as it was written is refused.
+func TestArgumentsAreText(t *testing.T) {
+	t.Parallel()
+	var said strings.Builder
+	if code := Main(t.Context(), []string{"request", "x:y", "--term", "1h", "--reason", "\xff\xfe"}, strings.NewReader(""), io.Discard, &said, func(string) string { return "" }); code != 2 {
+		t.Errorf("exit code %d", code)
+	}
+	if !strings.Contains(said.String(), "argument 6 is not valid UTF-8") {
+		t.Errorf("said %q", said.String())
+	}
 }

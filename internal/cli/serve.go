@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,7 +62,7 @@ func onHangup(ctx context.Context, s *server.Server, log *slog.Logger) {
 			return
 		case <-hup:
 			if err := s.Reload(ctx); err != nil {
-				log.ErrorContext(ctx, "reload refused; what was in force stays so", "error", err.Error())
+				log.ErrorContext(ctx, "reload", "error", err.Error())
 			}
 		}
 	}
@@ -72,6 +73,9 @@ func (a *app) checkCommand() *cobra.Command {
 	c := &cobra.Command{Use: "check", Short: "Read the folder as the server would and report everything wrong with it", Args: takes(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			c, w, warnings, err := server.Check(a.folder())
+			if warnings == nil {
+				warnings = []string{}
+			}
 			for _, warn := range warnings {
 				fmt.Fprintln(a.err, "warning: "+plain(warn))
 			}
@@ -82,9 +86,9 @@ func (a *app) checkCommand() *cobra.Command {
 				return fmt.Errorf("%d warnings", len(warnings))
 			}
 			d := c.Directory
-			a.line("%s is fine: %d identities, %d groups, %d systems, %d entitlements, %d bundles, %d rules (%s)", c.Dir, len(d.Identities()), len(d.Groups()),
+			return a.done(map[string]any{"folder": c.Dir, "policy": w.Policy.Digest(), "warnings": warnings},
+				"%s is fine: %d identities, %d groups, %d systems, %d entitlements, %d bundles, %d rules (%s)", c.Dir, len(d.Identities()), len(d.Groups()),
 				len(d.Systems()), len(d.Entitlements()), len(d.Bundles()), len(w.Policy.Rules()), w.Policy.Digest())
-			return nil
 		}}
 	c.Flags().BoolVar(&strict, "strict", false, "fail on warnings too")
 	return c
@@ -131,8 +135,7 @@ func (a *app) reloadCommand() *cobra.Command {
 			if err := server.Reload(c.Context()); err != nil {
 				return err
 			}
-			a.line("in force")
-			return nil
+			return a.done(map[string]string{"of": "configuration", "done": "in force"}, "in force")
 		}}
 }
 
@@ -153,7 +156,7 @@ func (a *app) statusCommand() *cobra.Command {
 				a.line("policy: %s", st.Policy)
 				a.line("log key: %s", st.Key)
 				for _, s := range st.Systems {
-					a.line("system %s: next work %s", s.System, stamp(s.Next))
+					a.line("system %s: next work %s", s.System, cmp.Or(stamp(s.Next), "none is due"))
 				}
 				return nil
 			})

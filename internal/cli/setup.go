@@ -20,8 +20,7 @@ func (a *app) initCommand() *cobra.Command {
 				return err
 			}
 			a.line("%s: lessor.yaml, directory.yaml, catalog.yaml, policy/rules.cedar, log.key (secret), log.pub, tokens/", dir)
-			a.line("next: edit catalog.yaml, then: lessor check --dir %s && lessor serve --dir %s", dir, dir)
-			return nil
+			return a.done(map[string]string{"folder": dir}, "next: edit catalog.yaml, then: lessor check --dir %s && lessor serve --dir %s", dir, dir)
 		}}
 	c.Flags().StringVar(&origin, "origin", "log.example.org/lessor", "the log's name, for good: lower-case host and path")
 	return c
@@ -43,8 +42,7 @@ func (a *app) tokenCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			a.line("%s holds the token (keep it secret); lessor.yaml holds its hash; a running server takes it in with: lessor reload", file)
-			return nil
+			return a.done(map[string]string{"file": file}, "%s holds the token (keep it secret); lessor.yaml holds its hash; a running server takes it in with: lessor reload", file)
 		}}
 	create.Flags().StringVar(&t.Identity, "identity", "", "whose (default: NAME)")
 	create.Flags().StringVar(&t.Strength, "strength", "", "how strongly whoever holds it is known, such as mfa")

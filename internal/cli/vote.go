@@ -81,8 +81,7 @@ func (a *app) withdrawCommand() *cobra.Command {
 			if err := server.Withdraw(c.Context(), args[0], args[1]); err != nil {
 				return err
 			}
-			a.line("vote %s no longer counts", args[1])
-			return nil
+			return a.done(map[string]string{"of": args[1], "done": "withdrawn"}, "vote %s no longer counts", args[1])
 		}}
 }
 
