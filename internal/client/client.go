@@ -121,7 +121,9 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 		if json.Unmarshal(raw, p) != nil || (p.Detail == "" && len(p.Errors) == 0) {
 			p.Detail = fmt.Sprintf("%s: %.200s", res.Status, strings.TrimSpace(string(raw)))
 		}
-		p.Status = res.StatusCode
+		if p.Status = res.StatusCode; p.Status == http.StatusUnauthorized {
+			p.Detail += " (the one sent is wrong, has expired, is of somebody no longer active, or is not in force yet: lessor token new, lessor reload)"
+		}
 		return nil, p
 	}
 	return raw, nil

@@ -19,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -64,7 +65,7 @@ func New(ctx context.Context, dir string, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	targets, more, err := connectors(c)
+	targets, more, err := connectors(c, log)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +192,14 @@ func (s *Server) Listen(addr string) (net.Listener, error) {
 	if ip := net.ParseIP(host); err != nil || (host != "localhost" && (ip == nil || !ip.IsLoopback())) {
 		return nil, fmt.Errorf("%w: listen %q is not a loopback address such as 127.0.0.1:7317", access.ErrInvalid, addr)
 	}
-	return net.Listen("tcp", addr)
+	l, err := net.Listen("tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("%w: something listens on %s already: stop it, or say another address with --listen or in lessor.yaml", access.ErrConflict, addr)
+	case err != nil:
+		return nil, fmt.Errorf("%w: listen on %s: %w", access.ErrInvalid, addr, err)
+	}
+	return l, nil
 }
 
 // Run works and serves until the context ends, then lets what is under way end.
