@@ -54,6 +54,18 @@ var pgTargets struct {
 // asks and ended with the process.
 func PostgresTarget(t testing.TB, version string) *PGTarget {
 	t.Helper()
+	return pgTarget(t, version, false)
+}
+
+// PostgresStandby returns one that shows what was: it waits for ever for news of a
+// primary there is none of.
+func PostgresStandby(t testing.TB, version string) *PGTarget {
+	t.Helper()
+	return pgTarget(t, version, true)
+}
+
+func pgTarget(t testing.TB, version string, standby bool) *PGTarget {
+	t.Helper()
 	bin := pgTargetBin(t, version)
 	if bin == "" {
 		Missing(t, "PostgreSQL "+version)
@@ -63,13 +75,17 @@ func PostgresTarget(t testing.TB, version string) *PGTarget {
 	if pgTargets.made == nil {
 		pgTargets.made, pgTargets.errs = map[string]*PGTarget{}, map[string]error{}
 	}
-	if pgTargets.made[version] == nil && pgTargets.errs[version] == nil {
-		pgTargets.made[version], pgTargets.errs[version] = startTarget(t, bin, version)
+	name := version
+	if standby {
+		name += " standby"
 	}
-	if err := pgTargets.errs[version]; err != nil {
-		t.Fatalf("PostgreSQL %s: %v", version, err)
+	if pgTargets.made[name] == nil && pgTargets.errs[name] == nil {
+		pgTargets.made[name], pgTargets.errs[name] = startTarget(t, bin, version, standby)
 	}
-	return pgTargets.made[version]
+	if err := pgTargets.errs[name]; err != nil {
+		t.Fatalf("PostgreSQL %s: %v", name, err)
+	}
+	return pgTargets.made[name]
 }
 
 // pgTargetBin finds the version's programs, Debian's or those of scripts/test-deps.
@@ -96,7 +112,7 @@ password_encryption = 'scram-sha-256'
 `
 
 // startTarget makes a cluster and starts it, as [Postgres] does.
-func startTarget(t testing.TB, bin, version string) (*PGTarget, error) {
+func startTarget(t testing.TB, bin, version string, standby bool) (*PGTarget, error) {
 	dir, err := os.MkdirTemp(clusterParent(), "lessor-pgtarget-*")
 	if err != nil {
 		return nil, err
@@ -134,6 +150,11 @@ func startTarget(t testing.TB, bin, version string) (*PGTarget, error) {
 	_, err = fmt.Fprintf(conf, targetConf, dir)
 	if err = errors.Join(err, conf.Close()); err != nil {
 		return nil, err
+	}
+	if standby {
+		if err := os.WriteFile(filepath.Join(cluster, "standby.signal"), nil, 0o644); err != nil {
+			return nil, err
+		}
 	}
 	// 3. The server, for as long as this process lives.
 	port := Port(t)

@@ -221,7 +221,6 @@ func (w *write) begin() error {
 	}
 	return w.exec(fmt.Sprintf(`begin isolation level read committed read write;
 set local lock_timeout = %d;
-select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') = 'off';
 select pg_advisory_xact_lock(%d, %d)`, max(wait.Milliseconds(), 1), ours, int32(w.object.OID)))
 }
 

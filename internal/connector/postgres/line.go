@@ -17,6 +17,7 @@ import (
 // line is one connection in the hands of one caller.
 type line struct {
 	conn    *pgxpool.Conn
+	pool    *pgxpool.Pool
 	timeout time.Duration
 	ctx     context.Context // ends with the call's, and with Close
 	end     func()
@@ -39,11 +40,15 @@ func (c *Connector) lend(ctx context.Context) (*line, error) {
 		return nil, c.connectError(err)
 	}
 	// A little longer than the server gives itself: its own "no" says more.
-	return &line{conn: conn, timeout: c.timeout + time.Second, ctx: ctx, end: end}, nil
+	return &line{conn: conn, pool: c.pool, timeout: c.timeout + time.Second, ctx: ctx, end: end}, nil
 }
 
-// giveBack returns the connection; the pool keeps none that is inside a transaction.
+// giveBack returns the connection; the pool keeps none that is inside a
+// transaction. If it ended, the others are no better.
 func (l *line) giveBack() {
+	if l.conn.Conn().IsClosed() {
+		l.pool.Reset()
+	}
 	l.conn.Release()
 	l.end()
 }

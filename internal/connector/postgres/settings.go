@@ -127,21 +127,29 @@ func (s *settings) open() (*pgxpool.Pool, error) {
 	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = int32(s.connections), 0, 0
 	cfg.MaxConnIdleTime, cfg.PingTimeout = time.Minute, min(s.timeout, 5*time.Second)
 	// One that rested may have died unnoticed: it is asked before anything is sent.
-	cfg.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return true }
+	cfg.ShouldPing = func(_ context.Context, p pgxpool.ShouldPingParams) bool { return p.IdleDuration > rested }
 	cfg.BeforeConnect = func(_ context.Context, cc *pgx.ConnConfig) error {
 		if cc.Password = s.password(); cc.Password == "" {
 			return errNoPassword
 		}
 		return nil
 	}
-	cfg.AfterConnect = func(_ context.Context, conn *pgx.Conn) error {
+	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		if v := major(conn); v < 14 {
 			return fmt.Errorf("%w: it is version %d", errTooOld, v)
 		}
-		return nil
+		_, err := conn.Exec(ctx, lasting)
+		return err
 	}
 	return pgxpool.NewWithConfig(context.Background(), cfg)
 }
+
+// rested is how long a connection may lie idle and be trusted.
+const rested = 100 * time.Millisecond
+
+// lasting: where commits are answered before they are on disk, a crash could bring
+// back what was seen removed. Stricter settings stay as they are.
+const lasting = `select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') = 'off'`
 
 var (
 	errNoPassword = errors.New("there is no password")

@@ -230,3 +230,34 @@ func TestSilentServer(t *testing.T) {
 		t.Errorf("it took %s", took)
 	}
 }
+
+// A role that answers commits before they are on disk is made to wait; one that
+// waits for more goes on doing so.
+func TestCommitsLast(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		for set, want := range map[string]string{"off": "on", "local": "local", "remote_apply": "remote_apply"} {
+			name := w.account(t, "svc-"+set)
+			w.Exec(t, "alter role "+quoted(name)+" set synchronous_commit = "+set)
+			cfg := w.config()
+			cfg.User, cfg.Password = name, func() string { return accountSecret }
+			l, err := connect(t, cfg).lend(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := read[struct{ Is string }](l, "select current_setting('synchronous_commit')")
+			if l.giveBack(); err != nil || got[0].Is != want {
+				t.Errorf("%s: %v, %v, want %s", set, got, err, want)
+			}
+		}
+	})
+}
+
+// AB-54: a standby shows what was. Nothing is read from one.
+func TestAB54StandbyIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	s := testserver.PostgresStandby(t, "15")
+	cfg := Config{URL: "postgres://" + s.Address, CA: s.CA, User: "postgres", Password: func() string { return testserver.PGTargetSecret }}
+	if err := failure(t, cfg); !errors.Is(err, connector.ErrUnreachable) || !strings.Contains(err.Error(), "standby") {
+		t.Errorf("%v, want %q, and why", err, connector.ErrUnreachable)
+	}
+}
