@@ -33,6 +33,7 @@ var rooms = map[string]struct {
 
 	"connector":               {nil, false, "the port to target systems"},
 	"connector/exec":          {[]string{"connector"}, false, "anything: a program that speaks the port over JSON lines"},
+	"connector/exec/check":    {[]string{"connector/exec", "connector/promise"}, false, "holds a connector program to every promise, from outside"},
 	"connector/ldap":          {[]string{"connector"}, false, "OpenLDAP and its kin"},
 	"connector/postgres":      {[]string{"connector"}, false, "roles in PostgreSQL"},
 	"connector/scim":          {[]string{"connector"}, false, "SCIM 2.0"},
@@ -47,10 +48,10 @@ var rooms = map[string]struct {
 
 	"api":    {[]string{"access", "engine", "policy"}, false, "the JSON door: one operation a verb"},
 	"client": {[]string{"access", "api", "engine", "policy"}, false, "speaks to the JSON door"},
-	"server": {[]string{"access", "api", "channel/jira", "channel/jira/rest", "config", "connector", "connector/ldap", "connector/postgres", "connector/scim", "engine", "evidence", "inventory", "policy", "reconcile", "report", "secret", "store"},
+	"server": {[]string{"access", "api", "channel/jira", "channel/jira/rest", "config", "connector", "connector/exec", "connector/ldap", "connector/postgres", "connector/scim", "engine", "evidence", "inventory", "policy", "reconcile", "report", "secret", "store"},
 		false, "wires the rooms; the only one that names concrete adapters"},
 	"demo": {[]string{"access", "api", "channel/jira/jirasim", "client", "config", "connector/scimtarget", "engine", "evidence", "report", "server", "setup"}, false, "the whole product on one machine"},
-	"cli":  {[]string{"access", "channel/jira/audit", "client", "config", "demo", "engine", "evidence", "policy", "report", "secret", "server", "setup", "store"}, false, "the command line"},
+	"cli":  {[]string{"access", "channel/jira/audit", "client", "config", "connector/exec/check", "demo", "engine", "evidence", "policy", "report", "secret", "server", "setup", "store"}, false, "the command line"},
 
 	"channel/jira":         {[]string{"access", "channel/jira/adf", "channel/jira/rest", "channel/jira/webhook", "config", "engine", "secret"}, false, "tickets in, what was decided and seen out; no rule of its own"},
 	"channel/jira/audit":   {[]string{"access", "channel/jira/adf", "channel/jira/rest", "config", "engine", "secret"}, false, "how a site is arranged and used: doctor, setup, audits; changes nothing of ours"},

@@ -2,16 +2,20 @@ package server
 
 import (
 	"crypto/x509"
+	"encoding/json"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/config"
 	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/connector/exec"
 	"github.com/lessor-iam/lessor/internal/connector/ldap"
 	"github.com/lessor-iam/lessor/internal/connector/postgres"
 	"github.com/lessor-iam/lessor/internal/connector/scim"
@@ -23,6 +27,7 @@ var adapters = map[string]func(*settings) (connector.Connector, error){
 	"scim":     newSCIM,
 	"ldap":     newLDAP,
 	"postgres": newPostgres,
+	"exec":     newExec,
 }
 
 func newSCIM(s *settings) (connector.Connector, error) {
@@ -52,16 +57,43 @@ func newPostgres(s *settings) (connector.Connector, error) {
 	return postgres.New(c)
 }
 
+// newExec runs the program in the folder of the configuration. What it gets as
+// its environment stands under env_: env_region is REGION, and env_token_ref is
+// TOKEN with the secret that the reference leads to.
+func newExec(s *settings) (connector.Connector, error) {
+	c := exec.Config{Program: s.required("program"), Args: s.texts("args"), Dir: s.config.Dir, Env: map[string]string{}, Secrets: map[string]func() string{},
+		Timeout: s.duration("timeout"), Log: s.log.With("system", s.system.ID),
+		Target: connector.Capabilities{Batch: s.number("batch"), Effective: s.flag("effective"), Sessions: s.flag("sessions"), Fences: s.flag("fences"), Lingers: s.duration("lingers")}}
+	for key := range s.system.Settings {
+		name, ok := strings.CutPrefix(key, "env_")
+		if !ok {
+			continue
+		}
+		if secret, ok := strings.CutSuffix(name, "_ref"); ok {
+			c.Secrets[strings.ToUpper(secret)] = s.secret(key)
+		} else {
+			c.Env[strings.ToUpper(name)] = s.text(key)
+		}
+	}
+	if s.done() {
+		return nil, nil
+	}
+	if err := c.Find(); err != nil {
+		s.warn("%v", err)
+	}
+	return exec.New(c)
+}
+
 // connectors makes the connector of every system. It connects to nothing;
 // everything wrong with any system's settings comes in one error. A secret that
 // cannot be read now is a warning: it may be there later, and the other systems
 // must not wait for it.
-func connectors(c *config.Config) (made map[string]connector.Connector, warnings []string, err error) {
+func connectors(c *config.Config, log *slog.Logger) (made map[string]connector.Connector, warnings []string, err error) {
 	made = map[string]connector.Connector{}
 	var problems config.Problems
 	for _, id := range c.Directory.Systems() {
 		sys, _ := c.Directory.System(id)
-		s := &settings{system: sys, config: c, read: map[string]bool{}}
+		s := &settings{system: sys, config: c, log: log, read: map[string]bool{}}
 		build, ok := adapters[sys.Connector]
 		if !ok {
 			s.wrong("there is no connector %q; there is %s", sys.Connector, strings.Join(slices.Sorted(maps.Keys(adapters)), ", "))
@@ -92,6 +124,7 @@ func connectors(c *config.Config) (made map[string]connector.Connector, warnings
 type settings struct {
 	system   access.System
 	config   *config.Config
+	log      *slog.Logger
 	read     map[string]bool
 	problems config.Problems
 	warnings []string
@@ -99,6 +132,10 @@ type settings struct {
 
 func (s *settings) wrong(format string, args ...any) {
 	s.problems = append(s.problems, s.config.SystemProblem(s.system.ID, "system "+s.system.ID+": "+format, args...))
+}
+
+func (s *settings) warn(format string, args ...any) {
+	s.warnings = append(s.warnings, s.config.SystemProblem(s.system.ID, "system "+s.system.ID+": "+format, args...).String())
 }
 
 // done reports settings nobody asked for, and tells whether anything is wrong.
@@ -135,6 +172,30 @@ func (s *settings) flag(key string) bool {
 	return false
 }
 
+// texts is a JSON array of texts: nothing splits or unquotes what stands in it.
+func (s *settings) texts(key string) (list []string) {
+	v := s.text(key)
+	if v == "" {
+		return nil
+	}
+	if err := json.Unmarshal([]byte(v), &list); err != nil {
+		s.wrong("%s is a JSON array of texts, such as '[\"--site\", \"test\"]': %v", key, err)
+	}
+	return list
+}
+
+func (s *settings) number(key string) int {
+	v := s.text(key)
+	if v == "" {
+		return 0
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 {
+		s.wrong("%s is a number from 1, not %q", key, v)
+	}
+	return n
+}
+
 func (s *settings) duration(key string) time.Duration {
 	v := s.text(key)
 	if v == "" {
@@ -156,7 +217,7 @@ func (s *settings) secret(key string) func() string {
 	}
 	if s.system.Settings[key] != "" {
 		if _, err := secret.Open(ref); err != nil {
-			s.warnings = append(s.warnings, s.config.SystemProblem(s.system.ID, "system %s: %s: %v", s.system.ID, key, err).String())
+			s.warn("%s: %v", key, err)
 		}
 	}
 	return func() string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -70,7 +71,7 @@ func Check(dir string) (c *config.Config, w engine.World, warnings []string, err
 		return nil, w, nil, err
 	}
 	w, warnings, err = readWorld(c)
-	targets, more, badTargets := connectors(c)
+	targets, more, badTargets := connectors(c, slog.New(slog.DiscardHandler))
 	for _, t := range targets {
 		err = errors.Join(err, t.Close())
 	}

@@ -2,7 +2,10 @@ package exec
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"syscall"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/connector"
@@ -78,6 +81,13 @@ func (p *program) begin(ctx context.Context, req request) (*call, error) {
 	}
 	p.mu.Unlock()
 	if n == 0 {
+		if errors.Is(err, syscall.EPIPE) || errors.Is(err, os.ErrClosed) { // the program knows better why than the pipe
+			select {
+			case <-p.over:
+				return nil, p.unsent()
+			case <-ctx.Done():
+			}
+		}
 		return nil, fmt.Errorf("%w: %w", connector.ErrUnreachable, err)
 	}
 	p.end(fmt.Errorf("took %d bytes of a request and no more: %w", n, err))

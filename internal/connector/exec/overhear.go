@@ -3,6 +3,7 @@ package exec
 import (
 	"bufio"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -17,6 +18,7 @@ const (
 // overhear writes what the program says on standard error to our log, and never
 // so much of it that the log is of nothing else.
 func (p *program) overhear() {
+	defer close(p.heard)
 	defer p.errOut.Close()
 	r := bufio.NewReaderSize(p.errOut, longestSaid)
 	since, lines, dropped := time.Now(), 0, 0
@@ -31,7 +33,7 @@ func (p *program) overhear() {
 			}
 			since, lines, dropped = now, 0, 0
 		}
-		if text := p.clean(string(line)); len(line) > 0 && lines < saidAtOnce {
+		if text := p.clean(strings.TrimRight(string(line), "\r\n")); len(line) > 0 && lines < saidAtOnce {
 			lines++
 			p.mu.Lock()
 			p.said = text

@@ -37,6 +37,7 @@ type program struct {
 	over   chan struct{} // closed when it is; why is set before
 	exited chan struct{} // closed when the process is reaped
 	exit   error
+	heard  chan struct{} // closed when its standard error has ended
 
 	mu    sync.Mutex
 	why   error
@@ -48,7 +49,7 @@ type program struct {
 
 // spawn starts the process; it has not said hello yet.
 func (s *settings) spawn() (*program, error) {
-	path, err := s.path()
+	path, err := file(s.program, s.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +58,7 @@ func (s *settings) spawn() (*program, error) {
 		return nil, err
 	}
 	p := &program{secrets: secrets, log: s.log, leastHang: s.leastHang, started: time.Now(), used: time.Now(), calls: map[uint64]*call{},
-		writing: make(chan struct{}, 1), slots: make(chan struct{}, 1), over: make(chan struct{}), exited: make(chan struct{})}
+		writing: make(chan struct{}, 1), slots: make(chan struct{}, 1), over: make(chan struct{}), exited: make(chan struct{}), heard: make(chan struct{})}
 	var pairs []string
 	for _, v := range secrets {
 		pairs = append(pairs, v, "[secret]")
@@ -187,6 +188,10 @@ func (p *program) farewell(rest []byte, err error) error {
 		text = "ended"
 		if p.exit != nil {
 			text += ": " + p.exit.Error()
+		}
+		select {
+		case <-p.heard: // its last words count
+		case <-timer.C:
 		}
 	case <-timer.C:
 	}

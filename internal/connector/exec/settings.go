@@ -89,16 +89,27 @@ func (s *settings) fill() error {
 	return nil
 }
 
-// path is the file that would be run now.
-func (s *settings) path() (string, error) {
-	name := s.program
-	if strings.ContainsRune(name, '/') {
-		if !filepath.IsAbs(name) {
-			name = filepath.Join(s.dir, name)
-		}
-		return filepath.Abs(name)
+// Find tells whether there is a program to run now. It runs nothing.
+func (c Config) Find() error {
+	path, err := file(c.Program, c.Dir)
+	if err == nil {
+		_, err = osexec.LookPath(path)
 	}
-	return osexec.LookPath(name)
+	if err != nil {
+		return fmt.Errorf("exec: program: %w", err)
+	}
+	return nil
+}
+
+// file is what a program's name leads to. PATH is our own.
+func file(name, dir string) (string, error) {
+	if !strings.ContainsRune(name, '/') {
+		return osexec.LookPath(name)
+	}
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(dir, name)
+	}
+	return filepath.Abs(name)
 }
 
 // environment is what the program gets, and the secrets in it. It is an error
