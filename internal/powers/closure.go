@@ -32,7 +32,7 @@ func (g *Graph) Closure(id string) (Closure, error) {
 	if !ok {
 		return Closure{}, fmt.Errorf("%w: there is no entitlement %q", access.ErrNotFound, id)
 	}
-	c := Closure{Summary: g.summary(i, g.selfGrant(i))}
+	c := Closure{Summary: g.summary(i, g.selfGrant(i)), Powers: []Node{}, Entitlements: []Node{}, Identities: []Node{}, Gates: []Node{}, Grants: []Node{}, Paths: []Path{}}
 	reached, granted := g.reach(i)
 	for _, at := range reached {
 		n := g.nodes[at].Node
@@ -54,7 +54,7 @@ func (g *Graph) Closure(id string) (Closure, error) {
 	for _, list := range []*[]Node{&c.Powers, &c.Entitlements, &c.Identities, &c.Gates, &c.Grants} {
 		slices.SortFunc(*list, func(a, b Node) int { return a.Ref().compare(b.Ref()) })
 	}
-	c.Paths = g.paths(i, c)
+	c.Paths = append(c.Paths, g.paths(i, c)...)
 	if len(c.Paths) > 0 {
 		c.Shortest = c.Paths[0].Sentence
 	}

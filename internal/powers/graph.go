@@ -83,6 +83,10 @@ func New(c Config) (*Graph, error) {
 		}
 	}
 
+	if len(wrong) > 0 {
+		return nil, errors.Join(wrong...)
+	}
+
 	// 2. The edges, each from both of its ends.
 	type joint struct {
 		from int32

@@ -123,6 +123,8 @@ func (g *Graph) sentence(path []Edge) string {
 			fmt.Fprintf(&b, ", which decides who gets %s", to)
 		case e.Kind == Confers && e.To.Kind == Entitlement:
 			b.WriteString(map[bool]string{true: " includes ", false: ", which includes "}[n == 0] + to)
+		case e.Kind == CanBecome && e.From.Kind == Identity:
+			fmt.Fprintf(&b, ", and so as %s", to)
 		case n == 0:
 			fmt.Fprintf(&b, " can %s", deed(e, to))
 		case concluded:
