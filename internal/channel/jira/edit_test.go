@@ -338,3 +338,27 @@ func TestAB06_EditedBetweenApprovalAndReading(t *testing.T) {
 		k.CheckQuiet()
 	})
 }
+
+// The process ended right after asking, and the ticket was edited before it was
+// read again: what was asked is found, and changed.
+func TestAB06_EditedAfterTheProcessEnded(t *testing.T) {
+	t.Parallel()
+	enginetest.Each(t, func(t *testing.T, d store.Dialect) {
+		k := open(t, d)
+		i := k.raise(jirasim.ExamplePerson, "wiki:editors", "8 hours")
+		k.Clock.Pass(time.Second)
+		k.door.set(1, true)
+		k.poll()
+		k.round()
+		if k.door.ended != "submit" {
+			t.Fatalf("it ended at %q", k.door.ended)
+		}
+		k.must(k.sim.As(jirasim.ExampleAgent).Edit(i.ID, edits["entitlement"].fields))
+		k.live(time.Hour, time.Minute)
+		now := k.ticket(i)
+		if r := k.Request(now.Request()); len(now.Requests) != 1 || r.Revision != 2 || r.Item("dir:reports") < 0 || r.State != access.Pending {
+			t.Errorf("%+v: %+v", now, r)
+		}
+		k.CheckQuiet()
+	})
+}

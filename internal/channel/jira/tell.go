@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -302,59 +301,4 @@ func (l *telling) secure(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// wanted is the status the ticket should be in, or empty.
-func (l *telling) wanted() string {
-	m := l.project.Milestones
-	return map[Milestone]string{Waiting: m.Waiting, Granting: m.Granting, Active: m.Active, Removed: m.Removed, Refused: m.Refused}[milestone(l.s)]
-}
-
-// moved tells that somebody else moved the ticket, where it is to stay where they put it.
-func (l *telling) moved() (Fact, bool) {
-	want := l.wanted()
-	if l.project.WhenMoved == config.JiraPutBack || want == "" || l.t.Ours != want || l.issue.Status.ID == want {
-		return Fact{}, false
-	}
-	return Fact{ID: fmt.Sprintf("moved-%s-%s-%s", l.s.Request.ID, want, l.issue.Status.ID), Public: true,
-		Lines: lines(fmt.Sprintf("This ticket was moved to %q by hand. That changed nothing about the access: it is %s.", l.issue.Status.Name, milestone(l.s)))}, true
-}
-
-// status moves the ticket to where its request has come. We move it there once;
-// whoever moves it away then is put right, or told, as the company wants.
-func (l *telling) status(ctx context.Context) error {
-	want := l.wanted()
-	if want == "" || (l.t.Ours == want && (l.issue.Status.ID == want || l.project.WhenMoved != config.JiraPutBack)) {
-		return nil
-	}
-	seen := l.issue.Status
-	if seen.ID != want {
-		moves, err := l.Rest.Transitions(ctx, l.issue.ID)
-		if err != nil {
-			return err
-		}
-		i := slices.IndexFunc(moves, func(m rest.Transition) bool { return m.To.ID == want })
-		if i < 0 {
-			return l.stuck(ctx, want)
-		}
-		seen, err = l.Rest.Transition(ctx, l.issue.ID, rest.Move{Transition: moves[i].ID, To: want})
-		if errors.Is(err, rest.ErrInvalid) || errors.Is(err, rest.ErrDenied) {
-			return l.stuck(ctx, want)
-		} else if err != nil {
-			return err
-		}
-	}
-	t := l.t
-	t.Ours, t.Status = want, seen.ID
-	_, err := l.Door.KeepTicket(ctx, t, "moved to "+seen.Name)
-	return err
-}
-
-// stuck says once that the workflow has no way there; access does not wait for it.
-func (l *telling) stuck(ctx context.Context, want string) error {
-	f := inner("stuck-"+l.s.Request.ID+"-"+want, fmt.Sprintf("Lessor could not move this ticket on (%s): the workflow has no way to that status that it may take. The access does not depend on it.", milestone(l.s)))
-	if slices.Contains(l.said.Facts, f.ID) {
-		return nil
-	}
-	return l.say(ctx, []Fact{f}, false)
 }
