@@ -42,7 +42,7 @@ func (a *app) tokenCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.done(map[string]string{"file": file}, "%s holds the token (keep it secret); lessor.yaml holds its hash; a running server takes it in with: lessor reload", file)
+			return a.done(map[string]string{"file": file}, "%s holds the token (keep it secret); lessor.yaml holds its hash; a running server takes it in with: lessor reload (which needs a token for admin in force) or a hang-up signal", file)
 		}}
 	create.Flags().StringVar(&t.Identity, "identity", "", "whose (default: NAME)")
 	create.Flags().StringVar(&t.Strength, "strength", "", "how strongly whoever holds it is known, such as mfa")
