@@ -177,12 +177,11 @@ func (r *reader) convertMapping(n *ast.MappingNode, out node, line int) node {
 
 // outline follows how deep and wide the tokens nest, before the parser sees them.
 type outline struct {
-	block   []level // columns of the block lists and mappings that are open
-	flow    []brace
-	empty   int
-	last    *token.Token
-	col     int // of the key or entry that last began
-	content bool
+	block []level // columns of the block lists and mappings that are open
+	flow  []brace
+	empty int
+	last  *token.Token
+	col   int // of the key or entry that last began
 }
 
 type level struct{ col, keys int }
