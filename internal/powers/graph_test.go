@@ -168,3 +168,23 @@ func TestChangesNameWhoseClassMoved(t *testing.T) {
 		t.Errorf("%d nodes, %d edges are left", n, e)
 	}
 }
+
+// A change looks again only at what it can have changed: where a label rests on
+// something else too, nothing is touched.
+func TestAChangeThatMattersNotTouchesNothing(t *testing.T) {
+	t.Parallel()
+	a, b, root, other := ent("a", "standard"), ent("b", "standard"), ent("root", "privileged"), ent("other", "privileged")
+	g := build(t, []Node{a, b, root, other}, edge(a, Confers, b), edge(b, Confers, root), edge(b, Confers, other))
+	from, to, err := g.ends(edge(b, Confers, root))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := g.half(edge(b, Confers, root), to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := map[int32]uint8{}
+	if g.cut(from, h, before); len(before) != 0 {
+		t.Errorf("%d nodes were labelled again", len(before))
+	}
+}
