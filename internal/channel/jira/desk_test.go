@@ -49,6 +49,15 @@ type setting struct {
 	company func(*enginetest.Company)
 }
 
+// dataCenter is a desk at a Jira Data Center, which knows people by their keys.
+var dataCenter = setting{sim: func(c *jirasim.Config) { c.DataCenter = true }, company: func(c *enginetest.Company) {
+	for id, key := range map[string]string{"eve": "paul", "mia": "olga", "sara": "sina", "owen": "agnes"} {
+		who := c.People[id]
+		who.Accounts = map[string]string{"dir": id, "git": id, "acme": key}
+		c.People[id] = who
+	}
+}}
+
 // accounts are those of the company's people at the example's Jira.
 var accounts = map[string]string{"eve": jirasim.ExamplePerson, "mia": jirasim.ExampleOwner, "sara": jirasim.ExampleSecurity, "owen": jirasim.ExampleAgent}
 
@@ -91,12 +100,18 @@ func open(t *testing.T, d store.Dialect, change ...setting) *desk {
 	if err := k.sim.AddWebhook(jirasim.Webhook{Name: "Lessor", URL: "https://lessor.example/hooks/jira/acme", Secret: hookSecret, JQL: "project = ACC"}); err != nil {
 		t.Fatal(err)
 	}
-	k.rest, err = rest.New(rest.Config{Kind: rest.Cloud, Base: server.URL, Email: "lessor@example.com", Token: func() string { return "token-lessor" },
-		Now: k.Now, Jitter: func() float64 { return 0.5 }, Transport: k.wire})
-	if err != nil {
+	line := rest.Config{Kind: rest.Cloud, Base: server.URL, Email: "lessor@example.com", Token: func() string { return "token-lessor" },
+		Now: k.Now, Jitter: func() float64 { return 0.5 }, Transport: k.wire}
+	if sim.DataCenter {
+		line.Kind, line.Email = rest.DataCenter, ""
+	}
+	if k.rest, err = rest.New(line); err != nil {
 		t.Fatal(err)
 	}
 	k.site = k.mapping(server.URL)
+	if sim.DataCenter {
+		k.site.Kind = config.JiraDataCenter
+	}
 	for _, c := range change {
 		if c.site != nil {
 			c.site(k, &k.site)
@@ -328,53 +343,58 @@ func (k *desk) mustSay(i jirasim.Ticket, text string, public bool) {
 // TestTheLifeOfATicket goes from a ticket to its last comment.
 func TestTheLifeOfATicket(t *testing.T) {
 	t.Parallel()
-	enginetest.Each(t, func(t *testing.T, d store.Dialect) {
-		k := open(t, d)
-		i := k.raise(jirasim.ExamplePerson, "wiki:editors", "8 hours")
-		k.work()
+	for kind, with := range map[string]setting{"cloud": {}, "data center": dataCenter} {
+		t.Run(kind, func(t *testing.T) {
+			enginetest.Each(t, func(t *testing.T, d store.Dialect) { lifeOfATicket(t, open(t, d, with)) })
+		})
+	}
+}
 
-		kept := k.ticket(i)
-		if kept.State != access.Linked || kept.Identity != "eve" {
-			t.Fatalf("ticket is %+v", kept)
-		}
-		r := k.Request(kept.Request())
-		if r.State != access.Pending || r.Beneficiary != "eve" || r.Ticket != kept.ID || r.Reason != "month end figures" {
-			t.Fatalf("request is %+v", r)
-		}
-		k.mustSay(i, "This request waits for approval by: manager.", true)
-		k.mustSay(i, "ask-standard", false)
-		if got := k.there(i); !slices.Contains(labels(got), "lessor-next-approver") {
-			t.Errorf("labels %v", labels(got))
-		}
+func lifeOfATicket(t *testing.T, k *desk) {
+	i := k.raise(jirasim.ExamplePerson, "wiki:editors", "8 hours")
+	k.work()
 
-		if err := k.sim.As(jirasim.ExampleOwner).Approve(i.ID); err != nil {
-			t.Fatal(err)
-		}
-		k.work()
-		if r = k.Request(r.ID); r.State != access.Approved {
-			t.Fatalf("request is %s: %+v; answers %+v", r.State, r.Items, k.ticket(i).Answers)
-		}
-		if !k.Targets["dir"].Holds("eve", "wiki") {
-			t.Error("nothing was provisioned")
-		}
-		k.mustSay(i, "The access is active: seen at", true)
-		k.mustSay(i, "mia said approve to dir:wiki as manager", false)
-		if got := k.there(i).Status; got != "Active" {
-			t.Errorf("status is %q", got)
-		}
+	kept := k.ticket(i)
+	if kept.State != access.Linked || kept.Identity != "eve" {
+		t.Fatalf("ticket is %+v", kept)
+	}
+	r := k.Request(kept.Request())
+	if r.State != access.Pending || r.Beneficiary != "eve" || r.Ticket != kept.ID || r.Reason != "month end figures" {
+		t.Fatalf("request is %+v", r)
+	}
+	k.mustSay(i, "This request waits for approval by: manager.", true)
+	k.mustSay(i, "ask-standard", false)
+	if got := k.there(i); !slices.Contains(labels(got), "lessor-next-approver") {
+		t.Errorf("labels %v", labels(got))
+	}
 
-		k.Advance(9 * time.Hour)
-		k.work()
-		if k.Targets["dir"].Holds("eve", "wiki") {
-			t.Error("still held")
-		}
-		k.mustSay(i, "The access has ended and was seen removed at", true)
-		k.mustSay(i, "evidence", false)
-		if got := k.there(i); got.Status != "Removed" || len(got.Links) != 1 {
-			t.Errorf("status is %q, links %v", got.Status, got.Links)
-		}
-		k.CheckQuiet()
-	})
+	if err := k.sim.As(jirasim.ExampleOwner).Approve(i.ID); err != nil {
+		t.Fatal(err)
+	}
+	k.work()
+	if r = k.Request(r.ID); r.State != access.Approved {
+		t.Fatalf("request is %s: %+v; answers %+v", r.State, r.Items, k.ticket(i).Answers)
+	}
+	if !k.Targets["dir"].Holds("eve", "wiki") {
+		t.Error("nothing was provisioned")
+	}
+	k.mustSay(i, "The access is active: seen at", true)
+	k.mustSay(i, "mia said approve to dir:wiki as manager", false)
+	if got := k.there(i).Status; got != "Active" {
+		t.Errorf("status is %q", got)
+	}
+
+	k.Advance(9 * time.Hour)
+	k.work()
+	if k.Targets["dir"].Holds("eve", "wiki") {
+		t.Error("still held")
+	}
+	k.mustSay(i, "The access has ended and was seen removed at", true)
+	k.mustSay(i, "evidence", false)
+	if got := k.there(i); got.Status != "Removed" || len(got.Links) != 1 {
+		t.Errorf("status is %q, links %v", got.Status, got.Links)
+	}
+	k.CheckQuiet()
 }
 
 func labels(t jirasim.Ticket) (list []string) {

@@ -316,27 +316,31 @@ func TestAB06_EditedWhileItIsRead(t *testing.T) {
 // Approved, and edited, before anybody read it: the approval was of something else.
 func TestAB06_EditedBetweenApprovalAndReading(t *testing.T) {
 	t.Parallel()
-	enginetest.Each(t, func(t *testing.T, d store.Dialect) {
-		k := open(t, d)
-		i := k.raise(jirasim.ExamplePerson, "wiki:editors", "8 hours")
-		k.Clock.Pass(time.Second)
-		k.must(k.sim.As(jirasim.ExampleOwner).Approve(i.ID))
-		k.Clock.Pass(time.Second)
-		k.must(k.sim.As(jirasim.ExampleAgent).Edit(i.ID, edits["entitlement"].fields))
-		k.Clock.Pass(time.Second)
-		k.live(time.Hour, time.Minute)
-		if r := k.Request(k.ticket(i).Request()); r.State != access.Pending || len(k.Grants()) != 0 {
-			t.Errorf("it is %s", r.State)
-		}
-		k.mustSay(i, "what the ticket asks was changed since it was put to them.", false)
-		// Put back, the approval was opened anew; that answer counts.
-		k.must(k.sim.As(jirasim.ExampleOwner).Approve(i.ID))
-		k.live(time.Hour, time.Minute)
-		if r := k.Request(k.ticket(i).Request()); r.State != access.Approved {
-			t.Errorf("approved anew, it is %s: %+v", r.State, k.ticket(i).Answers)
-		}
-		k.CheckQuiet()
-	})
+	for kind, with := range map[string]setting{"cloud": {}, "data center": dataCenter} {
+		t.Run(kind, func(t *testing.T) {
+			enginetest.Each(t, func(t *testing.T, d store.Dialect) {
+				k := open(t, d, with)
+				i := k.raise(jirasim.ExamplePerson, "wiki:editors", "8 hours")
+				k.Clock.Pass(time.Second)
+				k.must(k.sim.As(jirasim.ExampleOwner).Approve(i.ID))
+				k.Clock.Pass(time.Second)
+				k.must(k.sim.As(jirasim.ExampleAgent).Edit(i.ID, edits["entitlement"].fields))
+				k.Clock.Pass(time.Second)
+				k.live(time.Hour, time.Minute)
+				if r := k.Request(k.ticket(i).Request()); r.State != access.Pending || len(k.Grants()) != 0 {
+					t.Errorf("it is %s", r.State)
+				}
+				k.mustSay(i, "what the ticket asks was changed since it was put to them.", false)
+				// Put back, the approval was opened anew; that answer counts.
+				k.must(k.sim.As(jirasim.ExampleOwner).Approve(i.ID))
+				k.live(time.Hour, time.Minute)
+				if r := k.Request(k.ticket(i).Request()); r.State != access.Approved {
+					t.Errorf("approved anew, it is %s: %+v", r.State, k.ticket(i).Answers)
+				}
+				k.CheckQuiet()
+			})
+		})
+	}
 }
 
 // The process ended right after asking, and the ticket was edited before it was

@@ -453,3 +453,35 @@ func TestAB17_TextInstructsNobody(t *testing.T) {
 		k.CheckQuiet()
 	})
 }
+
+// One person floods the queue: a hundred of theirs wait for an answer, the
+// others are told so, and nobody else is refused anything.
+func TestAB16_OneReporterFloodsTheQueue(t *testing.T) {
+	t.Parallel()
+	k := open(t, store.SQLite)
+	const many = 130
+	var flood []jirasim.Ticket
+	for range many {
+		flood = append(flood, k.raise(jirasim.ExamplePerson, "wiki:editors", "8 hours"))
+	}
+	other := k.raise(jirasim.ExampleAgent, "wiki:editors", "8 hours")
+	k.live(10*time.Minute, time.Minute)
+	waiting := 0
+	for _, i := range flood {
+		switch now := k.ticket(i); now.State {
+		case access.Linked:
+			waiting++
+		case access.Invalid:
+			k.mustSay(i, "no more than 100 may wait at once", true)
+		default:
+			t.Errorf("%s is %s", i.Key, now.State)
+		}
+	}
+	if waiting != 100 {
+		t.Errorf("%d wait", waiting)
+	}
+	if r := k.Request(k.ticket(other).Request()); r.State != access.Pending {
+		t.Errorf("of somebody else it is %s", r.State)
+	}
+	k.CheckQuiet()
+}
