@@ -134,14 +134,14 @@ func (l *line) needed(edits []*edit) ([][]*edit, error) {
 	return slices.Collect(maps.Values(byObject)), nil
 }
 
-// applyRole (1) locks the object against other writers like us, (2) sends the
-// changes, removals first, each refusal undone by itself, and (3) commits. Only
-// the COMMIT has an effect: if anything ends before it, the server undoes it all.
+// applyRole (1) begins, (2) sends the changes, removals first, each refusal undone
+// by itself, and (3) commits. Only the COMMIT has an effect: if anything ends
+// before it, the server undoes it all.
 func (c *Connector) applyRole(ctx context.Context, work []*edit, results []connector.Result) {
-	answer := func(all error) {
+	answer := func(rest error) { // what was refused by itself stays refused
 		for _, e := range work {
 			for _, i := range e.changes {
-				results[i].Err = cmp.Or(all, e.err)
+				results[i].Err = cmp.Or(e.err, rest)
 			}
 		}
 	}
@@ -161,15 +161,7 @@ func (c *Connector) applyRole(ctx context.Context, work []*edit, results []conne
 			w.deliver(group.grantor, some)
 		}
 	}
-	err = w.commit()
-	if w.lost != nil {
-		answer(err) // even of what was refused nobody knows any more why
-		return
-	}
-	for _, e := range work {
-		e.err = cmp.Or(e.err, err)
-	}
-	answer(nil)
+	answer(w.commit())
 }
 
 // group is the edits of one statement's kind.
@@ -207,21 +199,15 @@ type write struct {
 	lost   error // the connection ended, or the transaction did: nothing was committed
 }
 
-// ours is the first half of the key of the advisory locks connectors take, the
-// object's OID is the second: before version 16 the server itself lets two
-// writers of one membership collide.
-const ours = 0x6c657373
-
-// begin waits for the object at most a quarter of the time there is, so that the
-// statements, which may wait for others' locks, have as much each.
+// begin bounds each wait for others' locks by a quarter of the time there is, so
+// that what stands behind a locked role has its turn too. Writers of the same
+// membership need no lock of ours: the server orders them, or one is crossed.
 func (w *write) begin() error {
 	wait := w.timeout
 	if end, ok := w.ctx.Deadline(); ok {
 		wait = min(wait, time.Until(end)/4)
 	}
-	return w.exec(fmt.Sprintf(`begin isolation level read committed read write;
-set local lock_timeout = %d;
-select pg_advisory_xact_lock(%d, %d)`, max(wait.Milliseconds(), 1), ours, int32(w.object.OID)))
+	return w.exec(fmt.Sprintf("begin isolation level read committed read write; set local lock_timeout = %d", max(wait.Milliseconds(), 1)))
 }
 
 // deliver makes the edits by one statement. If the server refuses it for what may

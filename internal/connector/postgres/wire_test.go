@@ -261,3 +261,29 @@ func TestAB54StandbyIsNotBelieved(t *testing.T) {
 		t.Errorf("%v, want %q, and why", err, connector.ErrUnreachable)
 	}
 }
+
+// When one connection is found dead, the others are not tried one after another.
+func TestDeadConnections(t *testing.T) {
+	t.Parallel()
+	w := open(t, "15")
+	p := newProxy(t, w)
+	cfg := w.config()
+	cfg.URL = "postgres://" + p.address
+	c := connect(t, cfg)
+	var lines []*line
+	for range c.connections {
+		l, err := c.lend(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, l)
+	}
+	p.cutAll()
+	for _, l := range lines {
+		l.giveBack()
+	}
+	if s := c.Look(t.Context(), []connector.Ref{ref("ann", "team")})[0]; s.Err != nil && !errors.Is(s.Err, connector.ErrUnanswered) {
+		t.Errorf("the first look: %v", s.Err)
+	}
+	look(t, c, "ann", "team")
+}
