@@ -96,7 +96,7 @@ func TestNearest(t *testing.T) {
 	t.Parallel()
 	known := []string{"olga", "mia", "request", "approve", "privileged", "third-party", "olgb"}
 	for _, c := range []struct{ name, want string }{
-		{"olag", "olga"}, {"olgc", "olga"}, {"mai", "mia"}, {"aprove", "approve"}, {"requets", "request"}, {"priviliged", "privileged"},
+		{"olag", "olga"}, {"olgc", "olga"}, {"mai", "mia"}, {"aprove", "approve"}, {"requets", "request"}, {"privilegd", "privileged"},
 		{"thirdparty", "third-party"}, {"zzz", ""}, {"", ""}, {"nobody", ""}, {strings.Repeat("a", 100), ""},
 	} {
 		if got := nearest(c.name, slices.Values(known)); got != c.want {

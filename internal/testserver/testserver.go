@@ -32,7 +32,7 @@ func Port(t testing.TB) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }() // it was only to find a port
 	return l.Addr().(*net.TCPAddr).Port
 }
 

@@ -314,16 +314,6 @@ func (k *desk) there(i jirasim.Ticket) jirasim.Ticket {
 	return t
 }
 
-// said tells whether a comment of ours holds a text, and whether the customer sees it.
-func (k *desk) said(i jirasim.Ticket, text string) (found, public bool) {
-	for _, n := range k.there(i).Comments {
-		if n.Author == jirasim.ExampleBot && strings.Contains(n.Text, text) {
-			return true, n.Public
-		}
-	}
-	return false, false
-}
-
 // mustSay fails unless the text was said once, to that audience.
 func (k *desk) mustSay(i jirasim.Ticket, text string, public bool) {
 	k.t.Helper()

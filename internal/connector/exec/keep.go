@@ -38,7 +38,7 @@ func (c *Connector) current(ctx context.Context) (*program, error) {
 	p, err := c.start(ctx)
 	if err != nil {
 		c.failure()
-		return nil, fmt.Errorf("%w: program %s: %v", connector.ErrUnreachable, c.program, err) // %v: an unanswered hello is no unanswered write
+		return nil, fmt.Errorf("%w: program %s: %v", connector.ErrUnreachable, c.program, err)
 	}
 	c.mu.Lock()
 	c.running = p

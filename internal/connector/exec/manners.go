@@ -29,7 +29,7 @@ func alone(ctx context.Context, cfg Config, test bool, do func(ctx context.Conte
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer func() { _ = c.Close() }() // what it was asked has been answered
 	p, err := c.spawn()
 	if err != nil {
 		return err

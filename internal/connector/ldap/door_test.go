@@ -190,7 +190,7 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("code %d: %v, want %v (wait %t)", code, r.Err, want.err, want.wait)
 			}
 			for _, other := range []error{connector.ErrRefused, connector.ErrUnanswered, connector.ErrNoObject, connector.ErrUnreachable} {
-				if other != want.err && errors.Is(r.Err, other) {
+				if !errors.Is(want.err, other) && errors.Is(r.Err, other) {
 					t.Errorf("code %d: %v is also %v", code, r.Err, other)
 				}
 			}

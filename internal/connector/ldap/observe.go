@@ -178,7 +178,7 @@ func (o *observation) nameFor(ctx context.Context, ask asker, member string) (st
 	d, err := parseDN(e.DN)
 	name := k.nameOf(e)
 	if err != nil || !d.below(k.base) || !usable(name) {
-		return DNPrefix + e.DN, nil
+		return DNPrefix + e.DN, nil //nolint:nilerr // it has no name of ours, and is yielded under its DN
 	}
 	res, err := search(ctx, ask, searchRequest(k.base.text, goldap.ScopeWholeSubtree, eq(k.attr, name), noAttributes))
 	switch {

@@ -101,5 +101,5 @@ func unsent(err error) error {
 		}
 	}
 	// %v: a request that went unanswered here is not a change that did.
-	return fmt.Errorf("%w: nothing was committed: %v", connector.ErrUnreachable, err) //nolint:errorlint // as said above
+	return fmt.Errorf("%w: nothing was committed: %v", connector.ErrUnreachable, err)
 }

@@ -170,6 +170,6 @@ func closeUnderWay(k *kit) {
 	case <-time.After(patience / 6):
 		k.Error("Close did not end a call under way")
 		cancel()
-		<-answer
+		<-answer //nolint:errcheck // it only has to end
 	}
 }

@@ -111,7 +111,7 @@ func (c *Connector) request(ctx context.Context, method, path string, body any) 
 // refusal turns a status other than 2xx into what it means for the write.
 func refusal(resp *http.Response, raw []byte, now time.Time) error {
 	what := meaning(resp.StatusCode)
-	if what == connector.ErrNoObject && !scimError(raw) {
+	if errors.Is(what, connector.ErrNoObject) && !scimError(raw) {
 		// A gateway's page, or a wrong base path: it says nothing about the object,
 		// and read as "gone" it would prove removals that never happened.
 		what = connector.ErrRefused
