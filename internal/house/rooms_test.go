@@ -37,6 +37,7 @@ var rooms = map[string]struct {
 	"connector/exec":          {[]string{"connector"}, false, "anything: a program that speaks the port over JSON lines"},
 	"connector/exec/check":    {[]string{"connector/exec", "connector/promise"}, false, "holds a connector program to every promise, from outside"},
 	"connector/ldap":          {[]string{"connector"}, false, "OpenLDAP and its kin"},
+	"connector/manual":        {[]string{"connector"}, false, "systems that only people change: a list, and what somebody has seen"},
 	"connector/postgres":      {[]string{"connector"}, false, "roles in PostgreSQL"},
 	"connector/scim":          {[]string{"connector"}, false, "SCIM 2.0"},
 	"connector/connectortest": {[]string{"connector", "connector/promise"}, false, "the conformance suite every connector passes"},
@@ -50,7 +51,7 @@ var rooms = map[string]struct {
 
 	"api":    {[]string{"access", "engine", "policy"}, false, "the JSON door: one operation a verb"},
 	"client": {[]string{"access", "api", "engine", "policy"}, false, "speaks to the JSON door"},
-	"server": {[]string{"access", "api", "channel/jira", "channel/jira/rest", "config", "connector", "connector/exec", "connector/ldap", "connector/postgres", "connector/scim", "engine", "evidence", "inventory", "policy", "reconcile", "report", "secret", "store"},
+	"server": {[]string{"access", "api", "channel/jira", "channel/jira/rest", "config", "connector", "connector/exec", "connector/ldap", "connector/manual", "connector/postgres", "connector/scim", "engine", "evidence", "inventory", "policy", "reconcile", "report", "secret", "store"},
 		false, "wires the rooms; the only one that names concrete adapters"},
 	"demo": {[]string{"access", "api", "channel/jira/jirasim", "client", "config", "connector/scimtarget", "engine", "evidence", "report", "server", "setup"}, false, "the whole product on one machine"},
 	"cli":  {[]string{"access", "channel/jira/audit", "client", "config", "connector/exec/check", "demo", "engine", "evidence", "policy", "powers", "powers/export", "report", "secret", "server", "setup", "store"}, false, "the command line"},

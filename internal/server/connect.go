@@ -17,6 +17,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/connector"
 	"github.com/lessor-iam/lessor/internal/connector/exec"
 	"github.com/lessor-iam/lessor/internal/connector/ldap"
+	"github.com/lessor-iam/lessor/internal/connector/manual"
 	"github.com/lessor-iam/lessor/internal/connector/postgres"
 	"github.com/lessor-iam/lessor/internal/connector/scim"
 	"github.com/lessor-iam/lessor/internal/secret"
@@ -28,6 +29,7 @@ var adapters = map[string]func(*settings) (connector.Connector, error){
 	"ldap":     newLDAP,
 	"postgres": newPostgres,
 	"exec":     newExec,
+	"manual":   newManual,
 }
 
 func newSCIM(s *settings) (connector.Connector, error) {
@@ -82,6 +84,14 @@ func newExec(s *settings) (connector.Connector, error) {
 		s.warn("%v", err)
 	}
 	return exec.New(c)
+}
+
+func newManual(s *settings) (connector.Connector, error) {
+	c := manual.Config{Asked: s.required("asked_file"), Holdings: s.required("holdings_file"), MaxAge: s.duration("max_age")}
+	if s.done() {
+		return nil, nil
+	}
+	return manual.New(c)
 }
 
 // connectors makes the connector of every system. It connects to nothing;

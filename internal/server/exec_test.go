@@ -19,15 +19,15 @@ import (
 	"github.com/lessor-iam/lessor/internal/testserver"
 )
 
-// programs is a folder with one system that a program of its own connects.
-func programs(t *testing.T, settings string) (dir string) {
+// connected is a folder with one system, connected so.
+func connected(t *testing.T, by, settings string) (dir string) {
 	t.Helper()
 	dir = filepath.Join(t.TempDir(), "lessor")
 	files := fstest.MapFS{}
 	for name, text := range map[string]string{
 		"lessor.yaml":    "listen: 127.0.0.1:0\nprovision_within: 30s\npace: {lease: 10s, call: 3s, retry: 200ms, slowest_off: 2s, recheck: 10s, confirm: 500ms}\ntokens:\n",
 		"directory.yaml": "identities:\n  - {id: ann, kind: person, name: Ann, manager: mia, accounts: {file: ann}}\n  - {id: mia, kind: person, name: Mia}\n",
-		"catalog.yaml": "systems:\n  - id: file\n    connector: exec\n    owner: mia\n    settings:\n" + settings +
+		"catalog.yaml": "systems:\n  - id: file\n    connector: " + by + "\n    owner: mia\n    settings:\n" + settings +
 			"entitlements:\n  - {id: \"file:db\", name: DB, object: db, owners: [mia], class: standard, max_term: 1d}\n",
 		"policy/rules.cedar": "@id(\"ask\") @needs(\"manager\") permit (principal, action == Action::\"request\", resource);\n",
 	} {
@@ -61,7 +61,7 @@ func TestExecSettings(t *testing.T) {
 		"      program: sh\n      env_a_ref: env:NOT_SET_ANYWHERE\n":              {warning: "env_a_ref"},
 		"      program: sh\n      env_a: b\n      timeout: 10s\n      batch: 7\n": {},
 	} {
-		_, _, warnings, err := server.Check(programs(t, settings))
+		_, _, warnings, err := server.Check(connected(t, "exec", settings))
 		text := strings.Join(warnings, "\n")
 		switch {
 		case want.problem == "" && err != nil, want.problem != "" && (err == nil || !strings.Contains(err.Error(), want.problem)):
@@ -82,7 +82,7 @@ func TestExecUnderAServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := programs(t, "      program: "+program+"\n      effective: true\n      args: '[\"two words.json\"]'\n")
+	dir := connected(t, "exec", "      program: "+program+"\n      effective: true\n      args: '[\"two words.json\"]'\n")
 	target := filepath.Join(dir, "two words.json") // it runs in the folder
 	if err := os.WriteFile(target, []byte(`{"accounts": ["ann", "bob"], "objects": {"db": {"members": ["bob"], "inner": []}}}`), 0o600); err != nil {
 		t.Fatal(err)
