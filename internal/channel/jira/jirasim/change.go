@@ -47,8 +47,17 @@ func renderItems(items []changeItem) list {
 	return out
 }
 
+// changelog is one entry. Data Center names fields there as people do, and gives no ids.
 func (c *call) changelog(ch *change) obj {
-	return obj{"id": strconv.Itoa(ch.id), "author": c.userRef(ch.by), "created": when(ch.at), "items": renderItems(ch.items)}
+	items := renderItems(ch.items)
+	if c.dc {
+		for _, it := range items {
+			if one, ok := it.(obj); ok {
+				delete(one, "fieldId")
+			}
+		}
+	}
+	return obj{"id": strconv.Itoa(ch.id), "author": c.userRef(ch.by), "created": when(ch.at), "items": items}
 }
 
 // --- operations
