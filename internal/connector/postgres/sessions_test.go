@@ -295,3 +295,25 @@ func TestEndSessionMeansOne(t *testing.T) {
 		}
 	})
 }
+
+// Without pg_read_all_stats nobody says when a session began: each counts, and can
+// be ended.
+func TestSessionsWithoutDates(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		blind, ann, object := w.account(t, "svc-blind"), w.account(t, "ann of blind"), w.object(t, "blind")
+		w.Exec(t, "grant pg_signal_backend to "+quoted(blind))
+		cfg := w.config()
+		cfg.User, cfg.Password = blind, func() string { return accountSecret }
+		c := connect(t, cfg)
+		look(t, c, ann, object)
+		conn := w.session(t, ann)
+		open := list(t, c, ann, object)
+		if len(open) != 1 || strings.Contains(open[0].ID, "@") {
+			t.Fatalf("listed: %v, want the one opened since, without a date", open)
+		}
+		end(t, c, open)
+		if err := conn.Ping(t.Context()); err == nil {
+			t.Error("it was not ended")
+		}
+	})
+}
