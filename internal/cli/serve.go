@@ -62,7 +62,7 @@ func onHangup(ctx context.Context, s *server.Server, log *slog.Logger) {
 			return
 		case <-hup:
 			if err := s.Reload(ctx); err != nil {
-				log.ErrorContext(ctx, "reload refused; what was in force stays so", "error", err.Error())
+				log.ErrorContext(ctx, "reload", "error", err.Error())
 			}
 		}
 	}

@@ -70,6 +70,9 @@ func (d *deed) issue(ctx context.Context, r access.Request, it access.Item, vote
 	if !ok || !known {
 		return g, "entitlement or beneficiary is no longer known", nil
 	}
+	if id.Accounts[ent.System] == "" {
+		return g, fmt.Sprintf("%s no longer has an account at %s", id.ID, ent.System), nil
+	}
 	g = access.Grant{ID: d.e.ids.next("gr", d.now), Request: r.ID, Revision: r.Revision, Digest: r.Digest, Identity: r.Beneficiary,
 		Entitlement: it.Entitlement, State: access.Scheduled, Owner: ent.Owners[0], Votes: []string{}, Hold: hold, At: d.now}
 	for _, v := range votes {
@@ -131,9 +134,6 @@ func (d *deed) window(ctx context.Context, g *access.Grant, r access.Request, it
 // assignment finds or makes the assignment of an account and an object.
 func (d *deed) assignment(ctx context.Context, ent access.Entitlement, id access.Identity) (store.Job, error) {
 	account := id.Accounts[ent.System]
-	if account == "" {
-		return store.Job{}, fmt.Errorf("%w: %s has no account at %s", access.ErrInvalid, id.ID, ent.System)
-	}
 	job, err := d.AssignmentAt(ctx, ent.System, account, ent.Object)
 	if !errors.Is(err, access.ErrNotFound) {
 		return job, err

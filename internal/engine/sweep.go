@@ -8,6 +8,12 @@ import (
 	"github.com/lessor-iam/lessor/internal/store"
 )
 
+// SweepJob asks that every open grant be held against the directory.
+type SweepJob struct{}
+
+// Kind implements river.JobArgs.
+func (SweepJob) Kind() string { return "sweep" }
+
 // sweepBatch is how many grants one transaction looks at.
 const sweepBatch = 500
 

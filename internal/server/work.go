@@ -36,13 +36,14 @@ func (s *Server) startWork(ctx context.Context) (*river.Client[*sql.Tx], error) 
 	river.AddWorker(workers, &ticketTeller{s: s})
 	river.AddWorker(workers, &poller{s: s})
 	river.AddWorker(workers, &stocktaker{s: s})
+	river.AddWorker(workers, &sweeper{s: s})
 	every := func(d time.Duration, args river.JobArgs) *river.PeriodicJob {
 		return river.NewPeriodicJob(river.PeriodicInterval(d), func() (river.JobArgs, *river.InsertOpts) { return args, nil }, &river.PeriodicJobOpts{RunOnStart: true})
 	}
 	periodic := []*river.PeriodicJob{
 		// The verbs insert what is needed; these close the gap left by a job that
 		// had read its last batch when the next event was written.
-		every(10*time.Second, engine.SequenceJob{}), every(time.Minute, engine.ExpireJob{}),
+		every(10*time.Second, engine.SequenceJob{}), every(time.Minute, engine.ExpireJob{}), every(sweepEvery, engine.SweepJob{}),
 	}
 	for id := range s.readers {
 		periodic = append(periodic, every(s.current.Load().Inventory, engine.InventoryJob{System: id}))
@@ -128,10 +129,32 @@ func (w *stocktaker) Work(ctx context.Context, job *river.Job[engine.InventoryJo
 	if r == nil {
 		return nil
 	}
+	text := ""
 	if _, err := r.Read(ctx); err != nil {
 		w.s.log.WarnContext(ctx, "inventory", "system", job.Args.System, "error", err.Error())
+		text = fmt.Sprintf("System %s could not be read whole: nobody knows who holds what there that was not granted. The server's log says why.", job.Args.System)
 	}
-	return nil
+	sys, _ := w.s.world.Load().Directory.System(job.Args.System)
+	return w.s.engine.Find(ctx, "inventory_unread", job.Args.System, sys.Owner, text, 24*time.Hour)
+}
+
+// sweepEvery is how often every open grant is held against the directory, beside
+// each start and reload: a sweep that failed then is made up for.
+const sweepEvery = 10 * time.Minute
+
+// sweeper ends what the directory no longer has.
+type sweeper struct {
+	river.WorkerDefaults[engine.SweepJob]
+	s *Server
+}
+
+// Timeout implements river.Worker.
+func (w *sweeper) Timeout(*river.Job[engine.SweepJob]) time.Duration { return inventoryTime }
+
+// Work implements river.Worker.
+func (w *sweeper) Work(ctx context.Context, _ *river.Job[engine.SweepJob]) error {
+	_, err := w.s.engine.Sweep(ctx)
+	return err
 }
 
 // herald tells people: into the log always, and through the configured command.

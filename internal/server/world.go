@@ -121,7 +121,11 @@ func (s *Server) Reload(ctx context.Context) error {
 	s.keys.Set(keysOf(c))
 	swept, err := s.engine.Sweep(ctx)
 	s.log.InfoContext(ctx, "reloaded", "policy", world.Policy.Digest(), "ended", swept.Ended, "shortened", swept.Shortened)
-	return err
+	if err != nil {
+		// The files are in force whatever is said here; the periodic sweep ends the rest.
+		return fmt.Errorf("the new files are in force, but not every grant could be held against them yet; that is tried again every %s: %w", sweepEvery, err)
+	}
+	return nil
 }
 
 // systemsChanged names the systems that differ.

@@ -38,6 +38,7 @@ func (c *Connector) current(ctx context.Context) (*program, error) {
 	p, err := c.start(ctx)
 	if err != nil {
 		c.failure()
+		// %v: an unanswered hello is no unanswered write.
 		return nil, fmt.Errorf("%w: program %s: %v", connector.ErrUnreachable, c.program, err)
 	}
 	c.mu.Lock()
