@@ -117,6 +117,14 @@ func startTarget(t testing.TB, bin, version string, standby bool) (*PGTarget, er
 	if err != nil {
 		return nil, err
 	}
+	// 0. Programs that the user postgres gets at: what test-deps installed lies in
+	// the checkout, and that may lie in root's own folder.
+	if os.Geteuid() == 0 && !strings.HasPrefix(bin, "/usr/") {
+		if err := os.CopyFS(filepath.Join(dir, "native"), os.DirFS(filepath.Dir(bin))); err != nil {
+			return nil, err
+		}
+		bin = filepath.Join(dir, "native", "bin")
+	}
 	// 1. A certificate, by the maker slapd's come from.
 	maker := &SlapdServer{Dir: dir}
 	maker.certificates(t)
