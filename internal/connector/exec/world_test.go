@@ -22,6 +22,7 @@ import (
 const (
 	exitNow = "!exit"
 	hangNow = "!hang"
+	lives   = "lives\n"
 )
 
 const worldVar = "LESSOR_TEST_WORLD"
@@ -42,6 +43,11 @@ func beProgram(address string) {
 		os.Exit(4)
 	}
 	fmt.Fprintln(life, "life")
+	// It hears of nothing before the world knows it: a program that the world has
+	// no line to says no hello, and one that has said hello can be killed.
+	if _, err := io.ReadFull(life, make([]byte, len(lives))); err != nil {
+		os.Exit(5)
+	}
 	go func() { _, _ = io.Copy(io.Discard, life); os.Exit(5) }()
 	var printing sync.Mutex
 	in := bufio.NewReaderSize(os.Stdin, 1<<20)
@@ -135,6 +141,7 @@ func (w *world) serve(conn net.Conn) {
 			return
 		}
 		w.lives[conn] = true
+		_, _ = io.WriteString(conn, lives)
 		return
 	}
 	defer conn.Close()
