@@ -21,11 +21,11 @@ func (a *app) connect() (*client.Client, error) {
 		base = a.env("LESSOR_SERVER")
 	}
 	if base == "" {
-		c, err := config.Load(a.folder())
+		listen, err := config.Listen(a.folder())
 		if err != nil {
-			return nil, fmt.Errorf("%w: no server is named: give --server or $LESSOR_SERVER, or name the folder of a right configuration with --dir; of %s: %w", errUsage, a.folder(), err)
+			return nil, fmt.Errorf("%w: no server is named: give --server or $LESSOR_SERVER, or name the folder of a configuration with --dir or $LESSOR_DIR; of %s: %w", errUsage, a.folder(), err)
 		}
-		base = c.Listen
+		base = listen
 	}
 	if !strings.Contains(base, "://") {
 		base = "http://" + base

@@ -26,9 +26,7 @@ type item struct {
 // fieldsOf takes a node that should be a mapping with these keys and no others.
 // ok is false if it is no mapping: there is nothing to read then.
 func (r *report) fieldsOf(file string, n *node, what string, keys ...string) (f fields, ok bool) {
-	f = fields{r: r, file: file, n: n}
-	if n.kind != mapKind {
-		r.problem(f.here(), "%s must be a mapping of keys to values, not %s", what, n.kind)
+	if f, ok = r.mapping(file, n, what); !ok {
 		return f, false
 	}
 	for _, e := range n.keys {
@@ -41,6 +39,15 @@ func (r *report) fieldsOf(file string, n *node, what string, keys ...string) (f 
 		}
 	}
 	return f, true
+}
+
+// mapping takes a node that should be a mapping of whatever keys.
+func (r *report) mapping(file string, n *node, what string) (f fields, ok bool) {
+	f = fields{r: r, file: file, n: n}
+	if n.kind != mapKind {
+		r.problem(f.here(), "%s must be a mapping of keys to values, not %s", what, n.kind)
+	}
+	return f, n.kind == mapKind
 }
 
 func (f fields) here() mark { return mark{f.file, f.n.line, f.n.col} }

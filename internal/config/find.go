@@ -60,6 +60,11 @@ func (d *files) find() (found, bool) {
 	return out, d.enough(out)
 }
 
+// misnamed tells whether a file was found under a name that is not read.
+func (r *report) misnamed(file string) bool {
+	return slices.ContainsFunc(r.problems, func(p Problem) bool { return p.File == strings.TrimSuffix(file, ".yaml")+".yml" })
+}
+
 // under lists the YAML files of a folder.
 func (d *files) under(name string) []string {
 	entries, err := fs.ReadDir(d.fsys, name)

@@ -49,14 +49,49 @@ type Token struct {
 // today, or an owner's last day would keep a server down that has access to
 // remove. Whether somebody is active is asked when it matters.
 func Load(dir string) (*Config, error) {
-	abs, err := filepath.Abs(dir)
+	abs, err := folder(dir)
 	if err != nil {
-		return nil, Problems{{File: dir, Message: "has no absolute path: " + plain(err).Error()}}
-	}
-	if st, err := os.Stat(abs); err != nil || !st.IsDir() {
-		return nil, Problems{{File: dir, Message: fmt.Sprintf("there is no such folder; `lessor init %s` writes a first configuration", dir)}}
+		return nil, err
 	}
 	return LoadFS(os.DirFS(abs), abs)
+}
+
+// folder is where a folder is on disk.
+func folder(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", Problems{{File: dir, Message: "has no absolute path: " + plain(err).Error()}}
+	}
+	if st, err := os.Stat(abs); err != nil || !st.IsDir() {
+		return "", Problems{{File: dir, Message: fmt.Sprintf("there is no such folder; `lessor init %s` writes a first configuration", dir)}}
+	}
+	return abs, nil
+}
+
+// Listen reads from a folder only where its server listens. Whoever asks a
+// running server for something must not be kept from it by a file that is being
+// written: only lessor.yaml is read, and of it only what is needed for the answer.
+func Listen(dir string) (string, error) {
+	abs, err := folder(dir)
+	if err != nil {
+		return "", err
+	}
+	d := &files{fsys: os.DirFS(abs), dir: abs}
+	found, ok := d.find()
+	if !ok {
+		return "", d.err()
+	}
+	if found.settings == "" && d.misnamed(settingsFile) {
+		return "", d.err() // the address that was meant stands in it
+	}
+	d.report = report{}
+	address := defaultListen
+	if root, ok := d.parse(settingsFile, d.text(found.settings)); ok {
+		if f, ok := d.mapping(settingsFile, &root, "the file"); ok {
+			address = f.listen()
+		}
+	}
+	return address, d.err()
 }
 
 // LoadFS reads a folder that says of itself that it is dir, an absolute path.

@@ -247,3 +247,44 @@ func TestLoadUnreadable(t *testing.T) {
 		}
 	}
 }
+
+// Where the server listens is known whatever else in the folder is wrong, and
+// never guessed where lessor.yaml itself cannot be read.
+func TestListen(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, file, text, want, wrong string }{
+		{"as it is", "", "", "127.0.0.1:7317", ""},
+		{"said", "lessor.yaml", "listen: localhost:9999\n", "127.0.0.1:9999", ""},
+		{"not said", "lessor.yaml", "backstop: 1m\n", defaultListen, ""},
+		{"empty", "lessor.yaml", "", defaultListen, ""},
+		{"another file is wrong", "catalog.yaml", "systems: [{id: \n", "127.0.0.1:7317", ""},
+		{"another file is wrong, too", "directory.yaml", "identities: 7\n", "127.0.0.1:7317", ""},
+		{"another key is wrong", "lessor.yaml", "listen: 127.0.0.1:9999\nlisten_to: x\nanswer_within: P1Y\ntokens: [{}]\n", "127.0.0.1:9999", ""},
+		{"no address", "lessor.yaml", "listen: 0.0.0.0:80\n", "", "lessor.yaml:1:9: listen must be a loopback address"},
+		{"no YAML", "lessor.yaml", "listen: {\n", "", "lessor.yaml:"},
+		{"no mapping", "lessor.yaml", "- listen\n", "", "must be a mapping"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			folder := company(t)
+			if c.file != "" {
+				folder[c.file] = &fstest.MapFile{Data: []byte(c.text)}
+			}
+			got, err := Listen(onDisk(t, folder))
+			switch {
+			case c.wrong == "" && (err != nil || got != c.want):
+				t.Errorf("%q, %v, want %q", got, err, c.want)
+			case c.wrong != "" && (!errors.Is(err, access.ErrInvalid) || !strings.Contains(err.Error(), c.wrong)):
+				t.Errorf("%q, %v, want an error with %q", got, err, c.wrong)
+			}
+		})
+	}
+	misnamed := company(t)
+	misnamed["lessor.yml"] = misnamed["lessor.yaml"]
+	delete(misnamed, "lessor.yaml")
+	for _, dir := range []string{t.TempDir(), filepath.Join(t.TempDir(), "none"), onDisk(t, misnamed)} {
+		if got, err := Listen(dir); !errors.Is(err, access.ErrInvalid) {
+			t.Errorf("%s: %q, %v", dir, got, err)
+		}
+	}
+}
