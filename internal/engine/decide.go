@@ -53,35 +53,46 @@ func (d *deed) decide(ctx context.Context, r access.Request) (access.Request, er
 // judge asks whether this may be asked for and what it needs. Silence denies:
 // a stage nobody can fill is a denial, and its owner is told.
 func (d *deed) judge(ctx context.Context, asked access.Request, r *access.Request, i int) error {
-	it := &r.Items[i]
-	f, err := d.facts(ctx, asked, i, nil)
-	if err != nil {
+	_, short, err := d.foresee(ctx, asked, r, i)
+	if err != nil || short == "" {
 		return err
+	}
+	it := r.Items[i]
+	ent, _ := d.world.Directory.Entitlement(it.Entitlement)
+	return d.finding(ctx, access.Finding{Kind: "no_approver", Subject: it.Entitlement, Owner: ent.Owners[0], DueAt: d.now.Add(24 * time.Hour),
+		Text: fmt.Sprintf("A request of %s for %s was refused because %s.", r.Beneficiary, it.Entitlement, short)})
+}
+
+// foresee is what policy says to one entitlement that is asked for; it changes
+// nothing but the item. short says which stages nobody can fill.
+func (d *deed) foresee(ctx context.Context, asked access.Request, r *access.Request, i int) (f policy.Facts, short string, err error) {
+	it := &r.Items[i]
+	if f, err = d.facts(ctx, asked, i, nil); err != nil {
+		return f, "", err
 	}
 	it.Decision = d.world.Policy.MayRequest(f)
 	deny := func(why string) { it.Outcome, it.Why = access.ItemDenied, why }
 	if !it.Decision.Allow {
 		deny(it.Decision.Why)
-		return nil
+		return f, "", nil
 	}
 	if longest := it.Decision.MaxTerm; longest != 0 && r.Term > longest {
 		deny(fmt.Sprintf("%s may be held for at most %s at a time, and %s was asked", it.Entitlement, longest, r.Term))
-		return nil
+		return f, "", nil
 	}
 	ent, _ := d.world.Directory.Entitlement(it.Entitlement)
 	if id, _ := d.world.Directory.Identity(r.Beneficiary); id.Accounts[ent.System] == "" {
 		deny(fmt.Sprintf("%s has no account at %s", r.Beneficiary, ent.System))
-		return nil
+		return f, "", nil
 	}
 	f.Item, f.Authors = *it, authors(it.Decision)
 	stages := d.world.Policy.Unfillable(f, it.Decision.Stages)
 	if len(stages) == 0 {
-		return nil
+		return f, "", nil
 	}
-	short := "too few people may answer for " + stageNames(stages) + ", each counted once across all stages"
+	short = "too few people may answer for " + stageNames(stages) + ", each counted once across all stages"
 	deny("nobody can approve it: " + short)
-	return d.finding(ctx, access.Finding{Kind: "no_approver", Subject: it.Entitlement, Owner: ent.Owners[0], DueAt: d.now.Add(24 * time.Hour),
-		Text: fmt.Sprintf("A request of %s for %s was refused because %s.", r.Beneficiary, it.Entitlement, short)})
+	return f, short, nil
 }
 
 // facts gathers all a question about one entitlement of a request reads.

@@ -262,24 +262,3 @@ func (e *Engine) Explain(ctx context.Context, by access.Actor, request, entitlem
 	})
 	return x, err
 }
-
-// Preview answers what policy would say to an ask, and asks nothing: the form,
-// the check and the deed are the same question.
-func (e *Engine) Preview(ctx context.Context, by access.Actor, ask Ask) (items []access.Item, err error) {
-	err = e.look(ctx, by, func(d *deed) error {
-		r, err := d.read(ctx, ask)
-		if err != nil {
-			return err
-		}
-		for i := range r.Items {
-			f, err := d.facts(ctx, r, i, nil)
-			if err != nil {
-				return err
-			}
-			r.Items[i].Decision = d.world.Policy.MayRequest(f)
-		}
-		items = r.Items
-		return nil
-	})
-	return items, err
-}
