@@ -2,7 +2,11 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/store"
@@ -17,17 +21,29 @@ func (SweepJob) Kind() string { return "sweep" }
 // sweepBatch is how many grants one transaction looks at.
 const sweepBatch = 500
 
+// What the files no longer have is taken for a mistake until this time is over:
+// a file that was not mounted at a restart must not end everybody's access, and
+// a definition that was deleted must not leave access that nobody answers for.
+const bereftFor = 24 * time.Hour
+
+// definitionGone is the finding that open grants are of something the files no longer have.
+const definitionGone = "definition_gone"
+
 // Swept is what a sweep did.
 type Swept struct {
-	Ended     int // grants ended because their holder or entitlement is no more
-	Shortened int // grants that would have outlasted their holder
+	Ended     int      // grants ended because their holder or entitlement is no more
+	Shortened int      // grants that would have outlasted their holder
+	Bereft    []string // what open grants are of and the files no longer have
 }
 
 // Sweep holds every open grant against the directory in force: the grant of
-// somebody who has left, or of an entitlement that is no more, ends now, and no
-// grant outlasts its holder's own end. It is run whenever the directory may have
-// changed, and may run twice: what is done is not done again.
+// somebody who has left ends now, and no grant outlasts its holder's own end.
+// What the files no longer have at all becomes a finding first; if it is not put
+// back by the finding's due date, its grants end too. Meanwhile they end as they
+// would, and can be revoked. It is run whenever the directory may have changed,
+// and may run twice: what is done is not done again.
 func (e *Engine) Sweep(ctx context.Context) (total Swept, err error) {
+	gone := map[string]bool{}
 	for before := ""; ; {
 		var page []access.Grant
 		var swept Swept
@@ -47,24 +63,39 @@ func (e *Engine) Sweep(ctx context.Context) (total Swept, err error) {
 			return total, err
 		}
 		total.Ended, total.Shortened = total.Ended+swept.Ended, total.Shortened+swept.Shortened
+		for _, what := range swept.Bereft {
+			gone[what] = true
+		}
 		if len(page) < sweepBatch {
-			return total, nil
+			break
 		}
 		before = page[len(page)-1].ID
 	}
+	total.Bereft = slices.Sorted(maps.Keys(gone))
+	return total, e.foundAgain(ctx, gone)
 }
 
 func (d *deed) sweep(ctx context.Context, g access.Grant, swept *Swept) error {
+	// 1. What is no more.
 	id, known := d.world.Directory.Identity(g.Identity)
 	person, _ := d.world.Directory.Identity(d.world.Directory.PersonOf(g.Identity))
-	switch _, ok := d.world.Directory.Entitlement(g.Entitlement); {
-	case !known || !id.ActiveAt(d.now) || !person.ActiveAt(d.now):
+	if known && (!id.ActiveAt(d.now) || !person.ActiveAt(d.now)) {
 		swept.Ended++
 		return d.finish(ctx, g, access.EndLeaver, g.Identity+" is no longer active")
-	case !ok:
-		swept.Ended++
-		return d.finish(ctx, g, access.EndEligibilityLost, g.Entitlement+" is no longer in the catalog")
 	}
+	// 2. What nobody said is no more.
+	for _, lost := range missing(d.world.Directory, g) {
+		over, err := d.bereft(ctx, lost)
+		if err != nil {
+			return err
+		}
+		if over {
+			swept.Ended++
+			return d.finish(ctx, g, lost.why, lost.what+" is no longer in the files")
+		}
+		swept.Bereft = append(swept.Bereft, lost.what)
+	}
+	// 3. What would outlast its holder.
 	next, ev, moved := g.Shorten(d.now, earlier(id.End, person.End))
 	if !moved {
 		return nil
@@ -83,6 +114,54 @@ func (d *deed) sweep(ctx context.Context, g access.Grant, swept *Swept) error {
 	return d.dueAt(ctx, job, next.End)
 }
 
+// loss is what a grant is of and a directory does not have.
+type loss struct {
+	what string // as a finding's subject
+	why  access.EndReason
+	mend string
+}
+
+func missing(dir *access.Directory, g access.Grant) (list []loss) {
+	if _, ok := dir.Identity(g.Identity); !ok {
+		list = append(list, loss{"identity " + g.Identity, access.EndLeaver, "put it back, marked inactive if it has left"})
+	}
+	if _, ok := dir.Entitlement(g.Entitlement); !ok {
+		list = append(list, loss{"entitlement " + g.Entitlement, access.EndEligibilityLost, "put it back, and revoke its grants first if it is to go"})
+	}
+	return list
+}
+
+// bereft makes sure that a loss is known, and tells whether its time is over.
+func (d *deed) bereft(ctx context.Context, lost loss) (over bool, err error) {
+	due := d.now.Add(bereftFor)
+	if f, err := d.OpenFinding(ctx, definitionGone, lost.what); err == nil {
+		return !d.now.Before(f.DueAt), nil
+	} else if !errors.Is(err, access.ErrNotFound) {
+		return false, err
+	}
+	text := fmt.Sprintf("Open grants are of %s, which the files no longer have: %s. Their access ends as it would, and in any case at %s.", lost.what, lost.mend, due.Format(time.RFC3339))
+	return false, d.finding(ctx, access.Finding{Kind: definitionGone, Subject: lost.what, Owner: "security", DueAt: due, Text: text})
+}
+
+// foundAgain closes the findings of what is there again, or has no open grants any more.
+func (e *Engine) foundAgain(ctx context.Context, gone map[string]bool) error {
+	return e.do(ctx, "found again", access.Clock, func(d *deed) error {
+		open, err := d.OpenFindings(ctx, definitionGone)
+		if err != nil {
+			return err
+		}
+		for _, f := range open {
+			if gone[f.Subject] {
+				continue
+			}
+			if err := d.settleFinding(ctx, f.Kind, f.Subject, "no open grant is without it any more"); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 // Stranded lists what holds access at systems the catalog no longer knows: no
 // connector could remove it. Whoever serves must not begin, nor take such a catalog in.
 func (e *Engine) Stranded(ctx context.Context, known func(system string) bool) (list []string, err error) {
@@ -99,10 +178,11 @@ func (e *Engine) Stranded(ctx context.Context, known func(system string) bool) (
 	return list, err
 }
 
-// Bereft lists open grants whose entitlement or holder the given directory no
-// longer has: taking it in would end them, which somebody must mean (revoke
-// them first, or mark the holder inactive).
+// Bereft lists open grants whose entitlement or holder the directory in force has
+// and the given one no longer has: taking it in would strand them, which somebody
+// must mean (revoke them first, or mark the holder inactive).
 func (e *Engine) Bereft(ctx context.Context, dir *access.Directory) (list []string, err error) {
+	now := e.World().Directory
 	err = e.DB.Read(ctx, func(tx *store.Tx) error {
 		list = nil
 		for before := ""; ; {
@@ -112,11 +192,11 @@ func (e *Engine) Bereft(ctx context.Context, dir *access.Directory) (list []stri
 			}
 			for _, g := range page {
 				before = g.ID
-				if _, ok := dir.Entitlement(g.Entitlement); !ok {
-					list = append(list, fmt.Sprintf("grant %s of %s: entitlement %s is gone from the catalog", g.ID, g.Identity, g.Entitlement))
-				}
-				if _, ok := dir.Identity(g.Identity); !ok {
-					list = append(list, fmt.Sprintf("grant %s of %s: the identity is gone from the directory; mark it inactive instead", g.ID, g.Identity))
+				was := missing(now, g)
+				for _, lost := range missing(dir, g) {
+					if !slices.Contains(was, lost) { // what is missing already is no change
+						list = append(list, fmt.Sprintf("grant %s of %s to %s: %s is gone from the files; %s", g.ID, g.Entitlement, g.Identity, lost.what, lost.mend))
+					}
 				}
 			}
 		}

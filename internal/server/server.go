@@ -209,7 +209,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	if err != nil {
 		return fmt.Errorf("sweep: %w", err)
 	}
-	s.log.InfoContext(ctx, "swept", "ended", swept.Ended, "shortened", swept.Shortened)
+	s.log.InfoContext(ctx, "swept", "ended", swept.Ended, "shortened", swept.Shortened, "bereft", swept.Bereft)
 	// 2. Lanes and background work.
 	work, stop := context.WithCancel(ctx)
 	defer stop()

@@ -41,7 +41,11 @@ func readWorld(c *config.Config) (w engine.World, warnings []string, err error) 
 	if len(wrong) > 0 {
 		return w, warnings, inFolder(wrong, c)
 	}
-	return engine.World{Directory: c.Directory, Policy: set}, append(warnings, set.Conflicts()...), nil
+	w, unplaced, err := engine.NewWorld(c.Directory, set, c.Classes)
+	for _, class := range unplaced {
+		warnings = append(warnings, fmt.Sprintf("class %q has no place in the order of classes: it is taken for one just below the highest; say where it belongs with classes in lessor.yaml", class))
+	}
+	return w, append(warnings, set.Conflicts()...), err
 }
 
 // inFolder names the rules' files as seen from the folder.
@@ -120,7 +124,7 @@ func (s *Server) Reload(ctx context.Context) error {
 	s.current.Store(c)
 	s.keys.Set(keysOf(c))
 	swept, err := s.engine.Sweep(ctx)
-	s.log.InfoContext(ctx, "reloaded", "policy", world.Policy.Digest(), "ended", swept.Ended, "shortened", swept.Shortened)
+	s.log.InfoContext(ctx, "reloaded", "policy", world.Policy.Digest(), "ended", swept.Ended, "shortened", swept.Shortened, "bereft", swept.Bereft)
 	if err != nil {
 		// The files are in force whatever is said here; the periodic sweep ends the rest.
 		return fmt.Errorf("the new files are in force, but not every grant could be held against them yet; that is tried again every %s: %w", sweepEvery, err)

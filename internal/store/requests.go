@@ -127,6 +127,11 @@ func (tx *Tx) OpenFinding(ctx context.Context, kind, subject string) (access.Fin
 	return one(ctx, tx, "finding "+kind, scanFinding, `select `+findingColumns+` from finding where kind=$1 and subject=$2 and closed_at is null`, kind, subject)
 }
 
+// OpenFindings reads every open finding of a kind, in order of its subject.
+func (tx *Tx) OpenFindings(ctx context.Context, kind string) ([]access.Finding, error) {
+	return all(ctx, tx, scanFinding, `select `+findingColumns+` from finding where kind=$1 and closed_at is null order by subject`, kind)
+}
+
 // FindingsOf lists up to limit findings of one owner, newest first; open leaves the closed ones out.
 func (tx *Tx) FindingsOf(ctx context.Context, owner string, open bool, limit int) ([]access.Finding, error) {
 	return all(ctx, tx, scanFinding, `select `+findingColumns+` from finding where owner = $1 and ($2 = false or closed_at is null) order by id desc limit $3`, owner, open, limit)
