@@ -23,6 +23,7 @@ type Config struct {
 	Pace            access.Pace
 	Backstop        time.Duration
 	Inventory       time.Duration // how often every system is read whole
+	Classes         []string      // the order of classes, lowest first; nil: as shipped
 	Notify          []string      // a command and its arguments, run with a notice as JSON on its input; empty: none
 	Tokens          []Token
 	Directory       *access.Directory
@@ -38,7 +39,7 @@ type Token struct {
 	Name     string
 	Identity string
 	SHA256   [32]byte
-	Scopes   []string // of request, approve, view, revoke, admin; never empty
+	Scopes   []string // of request, approve, view, revoke, audit, admin; never empty
 	Strength string   // how whoever holds the token is taken to have signed in, e.g. "mfa"; empty: plainly
 	Expires  time.Time
 }

@@ -24,10 +24,10 @@ const (
 
 var (
 	settingsKeys = []string{"listen", "database", "database_ref", "log_key_ref", "policy", "answer_within",
-		"provision_within", "pace", "backstop", "inventory", "notify", "tokens"}
+		"provision_within", "pace", "backstop", "inventory", "classes", "notify", "tokens"}
 	paceKeys  = []string{"lease", "call", "retry", "slowest_off", "recheck", "confirm"}
 	tokenKeys = []string{"name", "identity", "sha256", "scopes", "strength", "expires"}
-	scopes    = []string{"request", "approve", "view", "revoke", "admin"}
+	scopes    = []string{"request", "approve", "view", "revoke", "audit", "admin"}
 )
 
 // bearer is a [Token] with its place.
@@ -57,8 +57,35 @@ func (d *files) readSettings(c *Config, text []byte) {
 	c.Pace = d.pace(f)
 	c.Backstop = f.duration("backstop", time.Minute, 10*time.Millisecond, time.Hour)
 	c.Inventory = f.duration("inventory", 6*time.Hour, time.Second, 30*day)
+	c.Classes = d.classes(f)
 	c.Notify = d.command(f)
 	each(f, "tokens", "a token", tokenKeys, d.readToken)
+}
+
+// classes reads the order of classes, lowest first. Those that rules are shipped
+// for are always among them: the highest is what an administrator's power is worth.
+func (d *files) classes(f fields) []string {
+	list := f.texts("classes")
+	for _, c := range list {
+		if !idForm.MatchString(c.text) {
+			d.problem(c.at, "a class %s", idRule)
+		}
+	}
+	order := plainTexts(list)
+	for _, c := range classes {
+		if f.has("classes") && !slices.Contains(order, c) {
+			f.problem("classes", "classes must place %q too: it is the whole order, lowest first", c)
+		}
+	}
+	if n := len(order); n > 0 && n <= 250 && slices.Contains(order, "privileged") && order[n-1] != "privileged" {
+		d.warn(f.at("classes"), "%q is above \"privileged\": what lets its holder administer or change a gate is of that class", brief(order[n-1]))
+	} else if n > 250 {
+		f.problem("classes", "classes has %d entries; 250 are enough", n)
+	}
+	if len(order) == 0 {
+		return nil
+	}
+	return order
 }
 
 // listen reads an address that no other machine can reach.

@@ -11,6 +11,9 @@ import (
 // ScopeAdmin lets an actor have rules, directory and catalog read anew, and nothing else.
 const ScopeAdmin = "admin"
 
+// ScopeAudit lets somebody in security or auditors say what an audit saw.
+const ScopeAudit = "audit"
+
 // Desk returns up to limit pending requests with ids below before, newest
 // first, that wait for a vote this actor has authority to cast, however
 // strongly it is known: a weak sign-in may read what it cannot answer yet.

@@ -5,6 +5,7 @@
 //	Return, Revoke                                                  grants
 //	Claim, Settle, NextDue                                          assignments, for the reconciler
 //	Heed, KeepTicket, TicketClosed, TicketChanged                   tickets, for their channel
+//	Audited                                                         findings, for audits of ticket queues
 //	Sweep                                                           whatever the directory no longer has
 //	Sequence                                                        the log
 //
@@ -24,13 +25,15 @@ import (
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/evidence"
 	"github.com/lessor-iam/lessor/internal/policy"
+	"github.com/lessor-iam/lessor/internal/powers"
 	"github.com/lessor-iam/lessor/internal/store"
 )
 
-// World is what the engine decides by, as one snapshot.
+// World is what the engine decides by, as one snapshot; see [NewWorld].
 type World struct {
 	Directory *access.Directory
 	Policy    *policy.Set
+	powers    *powers.Graph // what everything in the catalog can become; only read
 }
 
 // Config is what an engine is made of. Every field but Carries, Nudge, Seam and Log is needed.
@@ -181,16 +184,21 @@ func (d *deed) finding(ctx context.Context, f access.Finding) error {
 	case !errors.Is(err, access.ErrNotFound):
 		return err
 	}
+	if err := d.openFinding(ctx, f); err != nil {
+		return err
+	}
+	return d.notice(ctx, Notice{To: []string{f.Owner}, Subject: f.Kind + ": " + f.Subject, Text: f.Text})
+}
+
+// openFinding opens one of which there is none. Whose it is is still to be told.
+func (d *deed) openFinding(ctx context.Context, f access.Finding) error {
 	f.ID, f.OpenedAt = d.e.ids.next("fi", d.now), d.now
 	if err := d.AddFinding(ctx, f); err != nil {
 		return err
 	}
 	ev := d.event("finding.opened")
 	ev.Finding, ev.To, ev.After = f.ID, "open", f
-	if err := d.tell(ctx, ev); err != nil {
-		return err
-	}
-	return d.notice(ctx, Notice{To: []string{f.Owner}, Subject: f.Kind + ": " + f.Subject, Text: f.Text})
+	return d.tell(ctx, ev)
 }
 
 // settleFinding closes the open finding of a kind about a subject, if there is one.
