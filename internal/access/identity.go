@@ -90,6 +90,7 @@ type Directory struct {
 	same         map[string][]string // person -> every identity of that person, sorted
 	owned        map[string][]string // person -> workloads and agents owned or sponsored, sorted
 	byAccount    map[account]string  // who it is at a system; "" where several people share it
+	departments  map[string][]string // department -> its people, each once, sorted
 }
 
 // account is one account at one system.
@@ -110,6 +111,7 @@ func NewDirectory(ids []Identity, groups []GroupMembers, systems []System, ents 
 		identities: map[string]Identity{}, systems: map[string]System{}, entitlements: map[string]Entitlement{},
 		bundles: map[string]Bundle{}, members: map[string][]string{}, closure: map[string][]string{},
 		reach: map[string][]string{}, same: map[string][]string{}, owned: map[string][]string{}, byAccount: map[account]string{},
+		departments: map[string][]string{},
 	}
 	for _, i := range ids {
 		d.identities[i.ID] = i
@@ -137,7 +139,12 @@ func NewDirectory(ids []Identity, groups []GroupMembers, systems []System, ents 
 	}
 	d.indexAccounts(ids)
 	d.closeGroups(groups)
-	for _, m := range []map[string][]string{d.same, d.owned} {
+	for _, i := range ids {
+		if i.Kind == Person && i.Same == "" && i.Department != "" {
+			d.departments[i.Department] = append(d.departments[i.Department], i.ID)
+		}
+	}
+	for _, m := range []map[string][]string{d.same, d.owned, d.departments} {
 		for k := range m {
 			slices.Sort(m[k])
 		}
@@ -246,6 +253,9 @@ func (d *Directory) IdentitiesOf(id string) []string { return d.same[d.PersonOf(
 
 // OwnedBy returns the workloads and agents the person behind id owns or sponsors, sorted. Not to be changed.
 func (d *Directory) OwnedBy(id string) []string { return d.owned[d.PersonOf(id)] }
+
+// InDepartment returns the people of a department, sorted. Not to be changed.
+func (d *Directory) InDepartment(name string) []string { return d.departments[name] }
 
 // Hands returns every person who has a hand in something of this identity: the
 // person itself and, for workloads and agents, owner and sponsor, however deep.

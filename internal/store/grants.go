@@ -72,6 +72,12 @@ func (tx *Tx) GrantsOf(ctx context.Context, identities []string, open bool, befo
 	return all(ctx, tx, scanGrant, `select `+grantColumns+` from grants where id < $1 and ($2 = false or state <> 'ended')`+where+` order by id desc limit $3`, args...)
 }
 
+// HoldersOf lists up to limit identities with a grant of the entitlement that has not ended.
+func (tx *Tx) HoldersOf(ctx context.Context, entitlement string, limit int) ([]string, error) {
+	return all(ctx, tx, func(s scanner) (id string, err error) { err = s.Scan(&id); return id, err },
+		`select distinct identity from grants where entitlement=$1 and state in ('scheduled', 'live') limit $2`, entitlement, limit)
+}
+
 // GrantsFor lists every grant of a request.
 func (tx *Tx) GrantsFor(ctx context.Context, request string) ([]access.Grant, error) {
 	return all(ctx, tx, scanGrant, `select `+grantColumns+` from grants where request=$1 order by id`, request)
