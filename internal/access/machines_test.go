@@ -242,6 +242,7 @@ func TestDigestBindsTheContent(t *testing.T) {
 		"one less": func(r *access.Request) { r.Items = r.Items[:1] }, "another": func(r *access.Request) { r.Items = []access.Item{{Entitlement: "dir:a"}, {Entitlement: "dir:c"}} },
 		"reason": func(r *access.Request) { r.Reason += " " }, "ticket": func(r *access.Request) { r.Ticket = "" }, "start": func(r *access.Request) { r.Start = r.Start.Add(time.Microsecond) },
 		"term": func(r *access.Request) { r.Term += access.Term(time.Second) }, "fixed": func(r *access.Request) { r.Fixed = true }, "extends": func(r *access.Request) { r.Extends = "" },
+		"makers": func(r *access.Request) { r.Makers = []string{"mia"} },
 	}
 	seen := map[string]string{base: "none"}
 	for name, change := range changes {

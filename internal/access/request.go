@@ -34,6 +34,7 @@ type Request struct {
 	State       RequestState `json:"state"`
 	Requester   string       `json:"requester"`
 	Beneficiary string       `json:"beneficiary"`
+	Makers      []string     `json:"makers,omitempty"` // who else wrote or changed what is asked, in any revision; sorted
 	Items       []Item       `json:"items"`
 	Reason      string       `json:"reason"`
 	Ticket      string       `json:"ticket,omitempty"`
@@ -54,6 +55,7 @@ type Content struct {
 	Revision     int       `json:"revision"`
 	Requester    string    `json:"requester"`
 	Beneficiary  string    `json:"beneficiary"`
+	Makers       []string  `json:"makers,omitempty"`
 	Entitlements []string  `json:"entitlements"`
 	Reason       string    `json:"reason"`
 	Ticket       string    `json:"ticket"`
@@ -65,7 +67,7 @@ type Content struct {
 
 // Content returns what is asked, without how it stands.
 func (r Request) Content() Content {
-	c := Content{Request: r.ID, Revision: r.Revision, Requester: r.Requester, Beneficiary: r.Beneficiary,
+	c := Content{Request: r.ID, Revision: r.Revision, Requester: r.Requester, Beneficiary: r.Beneficiary, Makers: r.Makers,
 		Reason: r.Reason, Ticket: r.Ticket, Start: r.Start, Term: r.Term, Fixed: r.Fixed, Extends: r.Extends}
 	for _, it := range r.Items {
 		c.Entitlements = append(c.Entitlements, it.Entitlement)

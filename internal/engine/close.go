@@ -119,6 +119,7 @@ func (e *Engine) Edit(ctx context.Context, by access.Actor, request, digest stri
 		}
 		// 1. The same request, with other content under another digest.
 		next.ID, next.Revision, next.State = was.ID, was.Revision+1, was.State
+		next.Makers = makers(d.world.Directory, was.Requester, append(slices.Clone(was.Makers), ask.Makers...))
 		next.Requester, next.Channel, next.Reference, next.At = was.Requester, was.Channel, was.Reference, was.At
 		next.Digest = access.Digest(next.Content())
 		if err := d.voidAll(ctx, was); err != nil {

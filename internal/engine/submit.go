@@ -36,6 +36,7 @@ type Ask struct {
 	Extends      string      `json:"extends,omitempty"`
 	AnswerWithin access.Term `json:"answer_within,omitzero"` // zero: the configured time
 	Reference    string      `json:"reference,omitempty"`    // the same reference again is the same request
+	Makers       []string    `json:"-"`                      // who else wrote or changed it, where a door knows
 }
 
 // Limits on what a person may write into a request.
@@ -162,6 +163,7 @@ func (d *deed) read(ctx context.Context, ask Ask) (access.Request, error) {
 	if _, ok := d.world.Directory.Identity(r.Beneficiary); !ok {
 		wrong("beneficiary %.80q is nobody the directory knows", r.Beneficiary)
 	}
+	r.Makers = makers(d.world.Directory, r.Requester, ask.Makers)
 	items, err := d.items(ctx, ask, r)
 	if err != nil {
 		errs = append(errs, err)
@@ -169,6 +171,18 @@ func (d *deed) read(ctx context.Context, ask Ask) (access.Request, error) {
 	r.Items = items
 	r.Digest = access.Digest(r.Content())
 	return r, errors.Join(errs...)
+}
+
+// makers are those who made an ask beside its requester, each once, in order. A hand
+// once in it stays in it: who made the revision before is among them.
+func makers(dir *access.Directory, requester string, ids []string) (list []string) {
+	for _, id := range ids {
+		if dir.PersonOf(id) != dir.PersonOf(requester) {
+			list = append(list, id)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // unclean says what is wrong with a string somebody wrote, or nothing.

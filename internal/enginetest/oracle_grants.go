@@ -139,7 +139,7 @@ func (l *ledger) voter(g access.Grant, r access.Request, v access.Approval, at t
 	if dir.PersonOf(v.Voter) != v.Person {
 		l.wrong("I4", "grant %s counts %s for %s, who is another", g.ID, v.Voter, v.Person)
 	}
-	for _, whose := range []string{r.Requester, r.Beneficiary} {
+	for _, whose := range append([]string{r.Requester, r.Beneficiary}, r.Makers...) {
 		if slices.Contains(dir.Hands(whose), v.Person) {
 			l.wrong("I4", "grant %s counts %s, who has a hand in %s", g.ID, v.Person, whose)
 		}

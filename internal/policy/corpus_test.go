@@ -173,6 +173,8 @@ func askLine(t *testing.T, f policy.Facts, words []string) policy.Facts {
 			f.Held = list
 		case "siblings":
 			f.Siblings = list
+		case "makers":
+			f.Request.Makers = list
 		case "authors":
 			f.Authors = list
 		case "chain":

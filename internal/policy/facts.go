@@ -73,8 +73,13 @@ func persons(d *access.Directory, ids []string) []string {
 // hands are the persons none of whom may decide this.
 func (f *Facts) hands(from *snapshot) hands {
 	h := from.handsOf(f.Request.Requester)
-	if f.Request.Beneficiary != f.Request.Requester {
-		ids := slices.Concat(h.ids, from.handsOf(f.Request.Beneficiary).ids)
+	ids := h.ids
+	for _, id := range append([]string{f.Request.Beneficiary}, f.Request.Makers...) {
+		if id != f.Request.Requester {
+			ids = slices.Concat(ids, from.handsOf(id).ids)
+		}
+	}
+	if len(ids) != len(h.ids) {
 		slices.Sort(ids)
 		ids = slices.Compact(ids)
 		h = hands{ids, uids(identityType, ids)}
@@ -103,6 +108,7 @@ func (f *Facts) clashes(from *snapshot) []string {
 
 // resource builds the item as Cedar reads it. authors are persons.
 func (f *Facts) resource(s *Set, authors []string) *built {
+	makers := persons(f.Directory, f.Request.Makers)
 	id := cedar.EntityUID{Type: requestType, ID: types.String(f.Request.ID + "#" + f.Item.Entitlement)}
 	start, end := f.window()
 	from := s.snapshot(f.Directory)
@@ -116,6 +122,7 @@ func (f *Facts) resource(s *Set, authors []string) *built {
 		UID:     id,
 		Parents: of.place,
 		Attributes: types.NewRecord(types.RecordMap{
+			"makers":    uids(identityType, makers),
 			"requester": uid(identityType, f.Request.Requester), "beneficiary": uid(identityType, f.Request.Beneficiary),
 			"entitlement": of.entity.UID,
 			"term":        types.NewDuration(f.term().D()), "total": types.NewDuration(f.total()),
@@ -127,6 +134,7 @@ func (f *Facts) resource(s *Set, authors []string) *built {
 	}}
 	var w writer
 	w.texts("request", f.Request.ID, f.Request.Requester, f.Request.Beneficiary, f.Item.Entitlement, f.Request.Extends)
+	w.list(makers)
 	w.numbers(int64(f.term()), int64(f.total()))
 	w.time(start)
 	w.time(end)

@@ -220,6 +220,7 @@ func TestFactsDigestIsOfAllThatDecides(t *testing.T) {
 	changes := map[string]func(*policy.Facts){
 		"held":     func(f *policy.Facts) { f.Held = slices.Concat(f.Held, w.Directory.Entitlements()) },
 		"siblings": func(f *policy.Facts) { f.Siblings = w.Directory.Entitlements() },
+		"makers":   func(f *policy.Facts) { f.Request.Makers = w.Directory.Identities()[:3] },
 		"authors":  func(f *policy.Facts) { f.Authors = w.Directory.Identities()[:40] },
 		"later":    func(f *policy.Facts) { f.Now = f.Now.Add(20 * time.Hour) },
 		"start":    func(f *policy.Facts) { f.Request.Start = f.Now.Add(5 * time.Hour) },

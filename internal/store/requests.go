@@ -8,28 +8,28 @@ import (
 )
 
 const requestColumns = `id, revision, digest, state, requester, beneficiary, items, reason, ticket, start_at, term, fixed,
-	extends, answer_by, channel, reference, policy, at`
+	extends, answer_by, channel, reference, policy, at, makers`
 
 func scanRequest(s scanner) (r access.Request, err error) {
 	err = s.Scan(&r.ID, &r.Revision, &r.Digest, &r.State, &r.Requester, &r.Beneficiary, nested{&r.Items}, &r.Reason, &r.Ticket,
-		at{&r.Start}, span{&r.Term}, &r.Fixed, &r.Extends, at{&r.AnswerBy}, &r.Channel, &r.Reference, &r.Policy, at{&r.At})
+		at{&r.Start}, span{&r.Term}, &r.Fixed, &r.Extends, at{&r.AnswerBy}, &r.Channel, &r.Reference, &r.Policy, at{&r.At}, nested{&r.Makers})
 	return r, err
 }
 
 // AddRequest stores a new request.
 func (tx *Tx) AddRequest(ctx context.Context, r access.Request) error {
 	return tx.exec(ctx, "add request "+r.ID, `insert into request (`+requestColumns+`)
-		values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18)`,
+		values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)`,
 		r.ID, r.Revision, r.Digest, r.State, r.Requester, r.Beneficiary, text(r.Items), r.Reason, r.Ticket,
-		moment(r.Start), micros(r.Term), r.Fixed, r.Extends, moment(r.AnswerBy), r.Channel, r.Reference, r.Policy, moment(r.At))
+		moment(r.Start), micros(r.Term), r.Fixed, r.Extends, moment(r.AnswerBy), r.Channel, r.Reference, r.Policy, moment(r.At), text(r.Makers))
 }
 
 // SaveRequest writes r over the stored one, presuming it is still was.
 func (tx *Tx) SaveRequest(ctx context.Context, was, r access.Request) error {
 	return tx.exec(ctx, "save request "+r.ID, `update request set revision=$1, digest=$2, state=$3, beneficiary=$4, items=$5, reason=$6,
-		ticket=$7, start_at=$8, term=$9, fixed=$10, answer_by=$11, policy=$12 where id=$13 and state=$14 and digest=$15`,
+		ticket=$7, start_at=$8, term=$9, fixed=$10, answer_by=$11, policy=$12, makers=$13 where id=$14 and state=$15 and digest=$16`,
 		r.Revision, r.Digest, r.State, r.Beneficiary, text(r.Items), r.Reason, r.Ticket,
-		moment(r.Start), micros(r.Term), r.Fixed, moment(r.AnswerBy), r.Policy, r.ID, was.State, was.Digest)
+		moment(r.Start), micros(r.Term), r.Fixed, moment(r.AnswerBy), r.Policy, text(r.Makers), r.ID, was.State, was.Digest)
 }
 
 // Request reads one by id.

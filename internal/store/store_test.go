@@ -71,7 +71,7 @@ func decision() access.Decision {
 }
 
 func request(id string) access.Request {
-	return access.Request{ID: id, Revision: 1, Digest: "d-" + id, State: access.Submitted, Requester: "eve", Beneficiary: "bob",
+	return access.Request{ID: id, Revision: 1, Digest: "d-" + id, State: access.Submitted, Requester: "eve", Beneficiary: "bob", Makers: []string{"mia"},
 		Items:  []access.Item{{Entitlement: "dir:wiki", Outcome: access.Undecided, Term: access.Term(time.Hour), Decision: decision()}},
 		Reason: "a\nb\t'\";--", Ticket: "jira:ACC-41", Start: noon.Add(time.Hour), Term: access.Term(time.Hour), Fixed: true, Extends: "gr-0",
 		AnswerBy: noon.Add(48 * time.Hour), Channel: "api", Reference: "ref-" + id, Policy: "p", At: noon}
