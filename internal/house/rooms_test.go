@@ -49,11 +49,13 @@ var rooms = map[string]struct {
 	"inventory": {[]string{"access", "connector", "engine"}, false, "reads whole systems; what nobody granted becomes a finding"},
 	"report":    {[]string{"access", "engine", "evidence", "store"}, false, "read-only: bundles in plain words, the log against the tables"},
 
+	"auth":   {[]string{"access", "engine", "store"}, false, "who is at the portal's door: sessions; never what they may do"},
+	"web":    {[]string{"access", "auth", "engine", "policy", "report"}, false, "the portal: one file a page, each deed an engine verb"},
 	"api":    {[]string{"access", "engine", "policy"}, false, "the JSON door: one operation a verb"},
 	"client": {[]string{"access", "api", "engine", "policy"}, false, "speaks to the JSON door"},
-	"server": {[]string{"access", "api", "channel/jira", "channel/jira/rest", "config", "connector", "connector/exec", "connector/ldap", "connector/manual", "connector/postgres", "connector/scim", "engine", "evidence", "inventory", "policy", "reconcile", "report", "secret", "store"},
+	"server": {[]string{"access", "api", "auth", "channel/jira", "channel/jira/rest", "config", "connector", "connector/exec", "connector/ldap", "connector/manual", "connector/postgres", "connector/scim", "engine", "evidence", "inventory", "policy", "reconcile", "report", "secret", "store", "web"},
 		false, "wires the rooms; the only one that names concrete adapters"},
-	"demo": {[]string{"access", "api", "channel/jira/jirasim", "client", "config", "connector/scimtarget", "engine", "evidence", "report", "server", "setup"}, false, "the whole product on one machine"},
+	"demo": {[]string{"access", "api", "auth", "channel/jira/jirasim", "client", "config", "connector/scimtarget", "engine", "evidence", "report", "server", "setup", "web"}, false, "the whole product on one machine"},
 	"cli":  {[]string{"access", "channel/jira/audit", "client", "config", "connector/exec/check", "demo", "engine", "evidence", "policy", "powers", "powers/export", "report", "secret", "server", "setup", "store"}, false, "the command line"},
 
 	"channel/jira":         {[]string{"access", "channel/jira/adf", "channel/jira/rest", "channel/jira/webhook", "config", "engine", "secret"}, false, "tickets in, what was decided and seen out; no rule of its own"},
