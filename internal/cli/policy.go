@@ -10,6 +10,7 @@ import (
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/policy"
+	"github.com/lessor-iam/lessor/internal/powers"
 	"github.com/lessor-iam/lessor/internal/server"
 )
 
@@ -56,7 +57,7 @@ func (s *supposed) add(c *cobra.Command) {
 
 // facts makes the facts of the question from the folder's files alone: what is
 // held is what --held says.
-func (s *supposed) facts(dir *access.Directory, now time.Time) (f policy.Facts, err error) {
+func (s *supposed) facts(dir *access.Directory, classes []string, now time.Time) (f policy.Facts, err error) {
 	if s.by == "" || s.entitlement == "" {
 		return f, fmt.Errorf("%w: --by and --entitlement are needed, or name a request", errUsage)
 	}
@@ -86,7 +87,28 @@ func (s *supposed) facts(dir *access.Directory, now time.Time) (f policy.Facts, 
 	item := access.Item{Entitlement: s.entitlement, Outcome: access.Undecided, Term: term}
 	r := access.Request{ID: "supposed", Revision: 1, State: access.Pending, Requester: s.by, Beneficiary: s.whom, Items: []access.Item{item}, Term: term, At: now}
 	r.Digest = access.Digest(r.Content())
-	return policy.Facts{Now: now, Directory: dir, Request: r, Item: item, Held: s.held}, nil
+	f = policy.Facts{Now: now, Directory: dir, Request: r, Item: item, Held: s.held}
+	return f, s.reaches(&f, classes)
+}
+
+// reaches adds what the entitlements can become, by the catalog alone.
+func (s *supposed) reaches(f *policy.Facts, classes []string) error {
+	g, _, err := powers.OfCatalog(f.Directory, nil, classes)
+	if err != nil {
+		return err
+	}
+	if f.Reach, err = g.Reach(s.entitlement); err != nil {
+		return err
+	}
+	f.Implies = map[string][]string{}
+	for _, h := range s.held {
+		r, err := g.Reach(h)
+		if err != nil {
+			return err
+		}
+		f.Implies[h] = r.Implied
+	}
+	return nil
 }
 
 // questions are what policy can be asked about an ask.
@@ -130,7 +152,7 @@ func (a *app) explain(c *cobra.Command, args []string, s *supposed) (policy.Expl
 	if err != nil {
 		return policy.Explanation{}, err
 	}
-	f, err := s.facts(conf.Directory, time.Now())
+	f, err := s.facts(conf.Directory, conf.Classes, time.Now())
 	if err != nil {
 		return policy.Explanation{}, err
 	}
@@ -150,6 +172,7 @@ func (a *app) explanation(x policy.Explanation, all bool) error {
 	if len(x.Decision.Stages) > 0 {
 		a.line("needs %s, at most %s", stages(x.Decision), longest(x.Decision))
 	}
+	a.reach(x.Decision.Reach)
 	rows := [][]string{}
 	for _, r := range x.Rules {
 		applied := ""
@@ -168,6 +191,24 @@ func (a *app) explanation(x policy.Explanation, all bool) error {
 		rows = append(rows, []string{r.Rule.ID, r.Rule.Effect, applied, fmt.Sprintf("%s:%d", r.File, r.Line), strings.Join(facts, "; ")})
 	}
 	return a.show(x, []string{"RULE", "EFFECT", "", "FILE", "READS"}, rows)
+}
+
+// reach says what there is beyond the label.
+func (a *app) reach(r access.Reach) {
+	switch {
+	case !r.Beyond():
+		return
+	case r.Class != r.Declared:
+		a.line("declared %s, reaches %s: %s", r.Declared, r.Class, r.Path)
+	case r.Path != "":
+		a.line("can become more: %s", r.Path)
+	}
+	if n := len(r.Implied) + r.More; n > 0 {
+		a.line("its holder has or can hand out %d more: %s", n, strings.Join(r.Brief(10).Implied, ", "))
+	}
+	if r.SelfGrant {
+		a.line("its holder can hand out this very entitlement: its end does not bind him")
+	}
 }
 
 func (a *app) whoCanApprove() *cobra.Command {
@@ -194,7 +235,7 @@ func (a *app) whoCanApprove() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			f, err := s.facts(conf.Directory, time.Now())
+			f, err := s.facts(conf.Directory, conf.Classes, time.Now())
 			if err != nil {
 				return err
 			}

@@ -46,7 +46,7 @@ Exit code 1 with --gaps or --declared if anything reaches a higher class.`,
 	f.StringVar(&p.kind, "kind", "", "of the export: "+strings.Join(powerKinds, ", "))
 	f.StringVar(&p.role, "role", "", "explain this role of the export, by name or id")
 	f.StringVar(&p.declared, "declared", "", "class that the roles of the export are said to have")
-	f.StringSliceVar(&p.classes, "classes", powers.Classes, "the order of classes, lowest first")
+	f.StringSliceVar(&p.classes, "classes", nil, "the order of classes, lowest first (default: as the folder says, or "+strings.Join(powers.Classes, ",")+")")
 	f.StringSliceVar(&p.holds, "holds", nil, "IDENTITY=ENTITLEMENT: what an identity holds that others can act as; the catalog does not know it")
 	f.BoolVar(&p.gaps, "gaps", false, "list what reaches a class above its declared one")
 	f.BoolVar(&p.all, "all", false, "everything reached, not only the first 20 of a kind")
@@ -72,7 +72,10 @@ func (a *app) powers(p powerAsk, args []string) error {
 	if err != nil {
 		return err
 	}
-	g, err := powers.New(powers.Config{Classes: p.classes, Parts: powers.Catalog(c.Directory, holds, p.classes)})
+	if p.classes == nil {
+		p.classes = c.Classes
+	}
+	g, _, err := powers.OfCatalog(c.Directory, holds, p.classes)
 	if err != nil {
 		return fmt.Errorf("%w\n(--classes gives the order of classes)", err)
 	}

@@ -109,6 +109,12 @@ func (d *deed) facts(ctx context.Context, r access.Request, i int, votes []acces
 		return f, err
 	}
 	f.Held = held
+	if f.Reach, err = d.reach(ctx, it.Entitlement); err != nil {
+		return f, err
+	}
+	if f.Implies, err = d.implies(ctx, slices.Concat(f.Held, f.Siblings)); err != nil {
+		return f, err
+	}
 	_, f.ChainFor, err = d.chain(ctx, r, it.Entitlement)
 	return f, err
 }

@@ -141,5 +141,9 @@ func (c *Company) World(t testing.TB) engine.World {
 	for _, b := range c.Bundles {
 		bundles = append(bundles, b)
 	}
-	return engine.World{Directory: access.NewDirectory(ids, groups, systems, ents, bundles), Policy: set}
+	world, _, err := engine.NewWorld(access.NewDirectory(ids, groups, systems, ents, bundles), set, nil)
+	if err != nil {
+		t.Fatalf("the company's catalog: %v", err)
+	}
+	return world
 }

@@ -44,7 +44,7 @@ var rooms = map[string]struct {
 	"connector/promise":       {[]string{"connector"}, false, "every promise of the port, as a deed that shows whether it is kept"},
 	"connector/scimtarget":    {nil, false, "a SCIM service in memory, for the demo and tests"},
 
-	"engine":    {[]string{"access", "evidence", "policy", "store"}, false, "THE DOOR: one verb a file"},
+	"engine":    {[]string{"access", "evidence", "policy", "powers", "store"}, false, "THE DOOR: one verb a file"},
 	"reconcile": {[]string{"access", "connector", "engine"}, false, "claims due assignments, acts, looks, tells the engine what it saw"},
 	"inventory": {[]string{"access", "connector", "engine"}, false, "reads whole systems; what nobody granted becomes a finding"},
 	"report":    {[]string{"access", "engine", "evidence", "store"}, false, "read-only: bundles in plain words, the log against the tables"},

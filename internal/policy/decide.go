@@ -77,6 +77,9 @@ func (s *Set) MayRequest(f Facts) access.Decision {
 	}
 	authors := persons(f.Directory, f.Authors)
 	d := s.decide(s.factsOf(f.Directory, f.Now, f.resource(s, authors)), ask(QuestionRequest, f.Request.Requester, f.Now))
+	if reach := f.reach(); reach.Beyond() {
+		d.Reach = reach.Brief(mostImplied)
+	}
 	if !d.Allow {
 		if len(d.Rules) == 0 && len(d.Errors) == 0 {
 			d.Why = fmt.Sprintf("no rule permits %s to request %s for %s", f.Request.Requester, f.Item.Entitlement, f.Request.Beneficiary)
@@ -92,7 +95,7 @@ func (s *Set) oblige(d access.Decision, f *Facts) access.Decision {
 	var strengths []string
 	for _, shown := range d.Rules {
 		r := s.byKey[cedar.PolicyID(shown.ID)]
-		d.Stages = unite(d.Stages, r.Needs)
+		d.Stages = unite(d.Stages, f.expand(r.Needs))
 		if r.MaxTerm != 0 && access.Shorter(r.MaxTerm, d.MaxTerm) != d.MaxTerm {
 			d.MaxTerm, tightest = r.MaxTerm, "rule "+r.ID
 		}

@@ -50,6 +50,7 @@ type built struct {
 	err    error              // it does not fit the schema
 	place  cedar.EntityUIDSet // of an entitlement: where rules find requests for it
 	class  string             // of an entitlement, and of what is for it
+	of     *built             // of a request: its entitlement, as far as it reaches
 }
 
 // memo keeps what was built from the latest directory: a snapshot never changes,
@@ -116,6 +117,21 @@ func conflictsOf(d *access.Directory) map[string][]string {
 	return out
 }
 
+// conflict tells whether any of these and any of those exclude each other.
+func (s *snapshot) conflict(these, those []string) bool {
+	if len(s.conflicts) == 0 {
+		return false
+	}
+	for _, a := range these {
+		for _, b := range s.conflicts[a] {
+			if a != b && slices.Contains(those, b) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // hands are persons, as a list and as Cedar reads them.
 type hands struct {
 	ids []string
@@ -160,6 +176,9 @@ func (f *facts) Get(u cedar.EntityUID) (cedar.Entity, bool) {
 			return f.resource.entity, true
 		}
 	case identityType, entitlementType:
+		if of := f.resource.of; of != nil && of.entity.UID == u {
+			return of.entity, true // its sum is in the resource's
+		}
 		for _, b := range f.read {
 			if b.entity.UID == u {
 				return b.entity, true
@@ -264,7 +283,7 @@ func buildEntitlement(d *access.Directory, id string) *built {
 		values[i] = types.String(p)
 	}
 	attributes := types.RecordMap{
-		"known": types.Boolean(known), "class": types.String(e.Class),
+		"known": types.Boolean(known), "class": types.String(e.Class), "declared": types.String(e.Class),
 		"owners": uids(identityType, owners), "powers": types.NewSet(values...),
 	}
 	if e.MaxTerm != 0 {
@@ -282,6 +301,33 @@ func buildEntitlement(d *access.Directory, id string) *built {
 	self, system, class := uid(entitlementType, id), uid(systemType, e.System), uid(classType, e.Class)
 	return &built{sum: w.sum(), class: e.Class, place: types.NewEntityUIDSet(self, system, class), entity: cedar.Entity{UID: self,
 		Parents: types.NewEntityUIDSet(system, class), Attributes: types.NewRecord(attributes)}}
+}
+
+// reaching is the entitlement as rules read it where it can become something of
+// a higher class: it is of that class, whatever its label says.
+func (b *built) reaching(s *Set, class string) *built {
+	if class == "" || class == b.class {
+		return b
+	}
+	attributes := b.entity.Attributes.Map()
+	attributes["class"] = types.String(class)
+	var places []cedar.EntityUID
+	for p := range b.place.All() {
+		if p.Type != classType {
+			places = append(places, p)
+		}
+	}
+	places = append(places, uid(classType, class))
+	parents := slices.DeleteFunc(slices.Clone(places), func(p cedar.EntityUID) bool { return p.Type == entitlementType })
+	var w writer
+	w.buf = append(w.buf, b.sum[:]...)
+	w.texts("reaches", class)
+	r := &built{sum: w.sum(), class: class, place: types.NewEntityUIDSet(places...), entity: cedar.Entity{UID: b.entity.UID,
+		Parents: types.NewEntityUIDSet(parents...), Attributes: types.NewRecord(attributes)}}
+	if err := s.check.entity(r.entity); err != nil {
+		r.err = fmt.Errorf("%s does not fit the schema: %w", r.entity.UID, err)
+	}
+	return r
 }
 
 // digest is of everything read: the question, the resource, and each entity that
@@ -305,7 +351,7 @@ func (f *facts) digest(question *writer) string {
 
 // fit tells whether everything read fits the schema.
 func (f *facts) fit() bool {
-	return f.resource.err == nil && !slices.ContainsFunc(f.read, func(b *built) bool { return b.err != nil })
+	return f.resource.err == nil && (f.resource.of == nil || f.resource.of.err == nil) && !slices.ContainsFunc(f.read, func(b *built) bool { return b.err != nil })
 }
 
 // errors lists what was read and does not fit the schema.
@@ -314,8 +360,8 @@ func (f *facts) errors() []string {
 		return nil
 	}
 	var out []string
-	for _, b := range append([]*built{f.resource}, f.read...) {
-		if b.err != nil {
+	for _, b := range append([]*built{f.resource, f.resource.of}, f.read...) {
+		if b != nil && b.err != nil {
 			out = append(out, b.err.Error())
 		}
 	}

@@ -22,7 +22,7 @@ func FullScan(s *Set) *Set {
 			}
 		}
 	}
-	return &Set{rules: s.rules, byKey: s.byKey, index: x, digest: s.digest, check: s.check, readsHeld: s.readsHeld}
+	return &Set{rules: s.rules, byKey: s.byKey, index: x, digest: s.digest, check: s.check, readsHeld: s.readsHeld, readsImplied: s.readsImplied}
 }
 
 // WithSchema is the same set, its facts held to a schema in which was stands as is.
@@ -38,5 +38,5 @@ func WithSchema(s *Set, was, is string) *Set {
 	if err != nil {
 		panic(err)
 	}
-	return &Set{rules: s.rules, byKey: s.byKey, index: s.index, digest: s.digest, check: checker{validate.New(resolved)}, readsHeld: s.readsHeld}
+	return &Set{rules: s.rules, byKey: s.byKey, index: s.index, digest: s.digest, check: checker{validate.New(resolved)}, readsHeld: s.readsHeld, readsImplied: s.readsImplied}
 }

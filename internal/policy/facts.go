@@ -22,7 +22,12 @@ type Facts struct {
 	// Held is what the person behind the beneficiary, under all its identities
 	// and with all workloads it owns, holds, has granted or awaits, without this item.
 	Held     []string
-	Siblings []string          // the other entitlements of the same request
+	Siblings []string // the other entitlements of the same request
+	// Reach is what the item's entitlement can become, and Implies what each of
+	// Held and Siblings lets its holder have or hand out. A zero Reach is that of
+	// an entitlement that is what its label says.
+	Reach    access.Reach
+	Implies  map[string][]string
 	Votes    []access.Approval // standing votes on this item of this revision
 	ChainFor access.Term       // for extensions: how long the unbroken chain has lasted at the new start
 	Authors  []string          // identity ids from @author of the rules that let the request through
@@ -95,12 +100,17 @@ func (f *Facts) held() []string {
 	return slices.Compact(held)
 }
 
-// clashes are those of what is held that nobody may hold beside the item, sorted.
+// clashes are those of what is held that nobody may hold beside the item, sorted:
+// themselves, or by what one of the two lets its holder have or hand out. What a
+// single entitlement implies is not held against itself: that is its owner's to
+// settle, not the asker's.
 func (f *Facts) clashes(from *snapshot) []string {
 	var out []string
-	for _, id := range from.conflicts[f.Item.Entitlement] {
-		if id != f.Item.Entitlement && (slices.Contains(f.Held, id) || slices.Contains(f.Siblings, id)) {
-			out = append(out, id)
+	mine := append([]string{f.Item.Entitlement}, f.reach().Implied...)
+	for _, held := range f.held() {
+		theirs := append([]string{held}, f.Implies[held]...)
+		if from.conflict(mine, theirs) {
+			out = append(out, held)
 		}
 	}
 	return out
@@ -112,13 +122,18 @@ func (f *Facts) resource(s *Set, authors []string) *built {
 	id := cedar.EntityUID{Type: requestType, ID: types.String(f.Request.ID + "#" + f.Item.Entitlement)}
 	start, end := f.window()
 	from := s.snapshot(f.Directory)
-	of := from.entitlement(types.String(f.Item.Entitlement))
+	reach := f.reach()
+	of := from.entitlement(types.String(f.Item.Entitlement)).reaching(s, reach.Class)
 	hands, clashes := f.hands(from), f.clashes(from)
+	var implied []string // the same as with held, below
+	if s.readsImplied {
+		implied = reach.Implied
+	}
 	var held []string // a set of them costs as much as half a decision: only where a rule reads it
 	if s.readsHeld {
 		held = f.held()
 	}
-	b := &built{class: of.class, entity: cedar.Entity{
+	b := &built{class: of.class, of: of, entity: cedar.Entity{
 		UID:     id,
 		Parents: of.place,
 		Attributes: types.NewRecord(types.RecordMap{
@@ -130,6 +145,7 @@ func (f *Facts) resource(s *Set, authors []string) *built {
 			"extension": types.Boolean(f.Request.Extends != ""),
 			"hands":     hands.set, "authors": uids(identityType, authors),
 			"held": uids(entitlementType, held), "clashes": uids(entitlementType, clashes),
+			"implies": types.Boolean(len(reach.Implied) > 0), "implied": uids(entitlementType, implied), "selfGrant": types.Boolean(reach.SelfGrant),
 		}),
 	}}
 	var w writer
@@ -139,9 +155,10 @@ func (f *Facts) resource(s *Set, authors []string) *built {
 	w.time(start)
 	w.time(end)
 	w.buf = append(w.buf, of.sum[:]...) // its system and class
-	for _, list := range [][]string{hands.ids, authors, held, clashes} {
+	for _, list := range [][]string{hands.ids, authors, held, clashes, reach.Implied, reach.Becomes, reach.Gates} {
 		w.list(list)
 	}
+	w.flags(reach.SelfGrant)
 	b.sum = w.sum()
 	b.err = s.fits(b.entity)
 	return b

@@ -58,6 +58,8 @@ type Set struct {
 	memo   memo
 	// readsHeld is whether any rule reads resource.held.
 	readsHeld bool
+	// readsImplied is whether any rule reads resource.implied.
+	readsImplied bool
 }
 
 // What one folder of rules may weigh. Rules are read by people; what exceeds
@@ -97,6 +99,7 @@ func Load(fsys fs.FS) (*Set, error) {
 	for _, r := range l.rules {
 		s.byKey[r.key] = r
 		s.readsHeld = s.readsHeld || reads(r, "held")
+		s.readsImplied = s.readsImplied || reads(r, "implied")
 	}
 	return s, nil
 }

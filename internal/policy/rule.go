@@ -177,9 +177,11 @@ func ParseStages(s string) ([]access.Stage, error) {
 			return nil, fmt.Errorf("%w: @needs: \"none\" stands alone", access.ErrInvalid)
 		case !stageName.MatchString(name):
 			return nil, fmt.Errorf("%w: @needs: %q is not a stage; write manager, owner, sponsor or a group, as in \"manager, security:2\"", access.ErrInvalid, name)
+		case strings.HasPrefix(name, impliedPrefix):
+			return nil, fmt.Errorf("%w: @needs: the systems of %q are found for each request; write %q", access.ErrInvalid, name, impliedStage)
 		case slices.ContainsFunc(stages, func(s access.Stage) bool { return s.Name == name }):
 			return nil, fmt.Errorf("%w: @needs names %q twice", access.ErrInvalid, name)
-		case count > 1 && (name == "manager" || name == "sponsor"):
+		case count > 1 && (name == "manager" || name == "sponsor" || name == impliedStage):
 			return nil, fmt.Errorf("%w: @needs: there is only one %s", access.ErrInvalid, name)
 		}
 		stages = append(stages, access.Stage{Name: name, Count: count})
@@ -190,7 +192,7 @@ func ParseStages(s string) ([]access.Stage, error) {
 
 // personalStage tells the stages whose people depend on the request from groups.
 func personalStage(name string) bool {
-	return name == "manager" || name == "owner" || name == "sponsor"
+	return name == "manager" || name == "owner" || name == "sponsor" || name == impliedStage || strings.HasPrefix(name, impliedPrefix)
 }
 
 // questionsOf lists the questions a rule's action scope lets it answer.

@@ -58,6 +58,8 @@ func (s *Set) dues(f *Facts) due {
 func approveAsked(f *Facts, voter access.Actor, stage, stepUp string, voted []string) asked {
 	q := ask(QuestionApprove, voter.Identity, f.Now).withText("stage", stage).withText("strength", voter.Strength).withText("stepUp", stepUp).
 		with("voted", uids(identityType, voted), func(w *writer) { w.list(voted) })
+	answer := f.answerers(stage)
+	q = q.with("answerable", uids(identityType, answer), func(w *writer) { w.list(answer) })
 	if !personalStage(stage) && f.Directory.HasGroup(stage) {
 		q = q.with("group", uid(groupType, stage), func(w *writer) { w.texts(stage) })
 	}

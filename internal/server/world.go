@@ -41,7 +41,11 @@ func readWorld(c *config.Config) (w engine.World, warnings []string, err error) 
 	if len(wrong) > 0 {
 		return w, warnings, inFolder(wrong, c)
 	}
-	return engine.World{Directory: c.Directory, Policy: set}, append(warnings, set.Conflicts()...), nil
+	w, unplaced, err := engine.NewWorld(c.Directory, set, c.Classes)
+	for _, class := range unplaced {
+		warnings = append(warnings, fmt.Sprintf("class %q has no place in the order of classes: it is taken for one just below the highest; say where it belongs with classes in lessor.yaml", class))
+	}
+	return w, append(warnings, set.Conflicts()...), err
 }
 
 // inFolder names the rules' files as seen from the folder.
