@@ -16,6 +16,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/config"
 	"github.com/lessor-iam/lessor/internal/connector"
 	"github.com/lessor-iam/lessor/internal/connector/exec"
+	"github.com/lessor-iam/lessor/internal/connector/kubernetes"
 	"github.com/lessor-iam/lessor/internal/connector/ldap"
 	"github.com/lessor-iam/lessor/internal/connector/manual"
 	"github.com/lessor-iam/lessor/internal/connector/postgres"
@@ -25,11 +26,12 @@ import (
 
 // adapters names every connector there is, as the catalog does.
 var adapters = map[string]func(*settings) (connector.Connector, error){
-	"scim":     newSCIM,
-	"ldap":     newLDAP,
-	"postgres": newPostgres,
-	"exec":     newExec,
-	"manual":   newManual,
+	"scim":       newSCIM,
+	"ldap":       newLDAP,
+	"postgres":   newPostgres,
+	"exec":       newExec,
+	"kubernetes": newKubernetes,
+	"manual":     newManual,
 }
 
 func newSCIM(s *settings) (connector.Connector, error) {
@@ -57,6 +59,22 @@ func newPostgres(s *settings) (connector.Connector, error) {
 		return nil, nil
 	}
 	return postgres.New(c)
+}
+
+// newKubernetes is known to the cluster by a token, or by a client certificate.
+func newKubernetes(s *settings) (connector.Connector, error) {
+	c := kubernetes.Config{URL: s.required("url"), CA: s.roots("ca_file"), Timeout: s.duration("timeout"), Lingers: s.duration("lingers")}
+	s.required("ca_file")
+	if s.text("certificate_ref") != "" || s.text("key_ref") != "" {
+		c.Certificate, c.Key = s.secret("certificate_ref"), s.secret("key_ref")
+	}
+	if s.text("token_ref") != "" || c.Certificate == nil {
+		c.Token = s.secret("token_ref")
+	}
+	if s.done() {
+		return nil, nil
+	}
+	return kubernetes.New(c)
 }
 
 // newExec runs the program in the folder of the configuration. What it gets as

@@ -1,0 +1,89 @@
+package kubernetes
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/connector"
+)
+
+// What a refusal says besides what it means for the holding.
+var (
+	// errExists: something of that name is there already.
+	errExists = errors.New("already exists")
+	// errChanged: it is not the one we meant any more.
+	errChanged = errors.New("changed meanwhile")
+)
+
+// refusal turns a status other than 2xx into what it means for the request.
+func refusal(resp *http.Response, raw []byte) error {
+	var s status
+	own := json.Unmarshal(raw, &s) == nil && s.Kind == "Status"
+	what := meaning(resp.StatusCode, s, own)
+	err := fmt.Errorf("%w: %s %s: %d %s%s", what, resp.Request.Method, resp.Request.URL.Path, resp.StatusCode, http.StatusText(resp.StatusCode), detail(s, resp.Request))
+	switch {
+	case own && s.Reason == "AlreadyExists":
+		err = fmt.Errorf("%w: %w", errExists, err)
+	case own && s.Reason == "Conflict":
+		err = fmt.Errorf("%w: %w", errChanged, err)
+	}
+	if wait := retryAfter(resp.Header.Get("Retry-After"), s); wait > 0 {
+		return &connector.RetryAfter{Err: err, Wait: wait}
+	}
+	return err
+}
+
+// meaning of a status. A 404 that does not name what is missing is a gateway's page,
+// or an API that is not there: read as "gone" it would prove removals that never
+// happened.
+func meaning(code int, s status, own bool) error {
+	switch {
+	case code == http.StatusNotFound && own && s.Reason == "NotFound" && s.Details.Name != "":
+		return connector.ErrNoObject
+	case code == http.StatusRequestTimeout, code == http.StatusSeeOther:
+		return connector.ErrUnanswered // either may follow a deed
+	case code == http.StatusNotImplemented:
+		return connector.ErrRefused
+	case code >= 300 && code < 500: // also 429: it was not let in
+		return connector.ErrRefused
+	}
+	return connector.ErrUnanswered
+}
+
+// detail quotes the server's own words, short, on one line, and without the token if
+// that is what it complains about.
+func detail(s status, req *http.Request) string {
+	if s.Message == "" {
+		return ""
+	}
+	m := s.Message
+	if token := strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer "); token != "" {
+		m = strings.ReplaceAll(m, token, "[token]")
+	}
+	r := []rune(m)
+	return fmt.Sprintf(" (%q)", string(r[:min(len(r), 300)]))
+}
+
+// retryAfter reads how long the server wants to be left alone; more than an hour is
+// an hour. API servers give seconds, never a date.
+func retryAfter(header string, s status) time.Duration {
+	n, err := strconv.Atoi(header)
+	if err != nil {
+		n = s.Details.RetryAfterSeconds
+	}
+	return time.Duration(min(max(n, 0), 3600)) * time.Second
+}
+
+// unsent words the error of a read that came before a write was sent. What the
+// server refused it refused; of anything else only this is known: nothing was sent.
+func unsent(err error) error {
+	if errors.Is(err, connector.ErrUnanswered) {
+		return fmt.Errorf("%w: nothing was sent: %s", connector.ErrUnreachable, strings.TrimPrefix(err.Error(), connector.ErrUnanswered.Error()+": "))
+	}
+	return err
+}
