@@ -19,6 +19,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/connector/kubernetes"
 	"github.com/lessor-iam/lessor/internal/connector/ldap"
 	"github.com/lessor-iam/lessor/internal/connector/manual"
+	"github.com/lessor-iam/lessor/internal/connector/openssh"
 	"github.com/lessor-iam/lessor/internal/connector/postgres"
 	"github.com/lessor-iam/lessor/internal/connector/scim"
 	"github.com/lessor-iam/lessor/internal/secret"
@@ -28,6 +29,7 @@ import (
 var adapters = map[string]func(*settings) (connector.Connector, error){
 	"scim":       newSCIM,
 	"ldap":       newLDAP,
+	"openssh":    newOpenSSH,
 	"postgres":   newPostgres,
 	"exec":       newExec,
 	"kubernetes": newKubernetes,
@@ -75,6 +77,15 @@ func newKubernetes(s *settings) (connector.Connector, error) {
 		return nil, nil
 	}
 	return kubernetes.New(c)
+}
+
+func newOpenSSH(s *settings) (connector.Connector, error) {
+	c := openssh.Config{Address: s.required("address"), User: s.required("user"), Key: s.secret("key_ref"), HostKeys: s.required("host_keys"),
+		CA: s.secret("ca_ref"), Timeout: s.duration("timeout")}
+	if s.done() {
+		return nil, nil
+	}
+	return openssh.New(c)
 }
 
 // newExec runs the program in the folder of the configuration. What it gets as

@@ -1,0 +1,45 @@
+package openssh
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"testing"
+
+	"github.com/lessor-iam/lessor/internal/connector/connectortest"
+)
+
+// The promises share one server.
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	connectortest.Run(t, func(t *testing.T) connectortest.Target { return newTarget(t, w) })
+}
+
+func newTarget(t testing.TB, w *world) connectortest.Target {
+	p := newProxy(t, w)
+	cfg := w.config()
+	cfg.Address, cfg.HostKeys = p.address, p.hostKey
+	c := connect(t, cfg)
+	c.door = w.Address // whose key is signed for one connection cannot be passed on
+	c.hostKeys = append(c.hostKeys, mustHostKeys(t, w.HostKey)...)
+	return connectortest.Target{
+		Connector:   c,
+		Account:     w.account,
+		DropAccount: w.dropAccount,
+		// No UNIX user can have most of those names; that nothing else is touched by
+		// them while they are missing is tried with them all the same.
+		Object: func(t testing.TB, name string) string {
+			if !userName(name) {
+				sum := sha256.Sum256([]byte(name))
+				name = "u" + hex.EncodeToString(sum[:])[:24]
+			}
+			return w.object(t, name)
+		},
+		DropObject: w.dropObject,
+		Put:        w.put,
+		Members:    w.members,
+		Break:      p.fail,
+		Hostile: []string{"ann#", "#ann", "ann #", "ann bob", "no-pty ann", `from="*" ann`, "ann\tbob", "ann\r", "ann\n", "\nann", "ann,bob", "*", "!ann", "%u", "%%", "%23", "%2f",
+			"@cert-authority", "root", "lessor", "nul\x00inside", "-oProxyCommand=x", `ann\`, "~", "ann@example.org"},
+	}
+}
