@@ -64,7 +64,7 @@ func (e *Engine) Audited(ctx context.Context, by access.Actor, run AuditRun) (a 
 				return err
 			}
 		}
-		// 4. What is open there and was not looked at.
+		// 4. What else is open there.
 		return d.left(ctx, run, &a)
 	})
 	return a, err
@@ -308,21 +308,37 @@ func newsOf(source, owner string, list []access.Finding) Notice {
 	return Notice{To: []string{owner}, Subject: fmt.Sprintf("the audit of %s found %d things", source, len(list)), Text: strings.Join(lines, "\n")}
 }
 
-// left lists the subjects of the source that have open findings and were not in the run.
+// left closes what was open of the source and not in the run where nothing is left
+// to find, and lists the subjects of the rest.
 func (d *deed) left(ctx context.Context, run AuditRun, a *Audited) error {
 	looked := map[string]bool{}
 	for _, l := range run.Looked {
 		looked[l.Subject] = true
 	}
 	open, err := d.Tx.Findings(ctx, true, everyFinding)
+	if err != nil {
+		return err
+	}
 	for _, f := range open {
-		if slices.Contains(access.AuditKinds, f.Kind) && strings.HasPrefix(f.Subject, run.Source+":") && !looked[f.Subject] {
-			looked[f.Subject] = true
+		if !slices.Contains(access.AuditKinds, f.Kind) || !strings.HasPrefix(f.Subject, run.Source+":") || looked[f.Subject] {
+			continue
+		}
+		m, err := d.matter(ctx, f.Kind, run.Source, f.Subject)
+		if err != nil && !errors.Is(err, access.ErrNotFound) {
+			return err
+		}
+		if m.over == "" {
 			a.Left = append(a.Left, f.Subject)
+			continue
+		}
+		a.Closed++
+		if err := d.settleFinding(ctx, f.Kind, f.Subject, m.over); err != nil {
+			return err
 		}
 	}
 	slices.Sort(a.Left)
-	return err
+	a.Left = slices.Compact(a.Left)
+	return nil
 }
 
 // everyFinding is more than are ever open.

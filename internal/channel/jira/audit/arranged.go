@@ -153,7 +153,7 @@ func (l *look) flow(ctx context.Context, y *yard) error {
 	}
 	// 3. Who names the approvers, and who shares the status.
 	l.pickers(ctx, y, &f)
-	l.share(ctx, y, f.Approval)
+	l.share(ctx, y, &f)
 	l.flows = append(l.flows, f)
 	return nil
 }
@@ -179,6 +179,7 @@ func (l *look) pickers(ctx context.Context, y *yard, f *Flow) {
 		form, err := try(ctx, l, func() ([]rest.RequestField, error) { return l.Rest.RequestFields(ctx, y.desk, t.ID) })
 		if err != nil {
 			l.missed("form "+t.ID+" of "+y.Key, err)
+			f.blind = append(f.blind, OwnChoice)
 		}
 		for _, field := range form {
 			if field.Visible && isPicker(field.ID, field.Schema) {
@@ -191,13 +192,16 @@ func (l *look) pickers(ctx context.Context, y *yard, f *Flow) {
 // mostSharers bounds how many other projects are looked at for the approval status.
 const mostSharers = 200
 
-func (l *look) share(ctx context.Context, y *yard, approval Ref) {
+func (l *look) share(ctx context.Context, y *yard, f *Flow) {
+	approval := f.Approval
 	if approval.ID == "" {
+		f.blind = append(f.blind, Shared)
 		return
 	}
 	projects, err := try(ctx, l, func() ([]rest.Project, error) { return l.Rest.Projects(ctx) })
 	if err != nil {
 		l.missed("other projects that share a status", err)
+		f.blind = append(f.blind, Shared)
 	}
 	looked := 0
 	for _, p := range projects {
@@ -206,11 +210,13 @@ func (l *look) share(ctx context.Context, y *yard, approval Ref) {
 		}
 		if looked++; looked > mostSharers {
 			l.miss("projects after the first %d, for the status %q", mostSharers, approval.Name)
+			f.blind = append(f.blind, Shared)
 			return
 		}
 		types, err := try(ctx, l, func() ([]rest.TypeStatuses, error) { return l.Rest.Statuses(ctx, p.Key) })
 		if err != nil && !errors.Is(err, rest.ErrMissing) {
 			l.missed("statuses of "+p.Key, err)
+			f.blind = append(f.blind, Shared)
 		}
 		if slices.ContainsFunc(types, func(t rest.TypeStatuses) bool {
 			return slices.ContainsFunc(t.Statuses, func(s rest.Status) bool { return s.ID == approval.ID })

@@ -13,17 +13,20 @@ import (
 	"github.com/lessor-iam/lessor/internal/engine"
 )
 
-// Audit holds what a site shows against what Lessor knows. Every field but Own is needed.
+// Audit holds what a site shows against what Lessor knows. Every field but Again,
+// Own and Account is needed.
 type Audit struct {
 	Site      config.JiraSite
 	Rest      rest.Site
 	Directory *access.Directory
 	Stories   []engine.TicketStory                         // every ticket Lessor knows of
+	Again     []string                                     // subjects of this site's open findings: looked at again, however old
 	Untied    []access.Request                             // granted, and asked for by another door than a ticket
 	MayKnow   func(identity string, r access.Request) bool // by policy
 	Since     time.Time                                    // tickets changed after it are looked at
 	Most      int                                          // at most so many of them, the newest
 	Own       bool                                         // the token is the one that Lessor itself works with
+	Account   string                                       // Lessor's own there, where the token is another's; empty: not known
 	Now       func() time.Time
 	Wait      func(ctx context.Context, d time.Duration) error // while Jira wants to be left alone
 }
@@ -41,15 +44,21 @@ type Report struct {
 	Pace     []Pace     `json:"pace"`
 	Scope    []Scope    `json:"scope"`
 	Unread   []string   `json:"unread"`
+	// Looked is the same for the engine: what was looked at for what, and what is
+	// wrong there. A finding is nobody's until it is in the log, so no page shows it.
+	Looked []engine.Looked `json:"-"`
 }
 
 // look is one audit under way.
 type look struct {
 	Audit
 	self    rest.User
+	ours    string // Lessor's own account; empty: not known
 	fields  []rest.Field
 	known   map[string]engine.TicketStory // by ticket id
 	tickets []Ticket
+	older   []Ticket // looked at only because something was found there before
+	off     []string // ids of issues that are not, or no longer, about access here
 	walls   []Wall
 	flows   []Flow
 	sharers map[string][]Sharer // by project
@@ -69,12 +78,22 @@ func (a Audit) Run(ctx context.Context) (Report, error) {
 	if l.self, err = try(ctx, l, func() (rest.User, error) { return a.Rest.Myself(ctx) }); err != nil {
 		return report, err
 	}
+	if l.ours = a.Account; a.Own {
+		l.ours = l.self.ID
+	}
+	if l.ours == "" {
+		l.miss("which moves of tickets were Lessor's own: its account is not known, so it may stand among those who passed an approval")
+	}
 	if l.fields, err = try(ctx, l, func() ([]rest.Field, error) { return a.Rest.Fields(ctx) }); err != nil {
 		return report, err
 	}
 	// 2. Project by project: tickets, walls, ways.
+	again, err := l.again(ctx)
+	if err != nil {
+		return report, err
+	}
 	for _, p := range a.Site.Projects {
-		cut, err := l.project(ctx, p)
+		cut, err := l.project(ctx, p, again[p.Key])
 		if err != nil {
 			return report, fmt.Errorf("project %s: %w", p.Key, err)
 		}
@@ -98,6 +117,7 @@ func (a Audit) Run(ctx context.Context) (Report, error) {
 	}
 	report.Pace, report.Scope = PaceOf(l.tickets), ScopeOf(l.tickets)
 	report.Unread = l.unread
+	report.Looked = l.looked(report.Workflow, untied)
 	return report, nil
 }
 
@@ -145,8 +165,9 @@ func (l *look) done(t Ticket) bool {
 
 // lost adds the tickets that Lessor knows and Jira no longer shows.
 func (l *look) lost() {
+	seen := slices.Concat(l.tickets, l.older)
 	for _, s := range l.Stories {
-		if s.Ticket.State != access.Missing || slices.ContainsFunc(l.tickets, func(t Ticket) bool { return t.ID == s.Ticket.ID }) {
+		if s.Ticket.State != access.Missing || slices.ContainsFunc(seen, func(t Ticket) bool { return t.ID == s.Ticket.ID }) {
 			continue
 		}
 		t := Ticket{ID: s.Ticket.ID, Key: s.Ticket.Key, Gone: true}
@@ -163,7 +184,7 @@ func (l *look) story(t *Ticket, s engine.TicketStory) {
 		return
 	}
 	first, last := s.Came[0], s.Came[len(s.Came)-1]
-	t.AskedAt, t.Decided = first.Request.At, decidedAt(last)
+	t.AskedAt, t.Decided, t.open = first.Request.At, decidedAt(last), last.Request.Open()
 	for _, it := range last.Request.Items {
 		t.Asked = append(t.Asked, l.entitlement(it.Entitlement))
 	}

@@ -29,8 +29,9 @@ type yard struct {
 // member is a person in a project's role.
 type member struct{ role, account, name string }
 
-// project reads one project's tickets, walls and ways.
-func (l *look) project(ctx context.Context, p config.JiraProject) (cut bool, err error) {
+// project reads one project's tickets, walls and ways, and those older tickets
+// that something was found about before.
+func (l *look) project(ctx context.Context, p config.JiraProject, again []string) (cut bool, err error) {
 	y := &yard{JiraProject: p, types: map[string]string{}, queues: map[string][]string{}, levels: map[string]bool{}}
 	// 1. How it is arranged.
 	if err := l.arranged(ctx, y); err != nil {
@@ -54,6 +55,15 @@ func (l *look) project(ctx context.Context, p config.JiraProject) (cut bool, err
 			return false, err
 		}
 	}
+	newest := len(l.tickets)
+	for _, id := range again {
+		if !slices.Contains(got.ids, id) {
+			if err := l.ticket(ctx, y, id); err != nil {
+				return false, err
+			}
+		}
+	}
+	l.older, l.tickets = append(l.older, l.tickets[newest:]...), l.tickets[:newest:newest]
 	// 3. What was seen on them.
 	l.levels(ctx, y)
 	return got.cut, l.flow(ctx, y)
@@ -125,6 +135,7 @@ func (l *look) ticket(ctx context.Context, y *yard, id string) error {
 	s, known := l.known["jira:"+l.Site.ID+":"+id]
 	mapped := slices.ContainsFunc(y.RequestTypes, func(t config.JiraRequestType) bool { return t.ID == kind })
 	if !known && !mapped {
+		l.off = append(l.off, id)
 		return nil
 	}
 	// 2. As Jira shows it.
@@ -135,6 +146,9 @@ func (l *look) ticket(ctx context.Context, y *yard, id string) error {
 	}
 	if i.Security.ID != "" {
 		y.levels[i.Security.ID] = true
+	}
+	if l.ours == "" {
+		t.blind = append(t.blind, access.WorkflowHole)
 	}
 	if err := l.history(ctx, y, &t, i); err != nil {
 		return err
@@ -153,12 +167,13 @@ func (l *look) history(ctx context.Context, y *yard, t *Ticket, i rest.Issue) er
 	changes, err := try(ctx, l, func() ([]rest.Change, error) { return l.Rest.Changes(ctx, i.ID) })
 	if err != nil {
 		l.missed("history of "+i.Key, err)
+		t.blind = append(t.blind, access.ApproversChanged, access.WorkflowHole)
 	}
 	for _, ch := range changes {
 		for _, it := range ch.Items {
 			switch {
 			case it.Field == "status" || it.Field == "" && it.Name == "status":
-				t.Moves = append(t.Moves, Move{At: ch.At, From: it.From, To: it.To, By: ch.Author.Name, Ours: ch.Author.ID == l.self.ID})
+				t.Moves = append(t.Moves, Move{At: ch.At, From: it.From, To: it.To, By: ch.Author.Name, Ours: l.ours != "" && ch.Author.ID == l.ours})
 			case it.Field != "":
 				t.Edits = append(t.Edits, Edit{At: ch.At, Field: it.Field, By: ch.Author.Name})
 			}
@@ -170,6 +185,7 @@ func (l *look) history(ctx context.Context, y *yard, t *Ticket, i rest.Issue) er
 	approvals, err := try(ctx, l, func() ([]rest.Approval, error) { return l.Rest.Approvals(ctx, i.ID) })
 	if err != nil && !errors.Is(err, rest.ErrMissing) {
 		l.missed("approvals of "+i.Key, err)
+		t.blind = append(t.blind, access.WorkflowHole)
 	}
 	for _, a := range approvals {
 		if !a.Completed.IsZero() {
@@ -213,7 +229,7 @@ func (l *look) viewers(ctx context.Context, y *yard, t *Ticket, i rest.Issue, r 
 		if u.Known() {
 			v.Identity, _ = l.Directory.ByAccount(l.Site.ID, u.ID)
 		}
-		v.May = v.Identity != "" && l.MayKnow(v.Identity, r) || u.ID == l.self.ID
+		v.May = v.Identity != "" && l.MayKnow(v.Identity, r) || u.ID == l.self.ID || u.ID == l.ours
 		t.Viewers = append(t.Viewers, v)
 	}
 	if i.Reporter.ID != "" {
@@ -223,6 +239,7 @@ func (l *look) viewers(ctx context.Context, y *yard, t *Ticket, i rest.Issue, r 
 		people, err := try(ctx, l, func() ([]rest.User, error) { return l.Rest.Participants(ctx, i.ID) })
 		if err != nil && !errors.Is(err, rest.ErrMissing) {
 			l.missed("participants of "+i.Key, err)
+			t.blind = append(t.blind, access.TicketShowsTooMuch)
 		}
 		for _, u := range people {
 			add(u, "participant")

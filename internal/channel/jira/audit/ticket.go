@@ -32,6 +32,8 @@ type Ticket struct {
 	Granted []Grant
 	AskedAt time.Time
 	Decided time.Time // zero: not yet, or it cannot be told
+	open    bool      // its request waits to be decided
+	blind   []string  // kinds of findings that it could not be looked at for
 }
 
 // Ref is a thing of Jira's.

@@ -25,6 +25,7 @@ type Flow struct {
 	Looked   []Ref    // statuses a ticket was found in
 	Forms    []Form
 	Pickers  []string // ids of the site's fields that name people, but for whom access is for
+	blind    []string // kinds of flaws that it could not be looked at for
 }
 
 // Form is a field of a request form in which customers choose people.
