@@ -39,7 +39,7 @@ func TestScript(t *testing.T) {
 			return false, fmt.Errorf("no condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code1, "listen": listen, "await": await, "grab": grab, "flip": flip, "lastline": lastLine, "sub": sub, "json": parses, "jira": jira, "until": until,
+			"code": code1, "listen": listen, "await": await, "grab": grab, "flip": flip, "lastline": lastLine, "sub": sub, "json": parses, "jira": jira, "until": until, "status": status,
 		},
 	})
 }
@@ -83,6 +83,18 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 		<-time.After(20 * time.Millisecond)
 	}
 	ts.Fatalf("%s is not healthy", args[0])
+}
+
+// status expects what HTTP answers: status 404 POST URL.
+func status(ts *testscript.TestScript, _ bool, args []string) {
+	req, err := http.NewRequest(args[1], args[2], nil)
+	ts.Check(err)
+	res, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	ts.Check(res.Body.Close())
+	if got := strconv.Itoa(res.StatusCode); got != args[0] {
+		ts.Fatalf("%s %s: %s, want %s", args[1], args[2], res.Status, args[0])
+	}
 }
 
 // grab sets a variable to what a pattern's group finds in the last output: grab VAR pattern.

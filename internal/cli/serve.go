@@ -22,7 +22,7 @@ import (
 func (a *app) serveCommand() *cobra.Command {
 	var listen string
 	var verbose bool
-	c := &cobra.Command{Use: "serve", Short: "Run the server; a hang-up signal has it read rules, directory and catalog anew", Args: takes(cobra.NoArgs),
+	c := &cobra.Command{Use: "serve", Short: "Run the server; a hang-up signal has it read its folder anew", Args: takes(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			log := logTo(a.err, verbose)
 			s, err := server.New(c.Context(), a.folder(), log)
@@ -126,7 +126,7 @@ func (a *app) migrateCommand() *cobra.Command {
 }
 
 func (a *app) reloadCommand() *cobra.Command {
-	return &cobra.Command{Use: "reload", Short: "Have the server read rules, directory, catalog and tokens anew", Args: takes(cobra.NoArgs),
+	return &cobra.Command{Use: "reload", Short: "Have the server read its folder anew; what needs a restart is refused by name", Args: takes(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			server, err := a.connect()
 			if err != nil {

@@ -3,7 +3,10 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"net/http"
+	"reflect"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -37,38 +40,67 @@ func revealed(ref string) secret.Value {
 	return v
 }
 
+// jiraSites makes the way to each configured Jira, or says what is wrong with any.
 func jiraSites(c *config.Config) (map[string]rest.Site, error) {
 	made := map[string]rest.Site{}
 	var errs []error
 	for _, site := range c.Jira {
 		r, err := JiraSite(site)
+		if err != nil {
+			err = fmt.Errorf("%w: jira.yaml: site %s: %w", access.ErrInvalid, site.ID, err)
+		}
 		made[site.ID] = r
 		errs = append(errs, err)
 	}
 	return made, errors.Join(errs...)
 }
 
-// carry makes a channel for each site.
-func (s *Server) carry(c *config.Config, rests map[string]rest.Site) error {
-	s.sites = map[string]*jira.Channel{}
+// carriers are the channels by site.
+type carriers map[string]*jira.Channel
+
+// carry makes a channel for each site. One whose site is as before goes on: it
+// knows what it was told to wait for, and whose turn it is.
+func (s *Server) carry(c *config.Config) (carriers, error) {
+	rests, err := jiraSites(c)
+	if err != nil {
+		return nil, err
+	}
+	was, made := *s.sites.Load(), carriers{}
 	for _, site := range c.Jira {
-		ch, err := jira.New(jira.Config{Site: site, Rest: rests[site.ID], Door: s.engine, Directory: func() *access.Directory { return s.world.Load().Directory },
+		if old := was[site.ID]; old != nil && reflect.DeepEqual(old.Site, site) {
+			made[site.ID] = old
+			continue
+		}
+		made[site.ID], err = jira.New(jira.Config{Site: site, Rest: rests[site.ID], Door: s.engine, Directory: func() *access.Directory { return s.world.Load().Directory },
 			Bundle: proof{s}.Bundle, Secret: func() secret.Value { return revealed(site.WebhookSecretRef) }, Now: time.Now, Log: s.log})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		s.sites[site.ID] = ch
 	}
-	return nil
+	return made, nil
+}
+
+// hand gives the tickets to other channels, once nobody is at one of them: two
+// channels of one site would say everything twice.
+func (s *Server) hand(to carriers) {
+	if !maps.Equal(*s.sites.Load(), to) {
+		s.carrying.Lock()
+		defer s.carrying.Unlock()
+		s.sites.Store(&to)
+	}
 }
 
 // hooks puts the receivers of the sites' webhooks beside the doors.
 func (s *Server) hooks(doors http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", doors)
-	for id, ch := range s.sites {
-		mux.Handle("POST /hooks/jira/"+id, ch.Receiver())
-	}
+	mux.HandleFunc("POST /hooks/jira/{site}", func(w http.ResponseWriter, r *http.Request) {
+		next := doors // says that there is nothing
+		if ch := (*s.sites.Load())[r.PathValue("site")]; ch != nil {
+			next = ch.Receiver()
+		}
+		next.ServeHTTP(w, r)
+	})
 	return mux
 }
 
@@ -78,9 +110,11 @@ const ticketTime = 40 * time.Second
 // onTicket does something with a ticket's channel. A site that wants to be left
 // alone is, for as long as it says; nothing else waits for it.
 func (s *Server) onTicket(ctx context.Context, ticket string, do func(*jira.Channel) error) error {
-	id, _, ok := jira.SiteOf(ticket)
-	ch := s.sites[id]
-	if !ok || ch == nil {
+	s.carrying.RLock()
+	defer s.carrying.RUnlock()
+	id, _, _ := jira.SiteOf(ticket)
+	ch := (*s.sites.Load())[id]
+	if ch == nil {
 		s.log.WarnContext(ctx, "a ticket of a site that is not configured", "ticket", ticket)
 		return nil
 	}
@@ -144,7 +178,9 @@ func (w *poller) Timeout(*river.Job[pollTickets]) time.Duration { return ticketT
 
 // Work implements river.Worker.
 func (w *poller) Work(ctx context.Context, job *river.Job[pollTickets]) error {
-	ch := w.s.sites[job.Args.Site]
+	w.s.carrying.RLock()
+	defer w.s.carrying.RUnlock()
+	ch := (*w.s.sites.Load())[job.Args.Site]
 	if ch == nil {
 		return nil
 	}

@@ -47,10 +47,13 @@ type Server struct {
 	signer  *evidence.Signer
 	lanes   map[string]*reconcile.Lane
 	readers map[string]*inventory.Reader
-	sites   map[string]*jira.Channel // Jira sites whose tickets are carried
 	targets []connector.Connector
 	handler http.Handler
 	reload  sync.Mutex // one reload at a time
+	rounds  *rounds    // nil before Run
+
+	sites    atomic.Pointer[carriers] // Jira sites whose tickets are carried
+	carrying sync.RWMutex             // held by whoever is at a ticket
 }
 
 // New opens everything below the folder and checks that it fits together. It
@@ -77,8 +80,8 @@ func New(ctx context.Context, dir string, log *slog.Logger) (*Server, error) {
 	s.world.Store(&world)
 	s.keys = api.NewKeys(s.knows)
 	s.keys.Set(keysOf(c))
-	rests, err := jiraSites(c)
-	if err != nil {
+	s.sites.Store(&carriers{})
+	if _, err := jiraSites(c); err != nil {
 		return nil, err
 	}
 	// 2. What is stored, and the key its log was signed with.
@@ -87,13 +90,15 @@ func New(ctx context.Context, dir string, log *slog.Logger) (*Server, error) {
 	}
 	// 3. The door, and a lane for each system.
 	if s.engine, err = engine.New(engine.Config{DB: s.db, World: func() engine.World { return *s.world.Load() }, Now: time.Now, Rand: rand.Reader, Signer: s.signer,
-		Pace: c.Pace, AnswerWithin: c.AnswerWithin, ProvisionWithin: c.ProvisionWithin, Nudge: s.nudge, Carries: func(channel string) bool { return channel == jira.Name && len(rests) > 0 }, Log: log}); err != nil {
+		Pace: c.Pace, AnswerWithin: c.AnswerWithin, ProvisionWithin: c.ProvisionWithin, Nudge: s.nudge, Carries: func(channel string) bool { return channel == jira.Name && len(*s.sites.Load()) > 0 }, Log: log}); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.lay(c, targets)
-	if err := s.carry(c, rests); err != nil {
+	sites, err := s.carry(c)
+	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.sites.Store(&sites)
 	// 4. Nothing may be left to systems that nobody can reach any more.
 	if err := s.stranded(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -37,19 +37,10 @@ func (s *Server) startWork(ctx context.Context) (*river.Client[*sql.Tx], error) 
 	river.AddWorker(workers, &poller{s: s})
 	river.AddWorker(workers, &stocktaker{s: s})
 	river.AddWorker(workers, &sweeper{s: s})
-	every := func(d time.Duration, args river.JobArgs) *river.PeriodicJob {
-		return river.NewPeriodicJob(river.PeriodicInterval(d), func() (river.JobArgs, *river.InsertOpts) { return args, nil }, &river.PeriodicJobOpts{RunOnStart: true})
-	}
 	periodic := []*river.PeriodicJob{
 		// The verbs insert what is needed; these close the gap left by a job that
 		// had read its last batch when the next event was written.
 		every(10*time.Second, engine.SequenceJob{}), every(time.Minute, engine.ExpireJob{}), every(sweepEvery, engine.SweepJob{}),
-	}
-	for id := range s.readers {
-		periodic = append(periodic, every(s.current.Load().Inventory, engine.InventoryJob{System: id}))
-	}
-	for id, site := range s.sites {
-		periodic = append(periodic, every(site.Site.Poll, pollTickets{id}))
 	}
 	client, err := s.db.NewWorker(&river.Config{
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}, engine.TicketQueue: {MaxWorkers: 4}}, Workers: workers, PeriodicJobs: periodic,
@@ -60,10 +51,68 @@ func (s *Server) startWork(ctx context.Context) (*river.Client[*sql.Tx], error) 
 	if err != nil {
 		return nil, fmt.Errorf("background work: %w", err)
 	}
+	s.reload.Lock()
+	defer s.reload.Unlock()
+	s.rounds = &rounds{jobs: client.PeriodicJobs(), going: map[string]round{}}
+	if err := s.goRound(); err != nil {
+		return nil, err
+	}
 	if err := client.Start(context.WithoutCancel(ctx)); err != nil { // it is stopped, not cut off
 		return nil, fmt.Errorf("background work: %w", err)
 	}
 	return client, nil
+}
+
+// rounds is the work that comes round at intervals the files name.
+type rounds struct {
+	jobs  *river.PeriodicJobBundle
+	going map[string]round
+}
+
+// round is one such work.
+type round struct {
+	every  time.Duration
+	args   river.JobArgs
+	handle rivertype.PeriodicJobHandle
+}
+
+// every is a job that comes round, the first time at once.
+func every(d time.Duration, args river.JobArgs) *river.PeriodicJob {
+	return river.NewPeriodicJob(river.PeriodicInterval(d), func() (river.JobArgs, *river.InsertOpts) { return args, nil }, &river.PeriodicJobOpts{RunOnStart: true})
+}
+
+// goRound makes what comes round as the files in force say: every system is read
+// whole, and every site searched. Whoever calls it holds the lock of reload.
+func (s *Server) goRound() error {
+	if s.rounds == nil {
+		return nil // nothing works yet; starting to will do this
+	}
+	wanted := map[string]round{}
+	for id := range s.readers {
+		wanted["inventory "+id] = round{every: s.current.Load().Inventory, args: engine.InventoryJob{System: id}}
+	}
+	for id, site := range *s.sites.Load() {
+		wanted["poll "+id] = round{every: site.Site.Poll, args: pollTickets{id}}
+	}
+	going := s.rounds.going
+	for name, r := range going {
+		if wanted[name].every != r.every {
+			s.rounds.jobs.Remove(r.handle)
+			delete(going, name)
+		}
+	}
+	for name, r := range wanted {
+		if _, ok := going[name]; ok {
+			continue
+		}
+		handle, err := s.rounds.jobs.AddSafely(every(r.every, r.args))
+		if err != nil {
+			return fmt.Errorf("background work: %s: %w", name, err)
+		}
+		r.handle = handle
+		going[name] = r
+	}
+	return nil
 }
 
 // backOff doubles from a second up to slowestRetry, for ever.

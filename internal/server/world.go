@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/api"
 	"github.com/lessor-iam/lessor/internal/config"
 	"github.com/lessor-iam/lessor/internal/engine"
@@ -79,7 +77,8 @@ func Check(dir string) (c *config.Config, w engine.World, warnings []string, err
 	for _, t := range targets {
 		err = errors.Join(err, t.Close())
 	}
-	return c, w, append(warnings, more...), errors.Join(err, badTargets)
+	_, badSites := jiraSites(c)
+	return c, w, append(warnings, more...), errors.Join(err, badTargets, badSites)
 }
 
 func keysOf(c *config.Config) []api.Key {
@@ -88,62 +87,4 @@ func keysOf(c *config.Config) []api.Key {
 		list = append(list, api.Key{Name: t.Name, Identity: t.Identity, Scopes: t.Scopes, Strength: t.Strength, Expires: t.Expires, SHA256: t.SHA256})
 	}
 	return list
-}
-
-// Reload reads rules, directory, catalog and tokens anew and takes them in
-// whole, or not at all. What would silently end or strand access is refused:
-// somebody must revoke it first, or mark its holder inactive.
-func (s *Server) Reload(ctx context.Context) error {
-	s.reload.Lock()
-	defer s.reload.Unlock()
-	// 1. All of it is right by itself.
-	c, err := config.Load(s.dir)
-	if err != nil {
-		return err
-	}
-	world, warnings, err := readWorld(c)
-	if err != nil {
-		return err
-	}
-	// 2. It fits what is running and what is held.
-	if changed := systemsChanged(s.current.Load(), c); len(changed) > 0 {
-		return fmt.Errorf("%w: systems changed (%s); restart the server to take them in", access.ErrConflict, strings.Join(changed, ", "))
-	}
-	bereft, err := s.engine.Bereft(ctx, c.Directory)
-	if err != nil {
-		return err
-	}
-	if len(bereft) > 0 {
-		return fmt.Errorf("%w: the new files leave %d grants without what they are of; revoke them first:\n%s", access.ErrConflict, len(bereft), strings.Join(bereft, "\n"))
-	}
-	// 3. From here on it is in force; what may no longer be held ends now.
-	for _, w := range warnings {
-		s.log.WarnContext(ctx, "configuration", "warning", w)
-	}
-	s.world.Store(&world)
-	s.current.Store(c)
-	s.keys.Set(keysOf(c))
-	swept, err := s.engine.Sweep(ctx)
-	s.log.InfoContext(ctx, "reloaded", "policy", world.Policy.Digest(), "ended", swept.Ended, "shortened", swept.Shortened, "bereft", swept.Bereft)
-	if err != nil {
-		// The files are in force whatever is said here; the periodic sweep ends the rest.
-		return fmt.Errorf("the new files are in force, but not every grant could be held against them yet; that is tried again every %s: %w", sweepEvery, err)
-	}
-	return nil
-}
-
-// systemsChanged names the systems that differ.
-func systemsChanged(was, is *config.Config) (names []string) {
-	for _, id := range was.Directory.Systems() {
-		old, _ := was.Directory.System(id)
-		if now, ok := is.Directory.System(id); !ok || access.Digest(old) != access.Digest(now) {
-			names = append(names, id)
-		}
-	}
-	for _, id := range is.Directory.Systems() {
-		if _, ok := was.Directory.System(id); !ok {
-			names = append(names, id)
-		}
-	}
-	return names
 }

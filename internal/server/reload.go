@@ -1,0 +1,98 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/config"
+)
+
+// Reload reads the folder anew and takes it in whole, or not at all: what a
+// running server cannot take in is refused by name, and so is what would silently
+// end or strand access: somebody must revoke it first, or mark its holder inactive.
+func (s *Server) Reload(ctx context.Context) error {
+	s.reload.Lock()
+	defer s.reload.Unlock()
+	// 1. All of it is right by itself.
+	c, err := config.Load(s.dir)
+	if err != nil {
+		return err
+	}
+	world, warnings, err := readWorld(c)
+	if err != nil {
+		return err
+	}
+	sites, err := s.carry(c)
+	if err != nil {
+		return err
+	}
+	// 2. It fits what is running and what is held.
+	if fixed := append(settingsChanged(s.current.Load(), c), systemsChanged(s.current.Load(), c)...); len(fixed) > 0 {
+		return fmt.Errorf("%w: nothing was taken in, because this needs a restart of the server: %s", access.ErrConflict, strings.Join(fixed, "; "))
+	}
+	bereft, err := s.engine.Bereft(ctx, c.Directory)
+	if err != nil {
+		return err
+	}
+	if len(bereft) > 0 {
+		return fmt.Errorf("%w: the new files leave %d grants without what they are of; revoke them first:\n%s", access.ErrConflict, len(bereft), strings.Join(bereft, "\n"))
+	}
+	// 3. From here on it is in force; what may no longer be held ends now.
+	for _, w := range warnings {
+		s.log.WarnContext(ctx, "configuration", "warning", w)
+	}
+	s.world.Store(&world)
+	s.current.Store(c)
+	s.keys.Set(keysOf(c))
+	s.hand(sites)
+	if err := s.goRound(); err != nil {
+		return err
+	}
+	swept, err := s.engine.Sweep(ctx)
+	s.log.InfoContext(ctx, "reloaded", "policy", world.Policy.Digest(), "ended", swept.Ended, "shortened", swept.Shortened, "bereft", swept.Bereft)
+	if err != nil {
+		// The files are in force whatever is said here; the periodic sweep ends the rest.
+		return fmt.Errorf("the new files are in force, but not every grant could be held against them yet; that is tried again every %s: %w", sweepEvery, err)
+	}
+	return nil
+}
+
+// settingsChanged names what of lessor.yaml differs and is built into what is running.
+func settingsChanged(was, is *config.Config) (names []string) {
+	for _, c := range []struct {
+		key  string
+		same bool
+	}{
+		{"listen", was.Listen == is.Listen},
+		{"database", was.Database == is.Database},
+		{"database_ref", was.DatabaseRef == is.DatabaseRef},
+		{"log_key_ref", was.LogKeyRef == is.LogKeyRef},
+		{"answer_within", was.AnswerWithin == is.AnswerWithin},
+		{"provision_within", was.ProvisionWithin == is.ProvisionWithin},
+		{"pace", was.Pace == is.Pace},
+		{"backstop", was.Backstop == is.Backstop},
+	} {
+		if !c.same {
+			names = append(names, c.key+" of lessor.yaml")
+		}
+	}
+	return names
+}
+
+// systemsChanged names the systems that differ.
+func systemsChanged(was, is *config.Config) (names []string) {
+	for _, id := range was.Directory.Systems() {
+		old, _ := was.Directory.System(id)
+		if now, ok := is.Directory.System(id); !ok || access.Digest(old) != access.Digest(now) {
+			names = append(names, "system "+id+" of the catalog")
+		}
+	}
+	for _, id := range is.Directory.Systems() {
+		if _, ok := was.Directory.System(id); !ok {
+			names = append(names, "system "+id+" of the catalog")
+		}
+	}
+	return names
+}
