@@ -85,6 +85,14 @@ func (r Request) Item(entitlement string) int {
 	return -1
 }
 
+// ChannelInventory is the channel of requests that the inventory makes of access
+// it found: adoptions.
+const ChannelInventory = "inventory"
+
+// Adoption tells whether the request is to let access be that was found held and
+// that nobody had granted.
+func (r Request) Adoption() bool { return r.Channel == ChannelInventory }
+
 // Open tells whether anybody can still move it.
 func (r Request) Open() bool { return r.State == Submitted || r.State == Pending }
 

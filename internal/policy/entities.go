@@ -25,6 +25,7 @@ const (
 	classType       cedar.EntityType = "Class"
 	requestType     cedar.EntityType = "Request"
 	grantType       cedar.EntityType = "Grant"
+	findingType     cedar.EntityType = "Finding"
 )
 
 func uid(t cedar.EntityType, id string) cedar.EntityUID {
@@ -171,7 +172,7 @@ func (s *Set) factsOf(d *access.Directory, now time.Time, resource *built) *fact
 // get: memberships are the parents of the member, closed.
 func (f *facts) Get(u cedar.EntityUID) (cedar.Entity, bool) {
 	switch u.Type {
-	case requestType, grantType:
+	case requestType, grantType, findingType:
 		if u == f.resource.entity.UID {
 			return f.resource.entity, true
 		}

@@ -142,7 +142,7 @@ func (f *Facts) resource(s *Set, authors []string) *built {
 			"entitlement": of.entity.UID,
 			"term":        types.NewDuration(f.term().D()), "total": types.NewDuration(f.total()),
 			"start": types.NewDatetime(start), "end": types.NewDatetime(end),
-			"extension": types.Boolean(f.Request.Extends != ""),
+			"extension": types.Boolean(f.Request.Extends != ""), "adoption": types.Boolean(f.Request.Adoption()),
 			"hands":     hands.set, "authors": uids(identityType, authors),
 			"held": uids(entitlementType, held), "clashes": uids(entitlementType, clashes),
 			"implies": types.Boolean(len(reach.Implied) > 0), "implied": uids(entitlementType, implied), "selfGrant": types.Boolean(reach.SelfGrant),
@@ -151,6 +151,7 @@ func (f *Facts) resource(s *Set, authors []string) *built {
 	var w writer
 	w.texts("request", f.Request.ID, f.Request.Requester, f.Request.Beneficiary, f.Item.Entitlement, f.Request.Extends)
 	w.list(makers)
+	w.flags(f.Request.Adoption())
 	w.numbers(int64(f.term()), int64(f.total()))
 	w.time(start)
 	w.time(end)

@@ -56,7 +56,7 @@ func distinctVariables(a, b expast.IsNode) bool {
 func neverIn(name string, of expast.IsNode) bool {
 	places := map[string][]cedar.EntityType{
 		"principal": {identityType, groupType},
-		"resource":  {requestType, grantType, entitlementType, systemType, classType},
+		"resource":  {requestType, grantType, findingType, entitlementType, systemType, classType},
 	}[name]
 	named, known := entities(of)
 	return places != nil && known && !slices.ContainsFunc(named, func(u cedar.EntityUID) bool { return slices.Contains(places, u.Type) })

@@ -21,9 +21,11 @@ const (
 	QuestionHold    = "hold"
 	QuestionView    = "view"
 	QuestionRevoke  = "revoke"
+	QuestionRemedy  = "remedy" // asked of every access nobody granted; its rules name it
+	QuestionSettle  = "settle"
 )
 
-var questions = []string{QuestionRequest, QuestionOblige, QuestionApprove, QuestionHold, QuestionView, QuestionRevoke}
+var questions = []string{QuestionRequest, QuestionOblige, QuestionApprove, QuestionHold, QuestionView, QuestionRevoke, QuestionRemedy, QuestionSettle}
 
 // guardPrefix is reserved for the shipped guards.
 const guardPrefix = "guard."
@@ -42,6 +44,7 @@ type RuleListing struct {
 	MaxTerm   access.Term    `json:"max_term,omitzero"`
 	StepUp    string         `json:"step_up,omitempty"`
 	Author    string         `json:"author,omitempty"`
+	Remedy    Remedy         `json:"remedy,omitempty"` // what a rule for remedy says is done
 	Text      string         `json:"text"`
 }
 
@@ -90,12 +93,13 @@ func newRule(p *cedar.Policy, file string, guard bool, say func(string, ...any))
 	}
 	slices.Sort(keys)
 	for _, k := range keys {
-		if !slices.Contains([]string{"id", "reason", "author", "needs", "max_term", "step_up"}, k) {
-			say("unknown annotation @%s; known are @id, @reason, @author, @needs, @max_term and @step_up", k)
+		if !slices.Contains([]string{"id", "reason", "author", "needs", "max_term", "step_up", "remedy"}, k) {
+			say("unknown annotation @%s; known are @id, @reason, @author, @needs, @max_term, @step_up and @remedy", k)
 		}
 	}
 	r.checkName(guard, say)
 	r.readObligations(notes, say)
+	r.readRemedy(notes, say)
 	return r
 }
 
@@ -206,7 +210,7 @@ func questionsOf(p *expast.Policy) []string {
 	case expast.ScopeTypeInSet:
 		named = s.Entities
 	default:
-		return slices.DeleteFunc(slices.Clone(questions), func(q string) bool { return q == QuestionOblige }) // only by name
+		return slices.DeleteFunc(slices.Clone(questions), func(q string) bool { return q == QuestionOblige || q == QuestionRemedy }) // only by name
 	}
 	var out []string
 	for _, q := range questions {
@@ -220,5 +224,5 @@ func questionsOf(p *expast.Policy) []string {
 var actionOf = map[string]cedar.EntityUID{
 	QuestionRequest: cedar.NewEntityUID("Action", QuestionRequest), QuestionOblige: cedar.NewEntityUID("Action", QuestionOblige), QuestionApprove: cedar.NewEntityUID("Action", QuestionApprove),
 	QuestionHold: cedar.NewEntityUID("Action", QuestionHold), QuestionView: cedar.NewEntityUID("Action", QuestionView),
-	QuestionRevoke: cedar.NewEntityUID("Action", QuestionRevoke),
+	QuestionRevoke: cedar.NewEntityUID("Action", QuestionRevoke), QuestionRemedy: cedar.NewEntityUID("Action", QuestionRemedy), QuestionSettle: cedar.NewEntityUID("Action", QuestionSettle),
 }
