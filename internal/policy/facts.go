@@ -143,7 +143,7 @@ func (f *Facts) resource(s *Set, authors []string) *built {
 			"term":        types.NewDuration(f.term().D()), "total": types.NewDuration(f.total()),
 			"start": types.NewDatetime(start), "end": types.NewDatetime(end),
 			"extension": types.Boolean(f.Request.Extends != ""), "adoption": types.Boolean(f.Request.Adoption()),
-			"hands":     hands.set, "authors": uids(identityType, authors),
+			"hands": hands.set, "authors": uids(identityType, authors),
 			"held": uids(entitlementType, held), "clashes": uids(entitlementType, clashes),
 			"implies": types.Boolean(len(reach.Implied) > 0), "implied": uids(entitlementType, implied), "selfGrant": types.Boolean(reach.SelfGrant),
 		}),
