@@ -127,3 +127,11 @@ type Sessions interface {
 	// Whether it ended, only ListSessions tells.
 	EndSession(ctx context.Context, s Session) error
 }
+
+// Attribution is what a connector can do besides whose target remembers who wrote.
+type Attribution interface {
+	// Authors says who last gave each holding, as the target remembers it, for
+	// people to read: a name there, and when. What it cannot tell is left out; it
+	// is no proof, only a place to ask.
+	Authors(ctx context.Context, refs []Ref) (map[Ref]string, error)
+}

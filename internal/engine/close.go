@@ -107,6 +107,8 @@ func (e *Engine) Edit(ctx context.Context, by access.Actor, request, digest stri
 			return fmt.Errorf("%w: request %s was made by %s, who alone may change it", access.ErrDenied, was.ID, was.Requester)
 		case was.State != access.Pending:
 			return fmt.Errorf("%w: request %s is %s; only a pending one is edited", access.ErrGone, was.ID, was.State)
+		case was.Adoption():
+			return fmt.Errorf("%w: request %s asks for what was found held, and for nothing else; cancel it and ask anew", access.ErrDenied, was.ID)
 		case digest != was.Digest:
 			return fmt.Errorf("%w: request %s is at revision %d (%s)", access.ErrConflict, was.ID, was.Revision, was.Digest)
 		case slices.ContainsFunc(was.Items, func(it access.Item) bool { return it.Outcome == access.Granted }):

@@ -5,6 +5,7 @@
 //	Return, Revoke                                                  grants
 //	Claim, Settle, NextDue                                          assignments, for the reconciler
 //	Heed, KeepTicket, TicketClosed, TicketChanged                   tickets, for their channel
+//	Observed, Adopt, Remove, Accept                                 what was found, and how it is settled
 //	Audited                                                         findings, for audits of ticket queues
 //	Sweep                                                           whatever the directory no longer has
 //	Sequence                                                        the log

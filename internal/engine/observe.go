@@ -1,11 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -23,11 +22,23 @@ func (InventoryJob) Kind() string { return "inventory" }
 // Held is one account holding one object, as a whole reading saw it.
 type Held struct{ Account, Object string }
 
+// Reading is a whole reading of some objects of a system.
+type Reading struct {
+	System   string
+	At       time.Time // when it began
+	Objects  []string  // all that was read
+	Holdings []Held
+	By       map[Held]string // who gave it, where the system remembers; for people to read
+}
+
 // Drift is what a whole reading came to.
 type Drift struct {
 	Unexpected int  // holdings nobody granted
 	Missing    int  // assignments held by what we know, and not in the reading: a look is due
 	Again      int  // assignments seen gone, and in the reading: a look is due
+	Adopting   int  // of the unexpected ones, asked for on behalf of their holders, now or before
+	Removing   int  // … handed to the lane to be removed
+	HeldBack   int  // … that rules would remove and a brake does not
 	Braked     bool // the reading had shrunk too much to be believed
 }
 
@@ -43,39 +54,89 @@ const mostNamed = 20
 
 // Observed takes a whole reading of some objects of a system. Nothing is granted,
 // ended or removed by it: where it differs from what we know, the lane is told to
-// look, and what nobody granted becomes a finding with its owner. A reading is
-// never believed over a look.
-func (e *Engine) Observed(ctx context.Context, system string, at time.Time, objects []string, seen []Held) (drift Drift, err error) {
+// look, and what nobody granted becomes a finding with its owner and, where rules
+// say so, a request or work for the lane. A reading is never believed over a look.
+func (e *Engine) Observed(ctx context.Context, r Reading) (drift Drift, err error) {
 	err = e.do(ctx, "observed", access.Clock, func(d *deed) error {
 		drift = Drift{}
-		// 1. Has it shrunk too much to be believed?
-		last, err := d.Count(ctx, "inventory/"+system)
+		// 1. Has it shrunk too much to be believed? Then nothing at all follows.
+		last, err := d.Count(ctx, "inventory/"+r.System)
 		if err != nil {
 			return err
 		}
-		if last >= fewest && float64(len(seen)) < shrunk*float64(last) {
+		if last >= fewest && float64(len(r.Holdings)) < shrunk*float64(last) {
 			drift.Braked = true
-			return d.brake(ctx, system, len(seen), last)
+			return d.brake(ctx, r.System, len(r.Holdings), last)
 		}
-		if err := d.settleFinding(ctx, "inventory_shrunk", system, "a whole reading is there again"); err != nil {
+		if err := d.settleFinding(ctx, "inventory_shrunk", r.System, "a whole reading is there again"); err != nil {
 			return err
 		}
-		if err := d.SetCount(ctx, "inventory/"+system, len(seen)); err != nil {
+		if err := d.SetCount(ctx, "inventory/"+r.System, len(r.Holdings)); err != nil {
 			return err
 		}
-		// 2. Against what we know.
-		known, err := d.AssignmentsOf(ctx, system)
+		// 2. Against what we know: whatever it contradicts is looked at.
+		known, err := d.AssignmentsOf(ctx, r.System)
 		if err != nil {
 			return err
 		}
-		unexpected, err := d.compare(ctx, at, objects, seen, known, &drift)
-		if err != nil {
-			return err
+		c := contradictions(r, known)
+		drift.Missing, drift.Again, drift.Unexpected = len(c.missing), len(c.again), len(c.strays)
+		for _, job := range c.missing {
+			if err := d.dueAt(ctx, job, d.now); err != nil {
+				return err
+			}
 		}
-		// 3. What nobody granted, one finding an entitlement.
-		return d.unexpected(ctx, system, objects, unexpected)
+		for _, job := range c.again {
+			if err := d.seenAgain(ctx, job.Assignment, r.By[Held{job.Account, job.Object}]); err != nil {
+				return err
+			}
+			if err := d.dueAt(ctx, job, d.now); err != nil {
+				return err
+			}
+		}
+		// 3. What nobody granted.
+		return d.strays(ctx, r, c.strays, &drift)
 	})
 	return drift, err
+}
+
+// Strange lists up to limit holdings of a reading that somebody must have given
+// behind our back: nobody granted them and they were not there at the first
+// reading, or they were seen gone. It changes nothing.
+func (e *Engine) Strange(ctx context.Context, r Reading, limit int) (list []Held, err error) {
+	err = e.DB.Read(ctx, func(tx *store.Tx) error {
+		list = nil
+		known, err := tx.AssignmentsOf(ctx, r.System)
+		if err != nil {
+			return err
+		}
+		before, err := tx.InventoryObjects(ctx, r.System)
+		if err != nil {
+			return err
+		}
+		c := contradictions(r, known)
+		for _, job := range c.again {
+			list = append(list, Held{job.Account, job.Object})
+		}
+		for _, o := range before {
+			for h := range c.strays {
+				if h.Object != o.Object {
+					continue
+				}
+				if _, old := slices.BinarySearch(o.Already, h.Account); !old {
+					list = append(list, h)
+				}
+			}
+		}
+		slices.SortFunc(list, Held.compare)
+		list = list[:min(len(list), limit)]
+		return nil
+	})
+	return list, err
+}
+
+func (h Held) compare(o Held) int {
+	return cmp.Or(cmp.Compare(h.Object, o.Object), cmp.Compare(h.Account, o.Account))
 }
 
 // brake notes a reading that has shrunk too much. The next one is measured by it:
@@ -89,89 +150,69 @@ func (d *deed) brake(ctx context.Context, system string, seen, last int) error {
 		Text: fmt.Sprintf("A reading of %s has %d holdings where the last one had %d. It is not believed; if the next one says the same, every assignment is looked at anew. Nothing is removed or added because of it.", system, seen, last)})
 }
 
-// compare makes due whatever the reading contradicts, and returns the accounts
-// that hold an object nobody granted them, by object.
-func (d *deed) compare(ctx context.Context, at time.Time, objects []string, seen []Held, known []store.Job, drift *Drift) (map[string][]string, error) {
-	in := make(map[Held]bool, len(seen))
-	for _, h := range seen {
-		in[h] = true
+// contradiction is where a reading and what we know differ.
+type contradiction struct {
+	missing, again []store.Job
+	strays         map[Held]bool // what nobody granted
+}
+
+// contradictions compares a reading with every assignment of its system.
+func contradictions(r Reading, known []store.Job) contradiction {
+	c := contradiction{strays: make(map[Held]bool, len(r.Holdings))}
+	for _, h := range r.Holdings {
+		c.strays[h] = true
 	}
-	asked := make(map[string]bool, len(objects))
-	for _, o := range objects {
+	asked := make(map[string]bool, len(r.Objects))
+	for _, o := range r.Objects {
 		asked[o] = true
 	}
-	ours := make(map[Held]bool, len(known))
 	for _, job := range known {
 		h := Held{job.Account, job.Object}
-		ours[h] = true
-		if job.SeenAt.After(at) || !asked[job.Object] {
-			continue // a look newer than the reading knows better
-		}
+		in := c.strays[h]
+		delete(c.strays, h) // ours
 		switch {
-		case job.State == access.Held && !in[h]:
-			drift.Missing++
-		case job.State == access.Absent && in[h]:
-			drift.Again++
-		default:
-			continue
-		}
-		if err := d.dueAt(ctx, job, d.now); err != nil {
-			return nil, err
+		case job.SeenAt.After(r.At) || !asked[job.Object]: // a look newer than the reading knows better
+		case job.State == access.Held && !in:
+			c.missing = append(c.missing, job)
+		case job.State == access.Absent && in:
+			c.again = append(c.again, job)
 		}
 	}
-	list := map[string][]string{}
-	for h := range in {
-		if !ours[h] {
-			drift.Unexpected++
-			list[h.Object] = append(list[h.Object], h.Account)
-		}
-	}
-	return list, nil
+	return c
 }
 
-// unexpected opens, renews or closes the finding of each entitlement.
-func (d *deed) unexpected(ctx context.Context, system string, objects []string, accounts map[string][]string) error {
-	for _, id := range d.world.Directory.Entitlements() {
-		ent, _ := d.world.Directory.Entitlement(id)
-		if ent.System != system || !slices.Contains(objects, ent.Object) {
-			continue
-		}
-		who := accounts[ent.Object]
-		slices.Sort(who)
-		if len(who) == 0 {
-			if err := d.settleFinding(ctx, "unexpected_access", id, "nobody holds it ungranted any more"); err != nil {
-				return err
-			}
-			continue
-		}
-		text := fmt.Sprintf("%d accounts hold %s that nobody granted: %s. Ask for it for those who need it, and take it from the others.", len(who), id, d.named(system, who))
-		open, err := d.OpenFinding(ctx, "unexpected_access", id)
-		if err == nil && open.Text != text {
-			err = d.settleFinding(ctx, "unexpected_access", id, "who holds it has changed")
-		}
-		if err != nil && !errors.Is(err, access.ErrNotFound) {
-			return err
-		}
-		f := access.Finding{Kind: "unexpected_access", Subject: id, Owner: ent.Owners[0], Text: text, DueAt: d.now.Add(7 * 24 * time.Hour)}
-		if err := d.finding(ctx, f); err != nil {
-			return err
-		}
+// seenAgain opens the finding that access is there again whose removal was seen,
+// with the grant that was the last reason for it and, where that is known, who gave
+// it back. The revocation re-opens with the look that is due (law 5).
+func (d *deed) seenAgain(ctx context.Context, a access.Assignment, by string) error {
+	text, err := d.again(ctx, a)
+	if err != nil {
+		return err
 	}
-	return nil
+	if by != "" {
+		text += " Given by " + by + "."
+	}
+	return d.finding(ctx, access.Finding{Kind: "seen_again", Subject: a.ID, Owner: d.ownerOf(a.Entitlement), DueAt: d.now.Add(24 * time.Hour), Text: text})
 }
 
-// named lists accounts with who they are, as far as a reader wants to read.
-func (d *deed) named(system string, accounts []string) string {
-	var parts []string
-	for _, a := range accounts[:min(len(accounts), mostNamed)] {
-		who := "nobody we know"
-		if id, ok := d.world.Directory.ByAccount(system, a); ok {
-			who = id
+// again says what is held again, and what the last reason for it was.
+func (d *deed) again(ctx context.Context, a access.Assignment) (string, error) {
+	grants, err := d.GrantsAt(ctx, a.ID)
+	if err != nil {
+		return "", err
+	}
+	text := fmt.Sprintf("%s holds %s at %s again after its removal was seen; it is being removed.", a.Account, a.Entitlement, a.System)
+	if a.Receipt == "" {
+		text = fmt.Sprintf("%s holds %s at %s although no grant of it is live; it is being removed.", a.Account, a.Entitlement, a.System)
+	}
+	last := access.Grant{}
+	for _, g := range grants {
+		if g.State == access.Ended && g.EndedAt.After(last.EndedAt) {
+			last = g
 		}
-		parts = append(parts, fmt.Sprintf("%s (%s)", a, who))
 	}
-	if more := len(accounts) - mostNamed; more > 0 {
-		parts = append(parts, fmt.Sprintf("and %d more", more))
+	if last.ID != "" {
+		text += fmt.Sprintf(" Its last grant was %s (%s %s).", last.ID, last.Ended, last.EndedAt.Format(time.RFC3339))
 	}
-	return strings.Join(parts, ", ")
+	return text, nil
 }

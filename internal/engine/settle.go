@@ -168,7 +168,7 @@ func (d *deed) turned(ctx context.Context, was, job store.Job) error {
 	f := access.Finding{Subject: job.ID, Owner: d.ownerOf(job.Entitlement), DueAt: d.now.Add(24 * time.Hour)}
 	switch {
 	case was.State == access.Absent && job.State == access.Removing:
-		f.Kind, f.Text = "seen_again", fmt.Sprintf("%s holds %s at %s again after its removal was seen; it is being removed.", job.Account, job.Entitlement, job.System)
+		return d.seenAgain(ctx, was.Assignment, "")
 	case was.State == access.Held && job.State == access.Adding:
 		f.Kind, f.Text = "drift", fmt.Sprintf("%s no longer holds %s at %s although a grant is live; it is being added again.", job.Account, job.Entitlement, job.System)
 	default:

@@ -152,6 +152,7 @@ func (l *ledger) reality(quiet bool) {
 			j, ours := job[name]
 			switch {
 			case l.Foreign[name]:
+			case !ours && l.strayFound(s, ref.Object):
 			case !ours:
 				l.wrong("I1", "%s is held at the target, and nobody ever granted it", name)
 			case access.Wanted(l.of[j.ID], l.now):
@@ -176,6 +177,20 @@ func (l *ledger) reality(quiet bool) {
 			l.wrong("quiet", "%s is leased by %s", name, j.Work.Holder)
 		}
 	}
+}
+
+// strayFound tells whether an open finding says that somebody holds the object ungranted.
+func (l *ledger) strayFound(system, object string) bool {
+	if l.World == nil {
+		return false
+	}
+	dir := l.World(l.now).Directory
+	for _, id := range dir.Entitlements() {
+		if ent, _ := dir.Entitlement(id); ent.System == system && ent.Object == object && l.findings[id] {
+			return true
+		}
+	}
+	return false
 }
 
 // settled is I6 and I7: absent and held rest on a look that says so, and what

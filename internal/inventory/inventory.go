@@ -1,7 +1,7 @@
 // Package inventory reads whole systems: everybody who holds anything the
 // catalog names, whether or not Lessor granted it. It writes no state and
 // removes nothing: it tells the engine what it saw, and what nobody granted
-// becomes a finding.
+// becomes a finding, which rules may have adopted or removed by the engine.
 package inventory
 
 import (
@@ -17,8 +17,10 @@ import (
 
 // Door is the part of the engine a reading needs.
 type Door interface {
-	// Observed takes a whole, complete reading of the given objects.
-	Observed(ctx context.Context, system string, at time.Time, objects []string, holdings []engine.Held) (engine.Drift, error)
+	// Observed takes a whole, complete reading of the objects it names.
+	Observed(ctx context.Context, r engine.Reading) (engine.Drift, error)
+	// Strange lists what of a reading somebody must have given behind our back.
+	Strange(ctx context.Context, r engine.Reading, limit int) ([]engine.Held, error)
 }
 
 // Config is what a reader is made of. Every field is needed.
@@ -46,23 +48,56 @@ func (r *Reader) Read(ctx context.Context) (engine.Drift, error) {
 		return engine.Drift{}, nil
 	}
 	// 2. All of it, or nothing.
-	at := r.Now() // a reading is as old as its beginning
-	var seen []engine.Held
+	reading := engine.Reading{System: r.System, At: r.Now(), Objects: objects} // a reading is as old as its beginning
 	err := r.Connector.Observe(ctx, objects, func(h connector.Holding) error {
-		seen = append(seen, engine.Held{Account: h.Account, Object: h.Object})
+		reading.Holdings = append(reading.Holdings, engine.Held{Account: h.Account, Object: h.Object})
 		return nil
 	})
 	if err != nil {
 		return engine.Drift{}, fmt.Errorf("read %s: %w", r.System, err)
 	}
-	// 3. What it comes to.
-	drift, err := r.Door.Observed(ctx, r.System, at, objects, seen)
+	// 3. Who gave what nobody granted.
+	if err := r.attribute(ctx, &reading); err != nil {
+		return engine.Drift{}, fmt.Errorf("read %s: %w", r.System, err)
+	}
+	// 4. What it comes to.
+	drift, err := r.Door.Observed(ctx, reading)
 	if err != nil {
 		return drift, fmt.Errorf("read %s: %w", r.System, err)
 	}
-	r.Log.InfoContext(ctx, "inventory", "system", r.System, "objects", len(objects), "holdings", len(seen),
-		"unexpected", drift.Unexpected, "missing", drift.Missing, "again", drift.Again, "braked", drift.Braked)
+	r.Log.InfoContext(ctx, "inventory", "system", r.System, "objects", len(objects), "holdings", len(reading.Holdings),
+		"unexpected", drift.Unexpected, "missing", drift.Missing, "again", drift.Again, "adopting", drift.Adopting, "removing", drift.Removing,
+		"held_back", drift.HeldBack, "braked", drift.Braked)
 	return drift, nil
+}
+
+// mostAsked is how many holdings a target is asked about who gave them.
+const mostAsked = 200
+
+// attribute asks the target who gave what is strange. It is for people to read: a
+// target that cannot say keeps nobody from being told the rest.
+func (r *Reader) attribute(ctx context.Context, reading *engine.Reading) error {
+	target, can := r.Connector.(connector.Attribution)
+	if !can {
+		return nil
+	}
+	strange, err := r.Door.Strange(ctx, *reading, mostAsked)
+	if err != nil || len(strange) == 0 {
+		return err
+	}
+	refs := make([]connector.Ref, len(strange))
+	for i, h := range strange {
+		refs[i] = connector.Ref{Account: h.Account, Object: h.Object}
+	}
+	said, err := target.Authors(ctx, refs)
+	if err != nil {
+		r.Log.WarnContext(ctx, "inventory", "system", r.System, "unattributed", len(refs), "error", err.Error())
+	}
+	reading.By = make(map[engine.Held]string, len(said))
+	for ref, by := range said {
+		reading.By[engine.Held{Account: ref.Account, Object: ref.Object}] = by
+	}
+	return nil
 }
 
 // Objects lists what the catalog names at a system, in order.
