@@ -23,6 +23,10 @@ func (d *door) rest(h verbs) {
 		}) (*body[[]access.Finding], error) {
 			return answer(d.Engine.Findings(ctx, by(ctx), in.Closed, in.Limit))
 		})
+	op(h, http.MethodPost, "/findings/audited", "audited", "Say what an audit of a ticket queue saw: its findings open, change and close by it",
+		func(ctx context.Context, in *struct{ Body engine.AuditRun }) (*body[engine.Audited], error) {
+			return answer(d.Engine.Audited(ctx, by(ctx), in.Body))
+		})
 	op(h, http.MethodGet, "/tickets", "list-tickets", "Tickets and what came of each, for auditors and security",
 		func(ctx context.Context, in *struct {
 			After string `query:"after" maxLength:"200" doc:"ids above this one"`

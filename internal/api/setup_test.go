@@ -39,7 +39,7 @@ func open(t testing.TB, kind store.Dialect) *door {
 	var list []api.Key
 	for id := range d.Company.People {
 		list = append(list, api.Key{Name: id, Identity: id, Strength: "mfa", Expires: enginetest.Noon.AddDate(1, 0, 0), SHA256: sha256.Sum256([]byte("token of " + id)),
-			Scopes: []string{engine.ScopeRequest, engine.ScopeApprove, engine.ScopeView, engine.ScopeRevoke, engine.ScopeAdmin}})
+			Scopes: []string{engine.ScopeRequest, engine.ScopeApprove, engine.ScopeView, engine.ScopeRevoke, engine.ScopeAudit, engine.ScopeAdmin}})
 	}
 	keys.Set(list)
 	d.Handler = api.New(api.Config{Engine: d.Engine, Keys: keys, Proof: noProof{}, Now: d.Now, Log: slog.New(slog.NewJSONHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug})),

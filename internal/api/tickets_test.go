@@ -90,3 +90,36 @@ func TestListTickets(t *testing.T) {
 		}
 	})
 }
+
+// What an audit saw is for auditors and security to say; it is listed as any finding is.
+func TestAudited(t *testing.T) {
+	t.Parallel()
+	enginetest.Each(t, func(t *testing.T, kind store.Dialect) {
+		d := open(t, kind)
+		where := d.serve()
+		run := engine.AuditRun{Source: "jira:acme", Looked: []engine.Looked{{Subject: "jira:acme:10041", For: map[string]string{access.LabelBelowRisk: "calls low what is not"}}}}
+		for _, c := range []struct {
+			who          string
+			run          engine.AuditRun
+			want         error
+			opened, left int
+		}{
+			{"eve", run, access.ErrDenied, 0, 0},
+			{"owen", run, access.ErrDenied, 0, 0},
+			{"anna", engine.AuditRun{Source: "jira:acme"}, access.ErrInvalid, 0, 0}, // null for a list
+			{"anna", engine.AuditRun{Source: "jira:other", Looked: run.Looked}, access.ErrInvalid, 0, 0},
+			{"anna", run, nil, 1, 0},
+			{"sara", run, nil, 0, 0},
+			{"sara", engine.AuditRun{Source: "jira:acme", Looked: []engine.Looked{}}, nil, 0, 1},
+		} {
+			a, err := client.New(where, "token of "+c.who).Audited(t.Context(), c.run)
+			if !errors.Is(err, c.want) || (err == nil) != (c.want == nil) || a.Opened != c.opened || len(a.Left) != c.left {
+				t.Errorf("%s says %+v: %+v, %v", c.who, c.run, a, err)
+			}
+		}
+		list, err := client.New(where, "token of sara").Findings(t.Context(), false, 10)
+		if err != nil || len(list) != 1 || list[0].Kind != access.LabelBelowRisk || list[0].Owner != "security" {
+			t.Errorf("listed: %+v, %v", list, err)
+		}
+	})
+}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -11,9 +10,7 @@ import (
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/channel/jira/audit"
-	"github.com/lessor-iam/lessor/internal/client"
 	"github.com/lessor-iam/lessor/internal/config"
-	"github.com/lessor-iam/lessor/internal/engine"
 	"github.com/lessor-iam/lessor/internal/secret"
 	"github.com/lessor-iam/lessor/internal/server"
 )
@@ -219,122 +216,6 @@ func (a *app) setUp(made audit.Outcome, to string) error {
 		_, err := fmt.Fprint(a.out, plainLines(made.Mapping))
 		return err
 	})
-}
-
-func (a *app) jiraAudit() *cobra.Command {
-	var f siteFlags
-	since, most, strict := "30d", 500, false
-	c := &cobra.Command{Use: "audit SITE", Short: "Labels against risk, visibility against sensitivity, ways around approvals, speed and scope", Args: takes(cobra.ExactArgs(1)),
-		Long: "Holds what the site shows against what Lessor knows. Needs a running server, and the\ntoken of somebody in security or auditors. It changes nothing.",
-		RunE: func(c *cobra.Command, args []string) error {
-			back, err := access.ParseTerm(since)
-			if err != nil || most < 1 {
-				return fmt.Errorf("%w: --since is such as 30d, --most at least 1", errUsage)
-			}
-			look, err := a.auditOf(c.Context(), args[0], f, time.Now().Add(-back.D()))
-			if err != nil {
-				return err
-			}
-			look.Most = most
-			report, err := look.Run(c.Context())
-			if err != nil {
-				return err
-			}
-			if err := a.showOne(report, func() error { return a.auditPage(report) }); err != nil {
-				return err
-			}
-			if n := len(report.Labels.Mislabels) + len(report.Sight) + len(report.Workflow); strict && n > 0 {
-				return fmt.Errorf("site %s: %d things are not as they should be", report.Site, n)
-			}
-			return nil
-		}}
-	f.add(c)
-	c.Flags().StringVar(&since, "since", since, "look at tickets changed in this time")
-	c.Flags().IntVar(&most, "most", most, "at most so many tickets of each project, the newest")
-	c.Flags().BoolVar(&strict, "strict", false, "fail if anything is not as it should be")
-	return c
-}
-
-// auditOf gathers what the folder and the server know.
-func (a *app) auditOf(ctx context.Context, id string, f siteFlags, since time.Time) (audit.Audit, error) {
-	conf, world, _, err := server.Check(a.folder())
-	if err != nil {
-		return audit.Audit{}, err
-	}
-	site, ok := siteOf(conf, id)
-	if !ok {
-		return audit.Audit{}, noSite(id)
-	}
-	if site, err = f.on(site); err != nil {
-		return audit.Audit{}, err
-	}
-	look := audit.Audit{Site: site, Own: f.tokenRef == "", Directory: conf.Directory, Since: since, Now: time.Now, Wait: pause,
-		MayKnow: func(who string, r access.Request) bool {
-			return world.Policy.MayView(world.Directory, time.Now(), access.Actor{Identity: who}, r).Allow
-		}}
-	if look.Rest, err = server.JiraSite(site); err != nil {
-		return look, fmt.Errorf("%w: %w", errUsage, err)
-	}
-	door, err := a.connect()
-	if err != nil {
-		return look, err
-	}
-	if look.Stories, err = storiesOf(ctx, door, "jira:"+id+":"); err != nil {
-		return look, err
-	}
-	look.Untied, err = untied(ctx, door, since)
-	return look, err
-}
-
-// storiesOf reads every ticket of a site.
-func storiesOf(ctx context.Context, door *client.Client, prefix string) (list []engine.TicketStory, err error) {
-	const size = 100
-	for after := ""; ; {
-		page, err := door.Tickets(ctx, after, size)
-		if err != nil {
-			return nil, err
-		}
-		for _, s := range page {
-			if after = s.Ticket.ID; strings.HasPrefix(after, prefix) {
-				list = append(list, s)
-			}
-		}
-		if len(page) < size {
-			return list, nil
-		}
-	}
-}
-
-// untied reads the requests that were granted and that no ticket asked for.
-func untied(ctx context.Context, door *client.Client, since time.Time) (list []access.Request, err error) {
-	const size = 200
-	for p := (client.Page{Limit: size}); ; {
-		page, err := door.Requests(ctx, access.Approved, false, p)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range page {
-			p.Before = r.ID
-			if r.Ticket == "" && !r.At.Before(since) {
-				list = append(list, r)
-			}
-		}
-		if len(page) < size || page[len(page)-1].At.Before(since) {
-			return list, nil
-		}
-	}
-}
-
-// pause waits, unless told to stop.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 func (a *app) confirmCommand() *cobra.Command {

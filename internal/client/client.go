@@ -277,6 +277,11 @@ func (c *Client) Findings(ctx context.Context, closed bool, limit int) ([]access
 	return call[[]access.Finding](ctx, c, http.MethodGet, "/findings", q, nil)
 }
 
+// Audited says what an audit saw: for auditors and security, by a token that is good for it.
+func (c *Client) Audited(ctx context.Context, run engine.AuditRun) (engine.Audited, error) {
+	return call[engine.Audited](ctx, c, http.MethodPost, "/findings/audited", nil, run)
+}
+
 // Tickets lists up to limit tickets with ids above after, and what came of each:
 // for auditors and security.
 func (c *Client) Tickets(ctx context.Context, after string, limit int) ([]engine.TicketStory, error) {

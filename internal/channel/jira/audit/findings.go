@@ -187,8 +187,9 @@ func (f Flow) swaps(t Ticket) (n int, last time.Time) {
 // shows says who sees a ticket that may not know of what it is about. Whom a role
 // or a level lets in stands for all of them: tokens differ in whom of those they see.
 func shows(key string, t Ticket, e Exposure) string {
-	var parts []string
+	var parts, mend []string
 	if t.Level.ID == "" {
+		mend = append(mend, "give it a security level (the report proposes one)")
 		parts = append(parts, "it has no security level, so whoever may browse "+short(t.Project, 20)+" sees it")
 	}
 	strangers := map[string]bool{}
@@ -202,9 +203,10 @@ func shows(key string, t Ticket, e Exposure) string {
 		}
 	}
 	if len(strangers) > 0 {
+		mend = append(mend, "take out who may not know, or enter them in the directory")
 		parts = append(parts, few(slices.Sorted(maps.Keys(strangers)), ", ")+" can see it and may not know of it")
 	}
-	return fmt.Sprintf("Ticket %s is about %s: %s. Proposed: %s.", key, few(e.About, "; "), strings.Join(parts, ", and "), short(e.Propose, 200))
+	return fmt.Sprintf("Ticket %s is about %s: %s. To mend it: %s.", key, few(e.About, "; "), strings.Join(parts, ", and "), strings.Join(mend, "; "))
 }
 
 // told are the kinds of flaws that what was looked at tells for sure. Lessor's own
