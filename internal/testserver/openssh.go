@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -22,6 +23,7 @@ type OpenSSHServer struct {
 	HostKey string // the public key, as in a .pub file
 	Admin   string // a user who is whoever runs the tests
 	preload string
+	server  *exec.Cmd
 
 	mu    sync.Mutex
 	users map[string]int
@@ -71,14 +73,33 @@ AuthorizedKeysFile %s/keys/%%u
 	cmd := exec.Command(sshd, "-D", "-e", "-f", filepath.Join(s.Dir, "sshd_config")) //nolint:gosec // a test's own
 	cmd.Env = append(os.Environ(), s.Env()...)
 	Start(t, cmd)
+	s.server = cmd
+	s.await(t)
+	return s
+}
+
+// await waits until it says what it is.
+func (s *OpenSSHServer) await(t testing.TB) {
+	t.Helper()
 	Await(t, "sshd", 30*time.Second, func() error {
 		conn, err := net.DialTimeout("tcp", s.Address, time.Second)
-		if err == nil {
-			_ = conn.Close()
+		if err != nil {
+			return err
 		}
+		defer conn.Close()
+		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+		_, err = conn.Read(make([]byte, 4))
 		return err
 	})
-	return s
+}
+
+// Reload makes it read its configuration anew; open sessions go on.
+func (s *OpenSSHServer) Reload(t testing.TB) {
+	t.Helper()
+	if err := s.server.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	s.await(t)
 }
 
 // Env makes a program see the server's users.
