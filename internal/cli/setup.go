@@ -20,7 +20,8 @@ func (a *app) initCommand() *cobra.Command {
 				return err
 			}
 			a.line("%s: lessor.yaml, directory.yaml, catalog.yaml, policy/rules.cedar, log.key (secret), log.pub, tokens/", dir)
-			return a.done(map[string]string{"folder": dir}, "next: edit catalog.yaml, then: lessor check --dir %s && lessor serve --dir %s", dir, dir)
+			a.line("tokens that only you can read: ann, mia and olga, who ask and approve, and admin, which has a running server read the files anew; lessor token new makes more")
+			return a.done(map[string]string{"folder": dir}, "next: edit catalog.yaml and directory.yaml, then: lessor check --dir %[1]s && lessor serve --dir %[1]s; after each change: lessor reload --dir %[1]s --as admin", dir)
 		}}
 	c.Flags().StringVar(&origin, "origin", "log.example.org/lessor", "the log's name, for good: lower-case host and path")
 	return c
@@ -42,7 +43,7 @@ func (a *app) tokenCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.done(map[string]string{"file": file}, "%s holds the token (keep it secret); lessor.yaml holds its hash; a running server takes it in with: lessor reload (which needs a token for admin in force) or a hang-up signal", file)
+			return a.done(map[string]string{"file": file}, "%s holds the token (keep it secret); lessor.yaml holds its hash; a running server takes it in with: lessor reload --as admin (or whichever token has the scope admin) or a hang-up signal", file)
 		}}
 	create.Flags().StringVar(&t.Identity, "identity", "", "whose (default: NAME)")
 	create.Flags().StringVar(&t.Strength, "strength", "", "how strongly whoever holds it is known, such as mfa")

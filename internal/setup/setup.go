@@ -29,7 +29,8 @@ const firstTokens = 90 * 24 * time.Hour
 
 // First writes the smallest useful configuration, commented, into an empty or
 // new folder: one directory server, three entitlements, two rules, a signing
-// key for a log of that origin, and a token for each of its three people.
+// key for a log of that origin, a token for each of its three people, and one to
+// administer with.
 func First(dir, origin string) error {
 	if list, err := os.ReadDir(dir); err == nil && len(list) > 0 {
 		return fmt.Errorf("%w: %s is not empty; nothing was written", access.ErrConflict, dir)
@@ -45,6 +46,7 @@ func First(dir, origin string) error {
 		{Name: "ann", Identity: "ann", Scopes: []string{"request", "view"}},
 		{Name: "mia", Identity: "mia", Scopes: []string{"request", "approve", "view"}},
 		{Name: "olga", Identity: "olga", Scopes: []string{"request", "approve", "view", "revoke"}},
+		{Name: "admin", Identity: "olga", Scopes: []string{"admin"}}, // or nobody could have the files read anew that they are to edit first
 	} {
 		t.Expires = time.Now().Add(firstTokens)
 		if _, err := AddToken(dir, t); err != nil {

@@ -23,7 +23,7 @@ func TestScopesOfTokens(t *testing.T) {
 		ok     bool
 	}{
 		{"all-but-admin", []string{"request", "approve", "view", "revoke"}, true},
-		{"admin", []string{"admin"}, true},
+		{"administers", []string{"admin"}, true},
 		{"admin-and-view", []string{"admin", "view"}, true},
 		{"none", nil, false},
 		{"empty", []string{""}, false},
