@@ -64,8 +64,12 @@ func Play(ctx context.Context, o Options) (err error) {
 	if err := fill(target, dir); err != nil {
 		return err
 	}
-	// 2. The server as it always is.
-	s, err := server.New(ctx, dir, o.Log)
+	// 2. The server as it always is, but for who may come in.
+	c, err := config.Load(dir)
+	if err != nil {
+		return err
+	}
+	s, err := server.New(ctx, dir, o.Log, server.SignInBy(signIn(c)))
 	if err != nil {
 		return err
 	}
@@ -202,7 +206,8 @@ func fill(target *scimtarget.Target, dir string) error {
 
 func (t *tale) whereToLook() {
 	t.say("")
-	t.say("The server stays up on %s (healthz, api/openapi.json, log/checkpoint). Try, in another terminal:", t.base)
+	t.say("The portal is on %s: open it and be Ann, who asks; Mia, her manager; Nora, who owns payroll; or anybody else.", t.base)
+	t.say("The server stays up (healthz, api/openapi.json, log/checkpoint). Try, in another terminal:")
 	t.say("  export LESSOR_SERVER=%s LESSOR_DIR=%s", t.base, t.dir)
 	for _, line := range []string{"list entitlements --as ann", "request workspace:wiki --term 10m --reason \"notes\" --as ann", "list requests --waiting --as mia",
 		"approve REQUEST --as mia", "list grants --as ann", "policy explain --by ann --entitlement workspace:db-admin --term 1h", "verify --store"} {

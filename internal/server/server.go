@@ -49,6 +49,7 @@ type Server struct {
 	readers map[string]*inventory.Reader
 	targets []connector.Connector
 	handler http.Handler
+	local   Local      // how people sign in by themselves: the demo's alone
 	reload  sync.Mutex // one reload at a time
 	rounds  *rounds    // nil before Run
 
@@ -58,7 +59,7 @@ type Server struct {
 
 // New opens everything below the folder and checks that it fits together. It
 // listens to nothing and works nothing yet; Close gives back what it opened.
-func New(ctx context.Context, dir string, log *slog.Logger) (*Server, error) {
+func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (*Server, error) {
 	// 1. What is configured, in full and checked.
 	c, err := config.Load(dir)
 	if err != nil {
@@ -76,6 +77,9 @@ func New(ctx context.Context, dir string, log *slog.Logger) (*Server, error) {
 		log.WarnContext(ctx, "configuration", "warning", w)
 	}
 	s := &Server{dir: dir, log: log, lanes: map[string]*reconcile.Lane{}, readers: map[string]*inventory.Reader{}}
+	for _, option := range options {
+		option(s)
+	}
 	s.current.Store(c)
 	s.world.Store(&world)
 	s.keys = api.NewKeys(s.knows)
@@ -103,7 +107,12 @@ func New(ctx context.Context, dir string, log *slog.Logger) (*Server, error) {
 	if err := s.stranded(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.handler = s.hooks(api.New(api.Config{Engine: s.engine, Keys: s.keys, Proof: proof{s}, Status: s.status, Reload: s.Reload, Now: time.Now, Log: log}))
+	programs := s.hooks(api.New(api.Config{Engine: s.engine, Keys: s.keys, Proof: proof{s}, Status: s.status, Reload: s.Reload, Now: time.Now, Log: log}))
+	people, err := s.portal()
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.handler = doors(programs, people)
 	return s, nil
 }
 
