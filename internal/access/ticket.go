@@ -1,6 +1,9 @@
 package access
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // TicketState says who has the next move of a ticket.
 type TicketState string
@@ -27,7 +30,10 @@ type Ticket struct {
 	Status   string         `json:"status,omitempty"`   // as last read
 	Ours     string         `json:"ours,omitempty"`     // the status Lessor itself last moved it to
 	Seen     string         `json:"seen,omitempty"`     // digest of what besides may matter: project, approvers, who can see it
-	Answers  []TicketAnswer `json:"answers,omitempty"`  // votes read there, and what became of each
+	Answers  []TicketAnswer `json:"answers,omitempty"`  // votes read there, and what became of each; the latest ones
+	Past     time.Time      `json:"past,omitzero"`      // answers to what was put to people by then are done with, kept or not
+	Stranger string         `json:"stranger,omitempty"` // the last change of what it asks by nobody we know
+	Vouched  string         `json:"vouched,omitempty"`  // the last of those that whoever asks has taken for their own
 	Open     []string       `json:"open,omitempty"`     // kinds of findings open about it
 	Secrets  []string       `json:"secrets,omitempty"`  // what looks like a secret in it, by kind and place; nothing of it is kept
 	Note     string         `json:"note,omitempty"`     // why it is invalid or unconfirmed
@@ -37,11 +43,12 @@ type Ticket struct {
 
 // TicketAnswer is one answer read in a ticket, taken as a vote at most once.
 type TicketAnswer struct {
-	ID      string `json:"id"`      // as the queue names it: approval and account
-	Account string `json:"account"` // whose answer it is there
-	Digest  string `json:"digest"`  // of the revision it was taken for
-	Counted bool   `json:"counted"`
-	Why     string `json:"why,omitempty"` // why it does not count, in one sentence
+	ID      string    `json:"id"`      // as the queue names it: approval and account
+	Account string    `json:"account"` // whose answer it is there
+	Digest  string    `json:"digest"`  // of the revision it was taken for
+	Counted bool      `json:"counted"`
+	Why     string    `json:"why,omitempty"` // why it does not count, in one sentence
+	At      time.Time `json:"at,omitzero"`   // when what it answers was put to them, at the latest
 }
 
 // Request is the request the ticket stands for now, or empty.
@@ -50,6 +57,25 @@ func (t Ticket) Request() string {
 		return ""
 	}
 	return t.Requests[len(t.Requests)-1]
+}
+
+// mostAnswers is how many answers a ticket keeps.
+const mostAnswers = 100
+
+// Take keeps an answer. Of more than a ticket keeps, those to what was put to
+// people first are done with, and so is whatever else answers that: an approval
+// that a later one has followed takes no more answers, and silence grants nothing.
+func (t Ticket) Take(a TicketAnswer) Ticket {
+	t.Answers = append(slices.Clone(t.Answers), a)
+	if len(t.Answers) <= mostAnswers {
+		return t
+	}
+	oldest := slices.MinFunc(t.Answers, func(a, b TicketAnswer) int { return a.At.Compare(b.At) }).At
+	if oldest.After(t.Past) {
+		t.Past = oldest
+	}
+	t.Answers = slices.DeleteFunc(t.Answers, func(a TicketAnswer) bool { return !a.At.After(t.Past) })
+	return t
 }
 
 // Answer returns the position of an answer that was taken, or -1.

@@ -125,7 +125,8 @@ func (e *Engine) KeepTicket(ctx context.Context, t access.Ticket, what string) (
 }
 
 // Confirm says that a ticket which came by an unproven way (mail, an anonymous
-// form) is one's own. Only whom it is said to be from may say so, signed in here.
+// form), or that nobody we know has changed since, is one's own. Only whom it is
+// said to be from may say so, signed in here.
 func (e *Engine) Confirm(ctx context.Context, by access.Actor, ticket string) error {
 	return e.do(ctx, "confirm", by, func(d *deed) error {
 		if err := d.scope(ScopeRequest); err != nil {
@@ -141,7 +142,8 @@ func (e *Engine) Confirm(ctx context.Context, by access.Actor, ticket string) er
 		if t.State != access.Unconfirmed {
 			return fmt.Errorf("%w: ticket %s is %s and waits for nobody's word", access.ErrGone, ticket, t.State)
 		}
-		t.Identity, t.State, t.Note, t.Version = by.Identity, access.Unread, "", t.Version+1
+		// What is there by now is read anew: only what had been read is vouched for.
+		t.Identity, t.State, t.Note, t.Vouched, t.Version = by.Identity, access.Unread, "", t.Stranger, t.Version+1
 		if err := d.SaveTicket(ctx, t); err != nil {
 			return err
 		}

@@ -41,14 +41,14 @@ func (r *reading) answers(ctx context.Context) error {
 		return fmt.Errorf("%w: ticket %s was edited while it was read", access.ErrConflict, r.t.ID)
 	}
 	for _, a := range found {
-		if r.t.Answer(a.id) >= 0 {
+		if r.t.Answer(a.id) >= 0 || !a.since.After(r.t.Past) {
 			continue
 		}
 		taken, err := r.take(ctx, a, s, edited)
 		if err != nil {
 			return err
 		}
-		r.t.Answers = append(r.t.Answers, taken)
+		r.t = r.t.Take(taken)
 		r.what = append(r.what, fmt.Sprintf("answer %s by account %s", a.verdict, a.by.ID))
 		// 1. Kept at once: a crash between two votes repeats neither.
 		if err := r.keep(ctx); err != nil {
@@ -114,23 +114,22 @@ func isStatus(it rest.ChangeItem) bool {
 // lastEdit is when what the ticket asks was last changed; zero: never.
 func lastEdit(changes []rest.Change, fields []string) (last time.Time) {
 	for _, ch := range changes {
-		for _, it := range ch.Items {
-			if mayAsk(it, fields) && ch.At.After(last) {
-				last = ch.At
-			}
+		if (ch.Left || slices.ContainsFunc(ch.Items, func(it rest.ChangeItem) bool { return mayAsk(it, fields) })) && ch.At.After(last) {
+			last = ch.At
 		}
 	}
 	return last
 }
 
-// asksNothing are changes without a field's id that are of no mapped field.
-var asksNothing = []string{"status", "resolution", "labels", "assignee", "security", "project", "Key", "Workflow", "Link", "RemoteIssueLink", "Attachment", "Comment"}
+// asksNothing are Jira's own fields, as changes without a field's id name them, that can be no mapped field.
+var asksNothing = []string{"status", "resolution", "labels", "assignee", "security", "priority", "duedate", "environment", "Component", "Version", "Fix Version",
+	"timespent", "timeestimate", "timeoriginalestimate", "WorklogId", "WorklogTimeSpent", "project", "Key", "Workflow", "Link", "RemoteIssueLink", "Attachment", "Comment"}
 
 // mayAsk tells whether a change may be of a mapped field. Data Center names
 // fields as people do, which tells us nothing: any that we do not know may be.
 func mayAsk(it rest.ChangeItem, fields []string) bool {
 	if it.Field == "" {
-		return slices.Contains(fields, it.Name) || !slices.Contains(asksNothing, it.Name)
+		return it.Custom || slices.Contains(fields, it.Name) || !slices.Contains(asksNothing, it.Name)
 	}
 	return slices.Contains(fields, it.Field)
 }
@@ -138,7 +137,7 @@ func mayAsk(it rest.ChangeItem, fields []string) bool {
 // take has an answer judged, and says what became of it in one sentence.
 func (r *reading) take(ctx context.Context, a answer, s engine.Story, edited time.Time) (access.TicketAnswer, error) {
 	request := s.Request
-	taken := access.TicketAnswer{ID: a.id, Account: a.by.ID, Digest: request.Digest}
+	taken := access.TicketAnswer{ID: a.id, Account: a.by.ID, Digest: request.Digest, At: a.since}
 	no := func(why string) (access.TicketAnswer, error) {
 		taken.Why = fmt.Sprintf("This answer does not count for %s: %s", strings.Join(request.Content().Entitlements, ", "), why)
 		return taken, nil
@@ -150,6 +149,8 @@ func (r *reading) take(ctx context.Context, a answer, s engine.Story, edited tim
 	switch {
 	case !ok:
 		return no("the account it came from is not known to Lessor, or is no person's.")
+	case !r.asks(request):
+		return no("what the request asks is no longer what the ticket says, which is what they answered. Vote in Lessor.")
 	case !edited.IsZero() && !a.since.After(edited):
 		return no("what the ticket asks was changed since it was put to them. Vote in Lessor, or have the approval opened anew.")
 	}

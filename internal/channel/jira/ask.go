@@ -17,12 +17,13 @@ import (
 
 // asked is what an issue asks for, by its mapped fields and nothing else.
 type asked struct {
-	ask      engine.Ask
-	fields   []string // that were read
-	text     string   // of the reason, whole
-	content  string   // digest of what they hold
-	problems []string // in words for whoever wrote the ticket; empty: the ask is whole
-	leaks    []string // what looks like a secret in it, and where
+	ask        engine.Ask
+	fields     []string  // that were read
+	text       string    // of the reason, whole
+	content    string    // digest of what they hold
+	problems   []string  // in words for whoever wrote the ticket; empty: the ask is whole
+	leaks      []string  // what looks like a secret in it, and where
+	strangerAt time.Time // when nobody we know last changed it
 }
 
 // read reads an issue's mapped fields. Ids of options and accounts are looked at;

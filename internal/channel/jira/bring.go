@@ -30,6 +30,9 @@ func (r *reading) bring(ctx context.Context) error {
 	}
 	part := slices.ContainsFunc(s.Request.Items, func(it access.Item) bool { return it.Outcome == access.Granted })
 	if s.Request.Open() && !part {
+		if r.strange() {
+			return r.hold(ctx)
+		}
 		_, err := r.Door.Edit(ctx, by, s.Request.ID, s.Request.Digest, r.asked.ask)
 		if errors.Is(err, access.ErrGone) || errors.Is(err, access.ErrConflict) {
 			return fmt.Errorf("ticket %s: its request has moved on meanwhile: %w", r.t.ID, err) // the next reading sees where to
@@ -62,7 +65,7 @@ func (r *reading) asks(q access.Request) bool {
 	names := append(slices.Clone(ask.Entitlements), b.Entitlements...)
 	slices.Sort(names)
 	return slices.Equal(slices.Compact(names), c.Entitlements) && ask.Reason == c.Reason && ask.Term == c.Term &&
-		ask.Start.Equal(c.Start) && cmp.Or(ask.Beneficiary, c.Requester) == c.Beneficiary
+		ask.Start.Equal(c.Start) && cmp.Or(ask.Beneficiary, c.Requester) == c.Beneficiary && r.madeBy(c.Makers)
 }
 
 // stands tells whether any grant of a request is not over yet.
@@ -99,6 +102,9 @@ func (r *reading) takeBack(ctx context.Context) error {
 }
 
 func (r *reading) submit(ctx context.Context, by access.Actor, reference string) error {
+	if r.strange() {
+		return r.hold(ctx)
+	}
 	ask := r.asked.ask
 	ask.Reference = reference
 	request, err := r.Door.Submit(ctx, by, ask)

@@ -185,6 +185,11 @@ func (r *reading) claim(ctx context.Context) error {
 		return err
 	}
 	r.t.Content = r.asked.content
+	if ok || r.t.State == access.Unconfirmed {
+		if err := r.makers(ctx); err != nil {
+			return err
+		}
+	}
 	switch {
 	case !ok: // known has said why
 		return r.takeBack(ctx)

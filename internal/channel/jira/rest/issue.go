@@ -41,12 +41,14 @@ type Change struct {
 	Author User // who Jira says: a rule can act as anybody
 	At     time.Time
 	Items  []ChangeItem
+	Left   bool // it stands for older entries that Jira left out: nobody knows whose they are
 }
 
 // ChangeItem is one field's change. Match by Field: Name is in the reader's
 // language, and all there is for moves ("Key") and changes of workflow.
 type ChangeItem struct {
 	Field, Name        string
+	Custom             bool   // a field that somebody made, whatever it is called
 	From, To           string // ids or raw values
 	FromShown, ToShown string
 }
@@ -151,6 +153,7 @@ type change struct {
 	Created clock  `json:"created"`
 	Items   []struct {
 		Field      string  `json:"field"`
+		Type       string  `json:"fieldtype"`
 		FieldID    string  `json:"fieldId"`
 		From       *string `json:"from"`
 		FromString *string `json:"fromString"`
@@ -162,7 +165,7 @@ type change struct {
 func (s *site) change(c change) Change {
 	out := Change{ID: string(c.ID), Author: s.user(c.Author), At: c.Created.Time}
 	for _, i := range c.Items {
-		out.Items = append(out.Items, ChangeItem{Field: i.FieldID, Name: i.Field,
+		out.Items = append(out.Items, ChangeItem{Field: i.FieldID, Name: i.Field, Custom: i.Type != "jira",
 			From: deref(i.From), FromShown: deref(i.FromString), To: deref(i.To), ToShown: deref(i.ToString)})
 	}
 	return out
@@ -190,13 +193,18 @@ func (s *dataCenter) Changes(ctx context.Context, id string) ([]Change, error) {
 	}
 	var out struct {
 		Changelog struct {
+			Total     int      `json:"total"`
 			Histories []change `json:"histories"`
 		} `json:"changelog"`
 	}
 	if err := s.do(ctx, get(path(s.root, "issue", id), "fields", "status", "expand", "changelog"), &out); err != nil {
 		return nil, err
 	}
-	return s.inOrder(out.Changelog.Histories), nil
+	list := s.inOrder(out.Changelog.Histories)
+	if left := out.Changelog.Total - len(list); left > 0 && len(list) > 0 {
+		list = append([]Change{{ID: "before " + list[0].ID, At: list[0].At, Left: true}}, list...)
+	}
+	return list, nil
 }
 
 // inOrder puts the oldest first; some sites begin with the newest.
