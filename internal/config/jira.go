@@ -34,6 +34,7 @@ type JiraSite struct {
 	TokenRef         string // reference to a secret
 	WebhookSecretRef string // reference to a secret, no other site's; empty: no webhook of this site is accepted
 	Poll             time.Duration
+	Audit            time.Duration // how often the server audits it by itself, into findings; zero: never
 	Owner            string        // the person who is told of what is wrong there
 	Portal           string        // what tickets link to, written like URL; empty: no links
 	Projects         []JiraProject // at least one; each key once

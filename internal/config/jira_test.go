@@ -44,7 +44,7 @@ func TestLoadJira(t *testing.T) {
 	want := []JiraSite{{
 		ID: "acme", URL: "https://acme.atlassian.net", Kind: JiraCloud, User: "lessor@acme.example",
 		TokenRef: "file:/etc/lessor/jira.token", WebhookSecretRef: "file:/etc/lessor/jira.webhook",
-		Poll: 30 * time.Second, Owner: "olga", Portal: "https://lessor.acme.example/portal",
+		Poll: 30 * time.Second, Audit: 24 * time.Hour, Owner: "olga", Portal: "https://lessor.acme.example/portal",
 		Projects: []JiraProject{{
 			Key: "ACC", Desk: true,
 			RequestTypes: []JiraRequestType{{

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -249,4 +250,34 @@ when { resource.entitlement.owners.contains(principal.person) || principal in Gr
 		t.Errorf("after the next run: %+v", list)
 	}
 	f.Check()
+}
+
+// What the server's own audit goes by: the tickets of its source, however many
+// there are of others, and what was granted without one since a moment.
+func TestAuditFacts(t *testing.T) {
+	each(t, func(t *testing.T, f *enginetest.Fixture) {
+		lobby := engine.Ask{Entitlements: []string{"dir:lobby"}, Term: hour, Reason: "work"}
+		f.Granted("bob", lobby) // before that moment
+		f.Advance(2 * time.Hour)
+		since := f.Now()
+		loose := f.Granted("eve", lobby)
+		lobby.Ticket = "jira:acme:1"
+		tied := f.Granted("bob", lobby)
+		ticketOf(t, f, "1", tied.Request)
+		for n := range 450 { // more than one reading takes
+			if _, err := f.Engine.KeepTicket(t.Context(), access.Ticket{ID: fmt.Sprintf("jira:%s:%d", []string{"a", "acme2", "other"}[n%3], n), State: access.Invalid}, "read"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ticketOf(t, f, "2", tied.Request)
+		stories, untied, err := f.Engine.AuditFacts(t.Context(), "jira:acme", since)
+		if err != nil || len(stories) != 2 || len(untied) != 1 || untied[0].ID != loose.Request {
+			t.Fatalf("%d stories, untied %+v, %v", len(stories), untied, err)
+		}
+		for _, s := range stories {
+			if len(s.Came) != 1 || len(s.Came[0].Grants) != 1 || s.Came[0].Grants[0].Grant.ID != tied.ID {
+				t.Errorf("what came of %s: %+v", s.Ticket.ID, s.Came)
+			}
+		}
+	})
 }

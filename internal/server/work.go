@@ -35,6 +35,7 @@ func (s *Server) startWork(ctx context.Context) (*river.Client[*sql.Tx], error) 
 	river.AddWorker(workers, &ticketReader{s: s})
 	river.AddWorker(workers, &ticketTeller{s: s})
 	river.AddWorker(workers, &poller{s: s})
+	river.AddWorker(workers, &auditor{s: s})
 	river.AddWorker(workers, &stocktaker{s: s})
 	river.AddWorker(workers, &sweeper{s: s})
 	periodic := []*river.PeriodicJob{
@@ -43,7 +44,7 @@ func (s *Server) startWork(ctx context.Context) (*river.Client[*sql.Tx], error) 
 		every(10*time.Second, engine.SequenceJob{}), every(time.Minute, engine.ExpireJob{}), every(sweepEvery, engine.SweepJob{}),
 	}
 	client, err := s.db.NewWorker(&river.Config{
-		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}, engine.TicketQueue: {MaxWorkers: 4}}, Workers: workers, PeriodicJobs: periodic,
+		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}, engine.TicketQueue: {MaxWorkers: 4}, auditQueue: {MaxWorkers: 1}}, Workers: workers, PeriodicJobs: periodic,
 		PollOnly: s.db.Dialect == store.SQLite, FetchPollInterval: 200 * time.Millisecond, FetchCooldown: 50 * time.Millisecond,
 		JobTimeout: jobTimeout, RescueStuckJobsAfter: jobStuckAfter, MaxAttempts: jobTries, RetryPolicy: backOff{},
 		CompletedJobRetentionPeriod: time.Hour, Logger: slog.New(atLeast{s.log.Handler(), slog.LevelWarn}),
@@ -82,7 +83,8 @@ func every(d time.Duration, args river.JobArgs) *river.PeriodicJob {
 }
 
 // goRound makes what comes round as the files in force say: every system is read
-// whole, and every site searched. Whoever calls it holds the lock of reload.
+// whole, every site searched, and audited where that is wanted. Whoever calls it
+// holds the lock of reload.
 func (s *Server) goRound() error {
 	if s.rounds == nil {
 		return nil // nothing works yet; starting to will do this
@@ -93,6 +95,9 @@ func (s *Server) goRound() error {
 	}
 	for id, site := range *s.sites.Load() {
 		wanted["poll "+id] = round{every: site.Site.Poll, args: pollTickets{id}}
+		if site.Site.Audit > 0 {
+			wanted["audit "+id] = round{every: site.Site.Audit, args: auditSite{id}}
+		}
 	}
 	going := s.rounds.going
 	for name, r := range going {
