@@ -33,7 +33,7 @@ type Waiting struct {
 type Holding struct {
 	Grant      access.Grant      `json:"grant"`
 	Assignment access.Assignment `json:"assignment"`
-	Trouble    string            `json:"trouble,omitempty"` // what stands in the reconciler's way
+	Trouble    string            `json:"trouble,omitempty"` // what stands in the reconciler's way; why, only for those who can mend it
 }
 
 // look runs a read-only question as one actor at one moment.
@@ -121,9 +121,31 @@ func (d *deed) holdings(ctx context.Context, grants []access.Grant) ([]Holding, 
 	}
 	list := make([]Holding, len(grants))
 	for i, g := range grants {
-		list[i] = Holding{g, of[g.Assignment].Assignment, of[g.Assignment].Work.Trouble}
+		job := of[g.Assignment]
+		list[i] = Holding{g, job.Assignment, job.Work.Trouble}
+		if job.Work.Trouble != "" && !d.operates(job.Assignment) {
+			list[i].Trouble = hiddenTrouble
+		}
 	}
 	return list, nil
+}
+
+// What somebody who does not run a system is told of its failures: the failure
+// itself names hosts, accounts and where secrets are kept.
+const (
+	hiddenTrouble = "the system has not done, or does not show, what was asked of it; it is asked again for as long as it takes, and its owner sees why"
+	hiddenAnswer  = "not done as asked"
+)
+
+// operates tells whether the actor is one of those who have to mend what stands
+// in an assignment's way: security, auditors, and whoever owns its entitlement or system.
+func (d *deed) operates(a access.Assignment) bool {
+	dir := d.world.Directory
+	ent, _ := dir.Entitlement(a.Entitlement)
+	sys, _ := dir.System(a.System)
+	me, groups := dir.PersonOf(d.by.Identity), dir.GroupsOf(d.by.Identity)
+	return slices.Contains(groups, "security") || slices.Contains(groups, "auditors") ||
+		slices.ContainsFunc(append([]string{sys.Owner}, ent.Owners...), func(id string) bool { return id != "" && dir.PersonOf(id) == me })
 }
 
 // List returns up to limit requests the actor may know of, newest first, with
@@ -204,6 +226,11 @@ func (e *Engine) Grant(ctx context.Context, by access.Actor, id string) (h Holdi
 		}
 		h = list[0]
 		looks, err = d.Receipts(ctx, g.Assignment)
+		for i := range looks {
+			if a := looks[i].Answered; a != "" && a != "ok" && !d.operates(h.Assignment) {
+				looks[i].Answered, looks[i].Digest = hiddenAnswer, "" // it is of the whole record
+			}
+		}
 		return err
 	})
 	return h, looks, err

@@ -30,7 +30,7 @@ func TestManualUnderAServer(t *testing.T) {
 	until := func(what string, state access.AssignmentState, trouble string) {
 		t.Helper()
 		testserver.Await(t, what, 30*time.Second, func() error {
-			s, err := as("ann").Grant(t.Context(), grant)
+			s, err := as("mia").Grant(t.Context(), grant) // who owns the system is told what is to be done
 			if err == nil && (s.Assignment.State != state || !strings.Contains(s.Trouble, trouble)) {
 				return fmt.Errorf("it is %s: %s", s.Assignment.State, s.Trouble)
 			}
