@@ -135,3 +135,32 @@ type Attribution interface {
 	// is no proof, only a place to ask.
 	Authors(ctx context.Context, refs []Ref) (map[Ref]string, error)
 }
+
+// Account is one account as its target knows it.
+type Account struct {
+	Name string // as a Ref would name it
+	ID   string // that the target never gives twice, whatever the name; empty where none is shown
+}
+
+// Accounts is what a connector can do besides whose target tells accounts apart by
+// more than their names.
+type Accounts interface {
+	// Accounts reads every account and yields them as they come. A truncated read is
+	// an error, never a short list.
+	Accounts(ctx context.Context, yield func(Account) error) error
+}
+
+// Trace is one thing at a target that an account made, owns or handed out.
+type Trace struct {
+	Account string
+	What    string    // for people, and always the same for the same thing
+	At      time.Time // when, as the target remembers it; zero: it does not
+}
+
+// Lineage is what a connector can do besides whose target remembers by whose hand
+// things came to be.
+type Lineage interface {
+	// Traces reads what these accounts made, own or handed out and is still there;
+	// what any account did if none is named. A truncated read is an error.
+	Traces(ctx context.Context, accounts []string) ([]Trace, error)
+}

@@ -59,6 +59,9 @@ type Config struct {
 	// demands one; it is never a holder. "" means cn=nobody below GroupsBase for
 	// groupOfNames and groupOfUniqueNames, and none for any other class.
 	Placeholder string
+	// AccessLog is the suffix of the server's accesslog database, which says who
+	// wrote a member; "" means that there is none to ask.
+	AccessLog string
 	// PageSize is how many entries are asked for at once; 0 means 500.
 	PageSize int
 	// Timeout bounds one request; the call's context bounds all of them. 0 means 30 s.

@@ -26,6 +26,7 @@ type settings struct {
 	memberAttr  string
 	class       string
 	placeholder dn // its text is "" where groups may be empty
+	accessLog   dn // its text is "" where there is none
 
 	pageSize    int
 	timeout     time.Duration
@@ -127,6 +128,11 @@ func (s *settings) checkNames(cfg Config) (err error) {
 	}
 	if s.groups, err = parseDN(cfg.GroupsBase); err != nil {
 		return fmt.Errorf("ldap: GroupsBase: %w", err)
+	}
+	if cfg.AccessLog != "" {
+		if s.accessLog, err = parseDN(cfg.AccessLog); err != nil {
+			return fmt.Errorf("ldap: AccessLog: %w", err)
+		}
 	}
 	p := cfg.Placeholder
 	if p == "" && (strings.EqualFold(s.class, "groupOfNames") || strings.EqualFold(s.class, "groupOfUniqueNames")) {
