@@ -116,7 +116,7 @@ or input; 3 denied; 4 not found; 5 conflict or gone; 6 server not reached.`,
 		a.initCommand(), a.demoCommand(), a.serveCommand(), a.checkCommand(), a.migrateCommand(), a.tokenCommand(), a.reloadCommand(), a.statusCommand(),
 		a.policyCommand(), a.requestCommand(), a.editCommand(), a.listCommand(), a.showCommand(), a.approveCommand(), a.denyCommand(), a.withdrawCommand(),
 		a.commentCommand(), a.cancelCommand(), a.extendCommand(), a.returnCommand(), a.revokeCommand(), a.evidenceCommand(), a.verifyCommand(),
-		a.confirmCommand(), a.jiraCommand(), a.connectorCommand(),
+		a.confirmCommand(), a.findingsCommand(), a.jiraCommand(), a.connectorCommand(),
 	)
 	for _, c := range root.Commands() {
 		if !c.Runnable() { // a group: without more it says what is in it; a word it does not know is a mistake

@@ -15,7 +15,7 @@ import (
 
 // Remedy is how somebody settles a finding.
 type Remedy struct {
-	Finding  string   `json:"finding"`
+	Finding  string   `json:"finding,omitempty"`
 	Accounts []string `json:"accounts,omitempty"` // of access nobody granted: whose
 	All      bool     `json:"all,omitempty"`      // … everybody's
 	Reason   string   `json:"reason"`

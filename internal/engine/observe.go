@@ -190,7 +190,7 @@ func (d *deed) seenAgain(ctx context.Context, a access.Assignment, by string) er
 		return err
 	}
 	if by != "" {
-		text += " Given by " + by + "."
+		text += " Given by " + plain(by) + "."
 	}
 	return d.finding(ctx, access.Finding{Kind: "seen_again", Subject: a.ID, Owner: d.ownerOf(a.Entitlement), DueAt: d.now.Add(24 * time.Hour), Text: text})
 }

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/policy"
@@ -254,14 +256,37 @@ func named(list []stray, by map[Held]string) string {
 			says = append(says, s.note)
 		}
 		if who := by[s.Held]; who != "" {
-			says = append(says, "given by "+who)
+			says = append(says, "given by "+plain(who))
 		}
-		parts = append(parts, fmt.Sprintf("%s (%s)", s.Account, strings.Join(says, "; ")))
+		parts = append(parts, fmt.Sprintf("%s (%s)", quoted(s.Account), strings.Join(says, "; ")))
 	}
 	if more := len(list) - mostNamed; more > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// quoted writes a name that somebody at a target chose: one that could pass for
+// words of ours is put in quotation marks.
+func quoted(name string) string {
+	if unclean(name, mostName) != "" || strings.ContainsAny(name, "\"();\n\t") || strings.Contains(name, ", ") || strings.TrimSpace(name) != name {
+		return strconv.QuoteToGraphic(name)
+	}
+	return name
+}
+
+// plain is what a target said, without what would steer a reader's screen, and not too long.
+func plain(said string) string {
+	clean := strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) {
+			return unicode.ReplacementChar
+		}
+		return c
+	}, said)
+	if r := []rune(clean); len(r) > mostName {
+		clean = string(r[:mostName]) + "…"
+	}
+	return clean
 }
 
 // order puts what came lately, and was given by somebody, before what was always there.
