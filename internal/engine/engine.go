@@ -7,7 +7,7 @@
 //	Heed, KeepTicket, TicketClosed, TicketChanged                   tickets, for their channel
 //	Observed, Adopt, Remove, Accept                                 what was found, and how it is settled
 //	Audited                                                         findings, for audits of ticket queues
-//	Sweep                                                           whatever the directory no longer has
+//	Sweep, Appraise                                                 whatever the directory no longer has, or understates
 //	Sequence                                                        the log
 //
 // Each verb is one transaction holding the new state, the work that follows

@@ -50,6 +50,7 @@ func (s *Server) Reload(ctx context.Context) error {
 	if err := s.goRound(); err != nil {
 		return err
 	}
+	_ = s.appraise(ctx) // said in the log, and done again with the next sweep
 	swept, err := s.engine.Sweep(ctx)
 	s.log.InfoContext(ctx, "reloaded", "policy", world.Policy.Digest(), "ended", swept.Ended, "shortened", swept.Shortened, "bereft", swept.Bereft)
 	if err != nil {

@@ -224,6 +224,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		return fmt.Errorf("sweep: %w", err)
 	}
 	s.log.InfoContext(ctx, "swept", "ended", swept.Ended, "shortened", swept.Shortened, "bereft", swept.Bereft)
+	_ = s.appraise(ctx) // said in the log, and done again with the next sweep
 	// 2. Lanes and background work.
 	work, stop := context.WithCancel(ctx)
 	defer stop()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os/exec"
@@ -208,7 +209,21 @@ func (w *sweeper) Timeout(*river.Job[engine.SweepJob]) time.Duration { return in
 // Work implements river.Worker.
 func (w *sweeper) Work(ctx context.Context, _ *river.Job[engine.SweepJob]) error {
 	_, err := w.s.engine.Sweep(ctx)
-	return err
+	return errors.Join(err, w.s.appraise(ctx))
+}
+
+// appraise finds the entitlements whose label understates them. Nothing that must
+// end waits for it, and the next sweep does it again.
+func (s *Server) appraise(ctx context.Context) error {
+	gaps, err := s.engine.Appraise(ctx)
+	if err != nil {
+		s.log.WarnContext(ctx, "the labels could not be held against what entitlements become", "error", err.Error())
+		return err
+	}
+	if gaps > 0 {
+		s.log.WarnContext(ctx, "labels understate what entitlements become", "entitlements", gaps)
+	}
+	return nil
 }
 
 // herald tells people: into the log always, and through the configured command.
