@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/channel/jira/audit"
 )
 
@@ -18,6 +19,20 @@ func TestPermissionsAreDocumented(t *testing.T) {
 	for _, key := range audit.PermissionKeys() {
 		if !strings.Contains(string(raw), "`"+key+"`") {
 			t.Errorf("docs/connectors/jira.md does not name %s", key)
+		}
+	}
+}
+
+// TestFindingsAreDocumented: the document has a row for every kind of finding.
+func TestFindingsAreDocumented(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../../../../docs/connectors/jira.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range access.AuditKinds {
+		if !strings.Contains(string(raw), "| `"+kind+"` |") {
+			t.Errorf("docs/connectors/jira.md has no row for %s", kind)
 		}
 	}
 }

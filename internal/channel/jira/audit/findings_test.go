@@ -287,3 +287,32 @@ func TestRunsAreBounded(t *testing.T) {
 		t.Errorf("of nothing: %v, %v", runs, err)
 	}
 }
+
+// TestAB11TheMismatchIsAFinding: a label that calls low what the catalog calls
+// privileged changes nobody's approval, and becomes a finding of its owner's.
+func TestAB11TheMismatchIsAFinding(t *testing.T) {
+	t.Parallel()
+	o := openOffice(t)
+	i := o.raise(jirasim.ExamplePerson, "prod-db:admin", "an index")
+	o.does(o.sim.As(jirasim.ExampleAgent).Edit(i.ID, map[string]any{"labels": []any{"risk-low"}, "security": "Staff"}))
+	r := o.Ask("eve", engine.Ask{Entitlements: []string{"prod-db:admin"}, Term: access.Term(4 * time.Hour), Reason: "an index", Ticket: "jira:acme:" + i.ID})
+	if r = o.Approve("mia", r); r.State != access.Pending {
+		t.Fatalf("with the manager alone it is %s", r.State)
+	}
+	o.carried(i, r.ID)
+	own := func(a *audit.Audit) { a.Own = true }
+	o.look(o.site, "lessor", own)
+	ways := []string{access.WorkflowHole + " ACC/" + audit.Shared, access.WorkflowHole + " ACC/" + audit.OwnChoice}
+	o.mustBeOpen("asked for, and not granted", ways...)
+	if r = o.Approve("otto", r); r.State != access.Approved {
+		t.Fatalf("with its owner too it is %s", r.State)
+	}
+	o.look(o.site, "lessor", own)
+	o.mustBeOpen("granted", append(ways, access.LabelBelowRisk+" "+i.ID)...)
+	for _, f := range o.Findings(true) {
+		if f.Kind == access.LabelBelowRisk && (f.Owner != "otto" || f.DueAt.Sub(f.OpenedAt) != 24*time.Hour || !strings.Contains(f.Text, "prod-db:admin: class privileged")) {
+			t.Errorf("%+v", f)
+		}
+	}
+	o.Check()
+}
