@@ -71,8 +71,12 @@ func onHangup(ctx context.Context, s *server.Server, log *slog.Logger) {
 func (a *app) checkCommand() *cobra.Command {
 	var strict bool
 	c := &cobra.Command{Use: "check", Short: "Read the folder as the server would and report everything wrong with it", Args: takes(cobra.NoArgs),
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, w, warnings, err := server.Check(a.folder())
+			if c != nil {
+				more, bad := server.CheckKey(cmd.Context(), c)
+				warnings, err = append(warnings, more...), errors.Join(err, bad)
+			}
 			if warnings == nil {
 				warnings = []string{}
 			}

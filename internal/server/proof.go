@@ -25,14 +25,7 @@ func (p proof) Bundle(ctx context.Context, grant string) ([]byte, error) {
 }
 
 // Checkpoint implements [api.Proof].
-func (p proof) Checkpoint(ctx context.Context) (head string, err error) {
-	err = p.s.db.Read(ctx, func(tx *store.Tx) error {
-		c, err := tx.LastCheckpoint(ctx)
-		head = c.Note
-		return err
-	})
-	return head, err
-}
+func (p proof) Checkpoint(ctx context.Context) (string, error) { return lastHead(ctx, p.s.db) }
 
 // Tile implements [api.Proof].
 func (p proof) Tile(ctx context.Context, path string) (body []byte, err error) {

@@ -117,13 +117,9 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 }
 
 // open opens the database and refuses a log that another key has signed.
-func (s *Server) open(ctx context.Context, c *config.Config) error {
-	key, err := secret.Open(c.LogKeyRef)
-	if err != nil {
-		return fmt.Errorf("the log's signing key: %w", err)
-	}
-	if s.signer, err = evidence.NewSigner(strings.TrimSpace(key.Reveal())); err != nil {
-		return fmt.Errorf("the log's signing key: %w", err)
+func (s *Server) open(ctx context.Context, c *config.Config) (err error) {
+	if s.signer, err = openKey(c); err != nil {
+		return err
 	}
 	dsn, err := DSN(c)
 	if err != nil {
@@ -132,15 +128,8 @@ func (s *Server) open(ctx context.Context, c *config.Config) error {
 	if s.db, err = store.Open(ctx, dsn); err != nil {
 		return err
 	}
-	head, err := proof{s}.Checkpoint(ctx)
-	if err != nil {
+	if err := signedBy(ctx, s.db, s.signer); err != nil {
 		return err
-	}
-	if head == "" {
-		return s.continues(ctx)
-	}
-	if _, err := evidence.OpenCheckpoint(head, s.signer.VerifierKey()); err != nil {
-		return fmt.Errorf("the log in the database was not signed with the configured key: %w", err)
 	}
 	return s.continues(ctx)
 }
