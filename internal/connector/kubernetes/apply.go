@@ -55,7 +55,7 @@ func (c *Connector) presence(ctx context.Context, refs []connector.Ref) presence
 	var objects []object
 	var accounts []account
 	for _, r := range refs {
-		if h, err := parse(r); err == nil {
+		if h, wrong := parse(r); wrong == "" {
 			objects, accounts = append(objects, h.object), append(accounts, h.account)
 		}
 	}
@@ -89,16 +89,16 @@ func (p presence) may(h holding) error {
 // add creates the binding. What stands under its name already is it, or it was
 // tampered with: then it is taken away and made anew, for nothing is ever edited.
 func (c *Connector) add(ctx context.Context, r connector.Ref, p presence) error {
-	h, err := parse(r)
-	if err != nil { // no name of anything that could be there
-		return fmt.Errorf("%w: %w", connector.ErrNoObject, err)
+	h, wrong := parse(r)
+	if wrong != "" {
+		return fmt.Errorf("%w: %s", connector.ErrNoObject, wrong)
 	}
 	if err := p.may(h); err != nil {
 		return err
 	}
 	want := h.binding()
 	create := func() error { return c.call(ctx, http.MethodPost, h.object.bindings(), want, nil) }
-	if err = create(); !errors.Is(err, errExists) {
+	if err := create(); !errors.Is(err, errExists) {
 		return err
 	}
 	there, err := c.standing(ctx, h)
@@ -118,9 +118,9 @@ func (c *Connector) add(ctx context.Context, r connector.Ref, p presence) error 
 
 // remove deletes the binding, whatever has become of it meanwhile.
 func (c *Connector) remove(ctx context.Context, r connector.Ref) error {
-	h, err := parse(r)
-	if err != nil {
-		return nil // nothing can be held by, or at, what cannot be
+	h, wrong := parse(r)
+	if wrong != "" { // nothing can be held by, or at, what cannot be
+		return nil
 	}
 	there, err := c.standing(ctx, h)
 	if err != nil {

@@ -43,7 +43,7 @@ func (c *Connector) survey(ctx context.Context, refs []connector.Ref) view {
 	var objects []object
 	var accounts []account
 	for _, r := range refs {
-		if h, err := parse(r); err == nil {
+		if h, wrong := parse(r); wrong == "" {
 			namespaces = append(namespaces, "", h.object.namespace)
 			objects, accounts = append(objects, h.object), append(accounts, h.account)
 		}
@@ -57,9 +57,9 @@ func (c *Connector) survey(ctx context.Context, refs []connector.Ref) view {
 
 // see puts together what was read about one holding, and asks where it must.
 func (c *Connector) see(ctx context.Context, v view, r connector.Ref) (s connector.Seen, err error) {
-	h, err := parse(r)
-	if err != nil {
-		s.Path = "nothing can be called that: " + err.Error()
+	h, wrong := parse(r)
+	if wrong != "" {
+		s.Path = "nothing can be called that: " + wrong
 		return s, nil
 	}
 	whole, here, at, who := v.bindings[""], v.bindings[h.object.namespace], v.roles[h.object], v.accounts[h.account]

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -59,10 +60,11 @@ func usable(name string) bool {
 
 func parseAccount(s string) (account, error) {
 	kind, name, ok := strings.Cut(s, ":")
+	robot, second := serviceAccountNamed(name)
 	switch {
 	case !ok || !usable(name):
-	case kind == "user" && strings.HasPrefix(name, asServiceAccount):
-		return account{}, fmt.Errorf("%q is a service account, which is spelt serviceaccount:NAMESPACE/NAME", s)
+	case kind == "user" && second:
+		return account{}, fmt.Errorf("%q is a service account, which is spelt %s", s, robot)
 	case kind == "user":
 		return account{kind: user, name: name}, nil
 	case kind == "group":
@@ -202,12 +204,14 @@ type holding struct {
 	object  object
 }
 
-func parse(r connector.Ref) (h holding, err error) {
-	if h.object, err = parseObject(r.Object); err != nil {
-		return h, err
+// parse reads it. Where wrong says something, nothing can be called that.
+func parse(r connector.Ref) (h holding, wrong string) {
+	o, err1 := parseObject(r.Object)
+	a, err2 := parseAccount(r.Account)
+	if err := cmp.Or(err1, err2); err != nil {
+		return h, err.Error()
 	}
-	h.account, err = parseAccount(r.Account)
-	return h, err
+	return holding{a, o}, ""
 }
 
 // bindingName is the same for the same two for ever, so that whoever asks again,
@@ -234,12 +238,9 @@ func (h holding) binding() binding {
 	return b
 }
 
-// serviceAccountNamed reads a user name that stands for a service account.
+// serviceAccountNamed reads a user name that is a service account's.
 func serviceAccountNamed(username string) (account, bool) {
 	rest, ok := strings.CutPrefix(username, asServiceAccount)
-	if !ok {
-		return account{}, false
-	}
-	namespace, name, ok := strings.Cut(rest, ":")
-	return account{serviceAccount, namespace, name}, ok
+	namespace, name, both := strings.Cut(rest, ":")
+	return account{serviceAccount, namespace, name}, ok && both && label.MatchString(namespace) && subdomain.MatchString(name)
 }

@@ -1,0 +1,133 @@
+package kubernetes
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/connector/connectortest"
+	"github.com/lessor-iam/lessor/internal/connector/promise"
+	"github.com/lessor-iam/lessor/internal/testserver"
+)
+
+// Service accounts in the roles of a namespace: here the API server knows who is there.
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	connectortest.Run(t, func(t *testing.T) connectortest.Target {
+		g := newTarget(t, w, func(ns, name string) object { return object{ns, role, name} })
+		g.Account = func(t testing.TB, name string) string { return w.robot(t, g.space, "sa-"+digest(name)) }
+		g.DropAccount = func(t testing.TB, account string) {
+			w.Must(t, http.MethodDelete, must(t, account, "clusterrole/any").account.path(), nil)
+		}
+		return g.Target
+	})
+}
+
+// Users, under any name there is, in roles of the whole cluster. No API server has a
+// list of users, so no user is ever missing.
+func TestConformanceUsers(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	none := map[string]bool{"add for a missing account": true, "a batch with bad among good": true}
+	for _, p := range promise.All() {
+		if none[p.Name] {
+			continue
+		}
+		t.Run(p.Name, func(t *testing.T) {
+			t.Parallel()
+			g := newTarget(t, w, func(_, name string) object { return object{"", clusterRole, name} })
+			p.Hold(t, g.with(t, func(name string) string { return "user:" + name }))
+		})
+	}
+}
+
+// target is a Target with what its functions share.
+type target struct {
+	connectortest.Target
+	space string
+	made  sync.Map // object -> true
+}
+
+var spaces atomic.Int64
+
+// safe replaces what no role can be called.
+var safe = strings.NewReplacer("/", "∕", "%", "٪")
+
+func newTarget(t testing.TB, w world, of func(ns, name string) object) *target {
+	t.Helper()
+	g := &target{space: w.space(t, fmt.Sprintf("conform-%d", spaces.Add(1)))}
+	l := newLine(t, w)
+	cfg := w.config()
+	cfg.URL = "https://" + l.addr
+	c := connect(t, cfg)
+	c.page = 20
+	g.Target = connectortest.Target{
+		Connector: c,
+		Object: func(t testing.TB, name string) string {
+			if name = safe.Replace(name); name == "." || name == ".." {
+				name += "dot"
+			}
+			o := of(g.space, name)
+			if _, again := g.made.LoadOrStore(o, true); again {
+				w.clear(t, o)
+				w.bare(t, o, rulesOf(o))
+				return o.String()
+			}
+			return w.role(t, o)
+		},
+		DropObject: func(t testing.TB, name string) {
+			w.Must(t, http.MethodDelete, must(t, "user:any", name).object.path(), nil)
+		},
+		Put: func(t testing.TB, object string, accounts ...string) {
+			c.each(len(accounts), func(i int) {
+				h, _ := parse(connector.Ref{Account: accounts[i], Object: object})
+				raw, _ := json.Marshal(h.binding())
+				if code, out, err := w.Ask(testserver.KubernetesAdmin, http.MethodPost, h.object.bindings(), raw); err != nil || code != http.StatusCreated {
+					t.Errorf("bind %s to %s: %d %s %v", accounts[i], object, code, out, err)
+				}
+			})
+		},
+		Members: func(t testing.TB, name string) []string { return w.members(t, must(t, "user:any", name).object) },
+		Break:   l.breaks(c),
+		Hostile: []string{
+			"del\x7f", "bell\a", "line\u2028separator", `&amp;`, `a+b c`, `system:masters`, `system:serviceaccount:a`, `*`, `**`, `:`, `a:b:c`,
+			`name=x`, `?labelSelector=x`, `;v=1`, "\u00a0nbsp", "ﬁ", "\u212a", "ß", "---", "- a", "key: value", "!!str", "~", "yes", "0x10",
+		},
+		Large: 210, // one binding each
+	}
+	return g
+}
+
+// clear takes away what bindings of a role's last life have left: made anew under its
+// name, the role would give its rights to everybody who had them.
+func (w world) clear(t testing.TB, o object) {
+	t.Helper()
+	var got listOf[binding]
+	decode(t, w.Must(t, http.MethodGet, o.bindings(), nil), &got)
+	for _, b := range got.Items {
+		if b.role() == o {
+			w.unbind(t, b)
+		}
+	}
+}
+
+// with is the target in the hands of one promise, its accounts called as name says.
+func (g *target) with(t testing.TB, name func(string) string) promise.Target {
+	return promise.Target{
+		Connector:   g.Connector,
+		Account:     name,
+		DropAccount: func(string) {},
+		Object:      func(n string) string { return g.Object(t, n) },
+		DropObject:  func(o string) { g.DropObject(t, o) },
+		Put:         func(o string, accounts ...string) { g.Put(t, o, accounts...) },
+		Members:     func(o string) []string { return g.Members(t, o) },
+		Break:       func(f promise.Fault) func() { return g.Break(t, f) },
+		Hostile:     g.Hostile, Large: g.Large,
+	}
+}
