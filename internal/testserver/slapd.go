@@ -1,16 +1,7 @@
 package testserver
 
 import (
-	"cmp"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"os"
 	"os/exec"
@@ -52,11 +43,9 @@ type SlapdOptions struct {
 type SlapdServer struct {
 	URL      string // ldaps://127.0.0.1:…
 	PlainURL string // ldap://127.0.0.1:…, StartTLS offered
-	CA       *x509.CertPool
-	CAFile   string          // the same, PEM
-	Cert     tls.Certificate // the server's own, for a proxy in front of it
-	Admin    *ldap.Conn      // bound as SlapdAdmin
-	Dir      string
+	Paper
+	Tree // bound as SlapdAdmin
+	Dir  string
 }
 
 // Slapd starts one on loopback with LDAPS and ends it with the test.
@@ -135,35 +124,10 @@ func (s *SlapdServer) write(t testing.TB, name string, content []byte) string {
 // certificates makes a CA and a server certificate of this test alone.
 func (s *SlapdServer) certificates(t testing.TB) {
 	t.Helper()
-	ca := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test CA"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
-	}
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "localhost"},
-		NotBefore: ca.NotBefore, NotAfter: ca.NotAfter, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		DNSNames:    []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
-	}
-	caKey, err1 := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	key, err2 := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err := cmp.Or(err1, err2); err != nil {
+	var err error
+	if s.Paper, err = certify(s.Dir, net.IPv4(127, 0, 0, 1), net.IPv6loopback); err != nil {
 		t.Fatal(err)
 	}
-	caDER, err1 := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
-	der, err2 := x509.CreateCertificate(rand.Reader, leaf, ca, &key.PublicKey, caKey)
-	keyDER, err3 := x509.MarshalPKCS8PrivateKey(key)
-	if err := cmp.Or(err1, err2, err3); err != nil {
-		t.Fatal(err)
-	}
-	caPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER})
-	s.CA = x509.NewCertPool()
-	s.CA.AppendCertsFromPEM(caPEM)
-	s.CAFile = s.write(t, "ca.pem", caPEM)
-	s.write(t, "server.pem", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	s.write(t, "server.key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}))
-	s.Cert = tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 const slapdStart = `dn: dc=example,dc=org

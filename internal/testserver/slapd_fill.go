@@ -11,6 +11,9 @@ import (
 
 // All of these work through the admin's own connection, never through what is tested.
 
+// Tree is a directory in the hands of its administrator.
+type Tree struct{ Admin *ldap.Conn }
+
 // PersonDN is where Person puts the person of that uid.
 func (s *SlapdServer) PersonDN(uid string) string {
 	return "uid=" + ldap.EscapeDN(uid) + "," + SlapdPeople
@@ -42,7 +45,7 @@ func (s *SlapdServer) Group(t testing.TB, cn string, members ...string) string {
 }
 
 // Add adds any entry.
-func (s *SlapdServer) Add(t testing.TB, dn string, attributes map[string][]string) {
+func (s Tree) Add(t testing.TB, dn string, attributes map[string][]string) {
 	t.Helper()
 	req := ldap.NewAddRequest(dn, nil)
 	for name, values := range attributes {
@@ -54,7 +57,7 @@ func (s *SlapdServer) Add(t testing.TB, dn string, attributes map[string][]strin
 }
 
 // Delete deletes an entry.
-func (s *SlapdServer) Delete(t testing.TB, dn string) {
+func (s Tree) Delete(t testing.TB, dn string) {
 	t.Helper()
 	if err := s.Admin.Del(ldap.NewDelRequest(dn, nil)); err != nil {
 		t.Fatalf("delete %s: %v", dn, err)
@@ -78,7 +81,7 @@ func (s *SlapdServer) DeletePerson(t testing.TB, dn string) {
 }
 
 // Modify adds and removes values of one attribute in one operation.
-func (s *SlapdServer) Modify(t testing.TB, dn, attribute string, add, remove []string) {
+func (s Tree) Modify(t testing.TB, dn, attribute string, add, remove []string) {
 	t.Helper()
 	req := ldap.NewModifyRequest(dn, nil)
 	if len(add) > 0 {
@@ -93,7 +96,7 @@ func (s *SlapdServer) Modify(t testing.TB, dn, attribute string, add, remove []s
 }
 
 // Values reads one attribute of an entry, sorted; nil if there is no such entry.
-func (s *SlapdServer) Values(t testing.TB, dn, attribute string) []string {
+func (s Tree) Values(t testing.TB, dn, attribute string) []string {
 	t.Helper()
 	res, err := s.Admin.Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, ldap.NeverDerefAliases,
 		0, 0, false, "(objectClass=*)", []string{attribute}, nil))
@@ -107,7 +110,7 @@ func (s *SlapdServer) Values(t testing.TB, dn, attribute string) []string {
 }
 
 // Spelled is the DN of an entry as the server spells it.
-func (s *SlapdServer) Spelled(t testing.TB, dn string) string {
+func (s Tree) Spelled(t testing.TB, dn string) string {
 	t.Helper()
 	res, err := s.Admin.Search(ldap.NewSearchRequest(dn, ldap.ScopeBaseObject, ldap.NeverDerefAliases,
 		0, 0, false, "(objectClass=*)", []string{"1.1"}, nil))
