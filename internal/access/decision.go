@@ -19,18 +19,22 @@ type Stage struct {
 
 // Decision is the policy's answer to one question at one moment.
 type Decision struct {
-	Question string    `json:"question"` // request, approve, hold, view
-	Allow    bool      `json:"allow"`
-	Rules    []Rule    `json:"rules"`             // those that decided, sorted by id
-	Why      string    `json:"why"`               // one sentence for people
-	Errors   []string  `json:"errors,omitempty"`  // each of them alone makes it a denial
-	Stages   []Stage   `json:"stages,omitempty"`  // union over all matching rules, sorted by name
-	MaxTerm  Term      `json:"max_term,omitzero"` // shortest over all matching rules; zero: none
-	StepUp   string    `json:"step_up,omitempty"` // authentication a vote needs, e.g. "mfa"
-	Policy   string    `json:"policy"`            // digest of the policies
-	Facts    string    `json:"facts"`             // digest of the facts read
-	Reach    Reach     `json:"reach,omitzero"`    // of a request: what it can become, where that is more than it says
-	At       time.Time `json:"at"`
+	Question string   `json:"question"` // request, approve, hold, view
+	Allow    bool     `json:"allow"`
+	Rules    []Rule   `json:"rules"`             // those that decided, sorted by id
+	Why      string   `json:"why"`               // one sentence for people
+	Errors   []string `json:"errors,omitempty"`  // each of them alone makes it a denial
+	Stages   []Stage  `json:"stages,omitempty"`  // union over all matching rules, sorted by name
+	MaxTerm  Term     `json:"max_term,omitzero"` // shortest over all matching rules; zero: none
+	StepUp   string   `json:"step_up,omitempty"` // authentication a vote needs, e.g. "mfa"
+	Policy   string   `json:"policy"`            // digest of the policies
+	Facts    string   `json:"facts"`             // digest of the facts read
+	// Clashes are what is held, awaited or asked for beside it and excludes it, by
+	// itself or by what one of the two implies; Exceptions are why some may be together.
+	Clashes    []string    `json:"clashes,omitempty"`
+	Exceptions []Exception `json:"exceptions,omitempty"`
+	Reach      Reach       `json:"reach,omitzero"` // of a request: what it can become, where that is more than it says
+	At         time.Time   `json:"at"`
 }
 
 // Reach is what an entitlement lets its holder become, hand out and change,

@@ -89,6 +89,7 @@ type Directory struct {
 	reach        map[string][]string // group -> every member identity, through nesting, sorted
 	same         map[string][]string // person -> every identity of that person, sorted
 	owned        map[string][]string // person -> workloads and agents owned or sponsored, sorted
+	duties       []Duty
 	byAccount    map[account]string  // who it is at a system; "" where several people share it
 	departments  map[string][]string // department -> its people, each once, sorted
 }

@@ -243,5 +243,9 @@ func (d *files) build() *access.Directory {
 		ents[i] = d.entitlements[i].Entitlement
 		ents[i].Conflicts = slices.Compact(slices.Sorted(slices.Values(conflicts[ents[i].ID])))
 	}
-	return access.NewDirectory(ids, d.opened, systems, ents, bundles)
+	duties := make([]access.Duty, len(d.duties))
+	for i := range d.duties {
+		duties[i] = d.duties[i].Duty
+	}
+	return access.NewDirectory(ids, d.opened, systems, ents, bundles).WithDuties(duties)
 }

@@ -48,6 +48,10 @@ func (d *files) check() {
 		d.checkEntitlement(&d.entitlements[i])
 	}
 	d.checkObjects()
+	register[duty](d, "id", "duty", d.duties, plainID)
+	for i := range d.duties {
+		d.checkDuty(&d.duties[i])
+	}
 	for i := range d.bundles {
 		d.checkBundle(&d.bundles[i])
 	}
@@ -67,6 +71,7 @@ func (g *group) entry() (string, fields)       { return g.id, g.f }
 func (s *system) entry() (string, fields)      { return s.ID, s.f }
 func (e *entitlement) entry() (string, fields) { return e.ID, e.f }
 func (b *bundle) entry() (string, fields)      { return b.ID, b.f }
+func (x *duty) entry() (string, fields)        { return x.ID, x.f }
 func (s *site) entry() (string, fields)        { return s.ID, s.f }
 func (t *bearer) entry() (string, fields)      { return t.Name, t.f }
 

@@ -52,6 +52,7 @@ type files struct {
 	systems      []system
 	entitlements []entitlement
 	bundles      []bundle
+	duties       []duty
 	sites        []site
 
 	known  known                 // by id; filled by check
@@ -60,7 +61,7 @@ type files struct {
 
 var (
 	directorySections = []string{"identities", "groups"}
-	catalogSections   = []string{"systems", "entitlements", "bundles"}
+	catalogSections   = []string{"systems", "entitlements", "bundles", "duties"}
 	jiraSections      = []string{"sites"}
 
 	sectionsOf = []struct {
@@ -97,6 +98,7 @@ func (d *files) readCatalog(file string, text []byte) {
 		b.ID, b.Name, b.Entitlements = f.required("id", "a bundle"), f.text("name"), plainTexts(b.entitlements)
 		d.bundles = append(d.bundles, b)
 	})
+	each(f, "duties", "a duty", dutyKeys, d.readDuty)
 }
 
 // sections opens a file. A section of another kind of file is named as such:

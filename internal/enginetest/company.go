@@ -19,6 +19,7 @@ type Company struct {
 	Groups       map[string]access.GroupMembers
 	Entitlements map[string]access.Entitlement
 	Bundles      map[string]access.Bundle
+	Duties       []access.Duty
 	Rules        map[string]string // file name -> Cedar text, beside the shipped guards
 }
 
@@ -141,7 +142,7 @@ func (c *Company) World(t testing.TB) engine.World {
 	for _, b := range c.Bundles {
 		bundles = append(bundles, b)
 	}
-	world, _, err := engine.NewWorld(access.NewDirectory(ids, groups, systems, ents, bundles), set, nil)
+	world, _, err := engine.NewWorld(access.NewDirectory(ids, groups, systems, ents, bundles).WithDuties(c.Duties), set, nil)
 	if err != nil {
 		t.Fatalf("the company's catalog: %v", err)
 	}

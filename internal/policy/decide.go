@@ -80,6 +80,7 @@ func (s *Set) MayRequest(f Facts) access.Decision {
 	if reach := f.reach(); reach.Beyond() {
 		d.Reach = reach.Brief(mostImplied)
 	}
+	d.Clashes, d.Exceptions = f.clashes(s.snapshot(f.Directory))
 	if !d.Allow {
 		if len(d.Rules) == 0 && len(d.Errors) == 0 {
 			d.Why = fmt.Sprintf("no rule permits %s to request %s for %s", f.Request.Requester, f.Item.Entitlement, f.Request.Beneficiary)

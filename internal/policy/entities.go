@@ -63,10 +63,10 @@ type memo struct{ latest atomic.Pointer[snapshot] }
 type snapshot struct {
 	directory    *access.Directory
 	check        checker
-	conflicts    map[string][]string // entitlement -> what conflicts with it, written on either side, sorted
-	identities   sync.Map            // id -> *either
-	entitlements sync.Map            // id -> *built
-	hands        sync.Map            // identity id -> hands
+	duties       *duties
+	identities   sync.Map // id -> *either
+	entitlements sync.Map // id -> *built
+	hands        sync.Map // identity id -> hands
 	count        atomic.Int64
 }
 
@@ -91,46 +91,14 @@ func (s *Set) snapshot(d *access.Directory) *snapshot {
 	from := s.memo.latest.Load()
 	switch {
 	case from == nil || from.directory != d:
-		from = &snapshot{directory: d, check: s.check, conflicts: conflictsOf(d)}
+		from = &snapshot{directory: d, check: s.check, duties: dutiesOf(d)}
 	case from.count.Load() >= mostKept:
-		from = &snapshot{directory: d, check: s.check, conflicts: from.conflicts}
+		from = &snapshot{directory: d, check: s.check, duties: from.duties}
 	default:
 		return from
 	}
 	s.memo.latest.Store(from)
 	return from
-}
-
-// conflictsOf makes conflicts symmetric: a duty conflicts whichever side wrote it down.
-func conflictsOf(d *access.Directory) map[string][]string {
-	out := map[string][]string{}
-	for _, id := range d.Entitlements() {
-		e, _ := d.Entitlement(id)
-		for _, other := range e.Conflicts {
-			out[id] = append(out[id], other)
-			out[other] = append(out[other], id)
-		}
-	}
-	for id := range out {
-		slices.Sort(out[id])
-		out[id] = slices.Compact(out[id])
-	}
-	return out
-}
-
-// conflict tells whether any of these and any of those exclude each other.
-func (s *snapshot) conflict(these, those []string) bool {
-	if len(s.conflicts) == 0 {
-		return false
-	}
-	for _, a := range these {
-		for _, b := range s.conflicts[a] {
-			if a != b && slices.Contains(those, b) {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // hands are persons, as a list and as Cedar reads them.

@@ -100,22 +100,6 @@ func (f *Facts) held() []string {
 	return slices.Compact(held)
 }
 
-// clashes are those of what is held that nobody may hold beside the item, sorted:
-// themselves, or by what one of the two lets its holder have or hand out. What a
-// single entitlement implies is not held against itself: that is its owner's to
-// settle, not the asker's.
-func (f *Facts) clashes(from *snapshot) []string {
-	var out []string
-	mine := append([]string{f.Item.Entitlement}, f.reach().Implied...)
-	for _, held := range f.held() {
-		theirs := append([]string{held}, f.Implies[held]...)
-		if from.conflict(mine, theirs) {
-			out = append(out, held)
-		}
-	}
-	return out
-}
-
 // resource builds the item as Cedar reads it. authors are persons.
 func (f *Facts) resource(s *Set, authors []string) *built {
 	makers := persons(f.Directory, f.Request.Makers)
@@ -124,7 +108,8 @@ func (f *Facts) resource(s *Set, authors []string) *built {
 	from := s.snapshot(f.Directory)
 	reach := f.reach()
 	of := from.entitlement(types.String(f.Item.Entitlement)).reaching(s, reach.Class)
-	hands, clashes := f.hands(from), f.clashes(from)
+	hands := f.hands(from)
+	clashes, _ := f.clashes(from)
 	var implied []string // the same as with held, below
 	if s.readsImplied {
 		implied = reach.Implied

@@ -212,16 +212,18 @@ func (w *sweeper) Work(ctx context.Context, _ *river.Job[engine.SweepJob]) error
 	return errors.Join(err, w.s.appraise(ctx))
 }
 
-// appraise finds the entitlements whose label understates them. Nothing that must
-// end waits for it, and the next sweep does it again.
+// appraise finds the entitlements whose label understates them, and the duties
+// that somebody holds together. Nothing that must end waits for it, and the next
+// sweep does it again.
 func (s *Server) appraise(ctx context.Context) error {
 	gaps, err := s.engine.Appraise(ctx)
-	if err != nil {
-		s.log.WarnContext(ctx, "the labels could not be held against what entitlements become", "error", err.Error())
+	pairs, more := s.engine.DutiesTogether(ctx)
+	if err = errors.Join(err, more); err != nil {
+		s.log.WarnContext(ctx, "labels and duties could not be held against what entitlements become", "error", err.Error())
 		return err
 	}
-	if gaps > 0 {
-		s.log.WarnContext(ctx, "labels understate what entitlements become", "entitlements", gaps)
+	if gaps+pairs > 0 {
+		s.log.WarnContext(ctx, "labels understate what entitlements become, or duties are together", "labels", gaps, "duties", pairs)
 	}
 	return nil
 }
