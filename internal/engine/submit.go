@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -142,6 +143,9 @@ func (d *deed) read(ctx context.Context, ask Ask) (access.Request, error) {
 			wrong("%s %s", name, why)
 		}
 	}
+	if r.Ticket != "" && !ticketRef.MatchString(r.Ticket) {
+		wrong("ticket %.80q does not say in whose queue it is: write QUEUE:TICKET, such as jira:ACC-41", r.Ticket)
+	}
 	if r.Reason == "" {
 		wrong("reason is empty; say in a sentence what the access is for")
 	}
@@ -184,6 +188,10 @@ func makers(dir *access.Directory, requester string, ids []string) (list []strin
 	slices.Sort(list)
 	return slices.Compact(list)
 }
+
+// ticketRef is a ticket's queue, and what it is called there. That there is such
+// a ticket is not asked: it is evidence for people, never authority.
+var ticketRef = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}:[^:/\s][^\s]*$`)
 
 // unclean says what is wrong with a string somebody wrote, or nothing.
 func unclean(s string, limit int) string {

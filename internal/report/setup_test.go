@@ -37,7 +37,7 @@ func live(t testing.TB, change ...func(*enginetest.Options)) *past {
 	t.Helper()
 	p := &past{Fixture: enginetest.Open(t, store.SQLite, change...)}
 	// 1. One grant that lives from its first day to its last.
-	r := p.Ask("eve", engine.Ask{Entitlements: []string{"dir:root"}, Term: 2 * hour, Ticket: "ACC-41"})
+	r := p.Ask("eve", engine.Ask{Entitlements: []string{"dir:root"}, Term: 2 * hour, Ticket: "jira:ACC-41"})
 	p.vote("mia", engine.Ballot{Request: r.ID, Digest: r.Digest, Verdict: access.Approve, Term: hour})
 	p.vote("otto", engine.Ballot{Request: r.ID, Digest: r.Digest, Verdict: access.Approve, Note: "as agreed"})
 	p.ended = p.Grant(p.Request(r.ID).Items[0].Grant)
