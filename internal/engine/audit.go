@@ -36,9 +36,10 @@ type Audited struct {
 const mostFound = 1000
 
 // Audited opens, changes and closes the findings of one source's audit: those of
-// the kinds and about the subjects it looked at, and no others. Whose a finding
-// is, by when it is due, and whether what is said of a grant is still so is decided
-// here from what is stored. The same run again changes nothing.
+// the kinds and about the subjects it looked at, and those about its grants that
+// have ended; no others. Whose a finding is, by when it is due, and whether what is
+// said of a grant is still so is decided here from what is stored. The same run
+// again changes nothing.
 func (e *Engine) Audited(ctx context.Context, by access.Actor, run AuditRun) (a Audited, err error) {
 	err = e.do(ctx, "audited", by, func(d *deed) error {
 		a = Audited{Left: []string{}}

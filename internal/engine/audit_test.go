@@ -12,6 +12,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/engine"
 	"github.com/lessor-iam/lessor/internal/enginetest"
+	"github.com/lessor-iam/lessor/internal/report"
 	"github.com/lessor-iam/lessor/internal/store"
 )
 
@@ -151,6 +152,13 @@ func TestAuditedOpensChangesAndCloses(t *testing.T) {
 		}
 		if moves["finding.opened"] != 6 || moves["finding.changed"] != 1 || moves["finding.closed"] != 3 {
 			t.Errorf("told: %v", moves)
+		}
+		// And the log tells of every row as it stands.
+		if _, err := f.Engine.Sequence(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := report.Replay(t.Context(), f.DB, f.Signer.VerifierKey(), func(int64, int64) {}); err != nil {
+			t.Error(err)
 		}
 	})
 }
