@@ -6,6 +6,7 @@
 package demo
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,53 +47,15 @@ type Options struct {
 // Play runs the demo until the story is told (Once) or the context ends. It
 // fails if any step of the story did not hold.
 func Play(ctx context.Context, o Options) (err error) {
-	// 1. A folder like any other, and a target.
-	dir, err := os.MkdirTemp("", "lessor-demo-")
+	// 1. The company at work.
+	c, err := open(ctx, o)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	target, targetURL, stopTarget, err := startTarget()
-	if err != nil {
-		return err
-	}
-	defer stopTarget()
-	q, stopQueue, err := writeCompany(dir, targetURL)
-	if err != nil {
-		return err
-	}
-	defer stopQueue()
-	if err := fill(target, dir); err != nil {
-		return err
-	}
-	// 2. The server as it always is, but for who may come in.
-	c, err := config.Load(dir)
-	if err != nil {
-		return err
-	}
-	s, err := server.New(ctx, dir, o.Log, server.SignInBy(signIn(c)))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	listen := o.Listen
-	if listen == "" {
-		listen = "127.0.0.1:0"
-	}
-	l, err := s.Listen(listen)
-	if err != nil {
-		return err
-	}
-	work, stop := context.WithCancel(ctx)
-	served := make(chan error, 1)
-	go func() { served <- s.Run(work, l) }()
-	defer func() { stop(); err = errors.Join(err, <-served) }()
-	// 3. The story.
-	t := &tale{out: o.Stdout, base: "http://" + l.Addr().String(), dir: dir, target: target, queue: q, server: s, people: map[string]*client.Client{}}
-	if err := q.post(work, t.base); err != nil {
-		return err
-	}
-	t.say("Meridian Freight, an example company, on %s; its workspace is a SCIM service on %s, its ticket queue a stand-in for Jira on %s", t.base, targetURL, q.URL())
+	defer func() { err = errors.Join(err, c.close()) }()
+	// 2. The story.
+	t := &tale{out: o.Stdout, base: c.base, dir: c.dir, target: c.target, queue: c.queue, server: c.server, people: map[string]*client.Client{}}
+	t.say("Meridian Freight, an example company, on %s; its workspace is a SCIM service on %s, its ticket queue a stand-in for Jira on %s", t.base, c.targetURL, c.queue.URL())
 	if err := t.story(ctx); err != nil {
 		return err
 	}
@@ -110,6 +74,74 @@ func Play(ctx context.Context, o Options) (err error) {
 	t.say("%s", last)
 	<-ctx.Done()
 	return nil
+}
+
+// company is the example company at work.
+type company struct {
+	dir, base, targetURL string
+	target               *scimtarget.Target
+	queue                *queue
+	server               *server.Server
+	stops                []func() error // in the order they were begun
+}
+
+// open makes the company and lets it work.
+func open(ctx context.Context, o Options) (c *company, err error) {
+	c = &company{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, c.close())
+		}
+	}()
+	// 1. A folder like any other, and a target.
+	if c.dir, err = os.MkdirTemp("", "lessor-demo-"); err != nil {
+		return c, err
+	}
+	c.later(func() error { return os.RemoveAll(c.dir) })
+	var stop func()
+	if c.target, c.targetURL, stop, err = startTarget(); err != nil {
+		return c, err
+	}
+	c.later(func() error { stop(); return nil })
+	q, stopQueue, err := writeCompany(c.dir, c.targetURL)
+	if err != nil {
+		return c, err
+	}
+	c.queue = q
+	c.later(func() error { stopQueue(); return nil })
+	if err := fill(c.target, c.dir); err != nil {
+		return c, err
+	}
+	// 2. The server as it always is, but for who may come in.
+	settings, err := config.Load(c.dir)
+	if err != nil {
+		return c, err
+	}
+	if c.server, err = server.New(ctx, c.dir, o.Log, server.SignInBy(signIn(settings))); err != nil {
+		return c, err
+	}
+	c.later(c.server.Close)
+	l, err := c.server.Listen(cmp.Or(o.Listen, "127.0.0.1:0"))
+	if err != nil {
+		return c, err
+	}
+	work, end := context.WithCancel(ctx)
+	served := make(chan error, 1)
+	go func() { served <- c.server.Run(work, l) }()
+	c.later(func() error { end(); return <-served })
+	c.base = "http://" + l.Addr().String()
+	return c, q.post(work, c.base)
+}
+
+func (c *company) later(stop func() error) { c.stops = append(c.stops, stop) }
+
+// close ends everything, the last begun first.
+func (c *company) close() error {
+	var errs []error
+	for _, stop := range slices.Backward(c.stops) {
+		errs = append(errs, stop())
+	}
+	return errors.Join(errs...)
 }
 
 // startTarget serves a SCIM 2.0 service provider on a free loopback port.

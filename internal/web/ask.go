@@ -75,7 +75,7 @@ type asking struct {
 }
 
 // choice is one identity somebody may ask for.
-type choice struct{ ID, Name, Sub string }
+type choice struct{ ID, Name string }
 
 // part is one entitlement of what is asked for, as the catalog has it.
 type part struct {
@@ -128,11 +128,11 @@ func (v *visit) fill(a *asking) error {
 	}
 	for _, id := range v.behalf() {
 		i, _ := v.dir.Identity(id)
-		sub := string(i.Kind)
-		if i.Kind == access.Person {
-			sub = i.Department
+		name := i.Name
+		if i.Kind != access.Person {
+			name += ", " + string(i.Kind)
 		}
-		a.Whose = append(a.Whose, choice{id, i.Name, sub})
+		a.Whose = append(a.Whose, choice{id, name})
 	}
 	a.Terms = offered(a.Longest)
 	if a.Offset == "" {

@@ -47,7 +47,7 @@ func requestsPage(rows []listed, more string) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "<h3>Nothing was asked yet</h3><p>Each request keeps its whole story: what was asked and why, who decided with what authority, when access was seen and when it was seen gone, and the proof of all of it.</p><a class=\"btn main\" href=\"/ask\">Ask for access</a></div>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "<h2>Nothing was asked yet</h2><p>Each request keeps its whole story: what was asked and why, who decided with what authority, when access was seen and when it was seen gone, and the proof of all of it.</p><a class=\"btn main\" href=\"/ask\">Ask for access</a></div>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -1,0 +1,176 @@
+package demo
+
+import (
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// company opens the demo's company, ended with the test.
+func openCompany(t *testing.T) *company {
+	t.Helper()
+	c, err := open(t.Context(), Options{Stdout: io.Discard, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+// be signs somebody in, whoever was there before.
+func (b *tab) be(name string) {
+	b.t.Helper()
+	b.goTo("/access")
+	b.script("a page", `document.querySelector("main h1")`)
+	if strings.Contains(b.text(), "Who do you want to be?") {
+		b.press(name)
+	} else {
+		b.press("Sign out")
+		b.says("h1", "Who do you want to be?")
+		b.press(name)
+	}
+	b.says(".who b", name)
+}
+
+// holds waits until the target itself says whether somebody is in a group.
+func holds(t *testing.T, c *company, group, account string, want bool) {
+	t.Helper()
+	deadline := time.Now().Add(tabPatience)
+	for slices.Contains(c.target.Members(group), account) != want {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s in %s: %v, want %v", account, group, !want, want)
+		}
+		time.Sleep(20 * time.Millisecond) // the target tells nobody by itself
+	}
+}
+
+// A new user asks, is refused, asks rightly; others answer; access comes and
+// goes, each seen; and the story verifies where it is read. Every page on the
+// way is held against what every page must be.
+func TestAStoryInTheBrowser(t *testing.T) {
+	c := openCompany(t)
+	b := openTab(t, c.base)
+	payroll, ann := "payroll-admin", "ann@meridian.example"
+
+	// 1. Nobody is signed in; every page leads to the door, and back to where one was going.
+	b.goTo("/ask?q=payroll")
+	b.says("h1", "Who do you want to be?")
+	b.seen("sign-in")
+	b.press("Ann Petrova")
+	b.says("h1", "Ask for access")
+	b.says(".cat", "Payroll, administration")
+
+	// 2. A new user holds nothing, and is told where to begin.
+	b.goTo("/access")
+	b.says("h3", "Nothing is granted to you")
+	b.seen("my-access-empty")
+	b.press("Ask for access")
+	b.says("#found [role=status]", "22 found")
+	b.seen("ask")
+	b.fill("#q", "payr")
+	b.says("#found [role=status]", "1 found") // by script, without a button
+	b.press("Choose")
+	b.says("h1", "Payroll, administration")
+	b.seen("ask-form")
+
+	// 3. Too long is refused before anything is sent, and what was typed stays.
+	b.fill("#reason", "Month-end run of the salaries")
+	b.click("#t-other")
+	b.fill("input[name=other]", "30 days")
+	b.press("Check")
+	b.says(".err", "30 days")
+	b.script("the reason stays", `document.querySelector("#reason").value === "Month-end run of the salaries"`)
+	b.fill("input[name=other]", "30d")
+	b.press("Check")
+	b.says("h1", "This would be refused")
+	b.says(".steps", "longer than the entitlement allows")
+	b.seen("ask-refused")
+	b.press("Change it")
+	b.script("the reason stays", `document.querySelector("#reason").value === "Month-end run of the salaries"`)
+
+	// 4. Asked rightly: who will be asked is said before it is sent.
+	b.click("input[name=term][value='4h']")
+	b.press("Check")
+	b.says("h1", "Check before you send")
+	b.says(".steps", "Mia Okafor, as the manager will be asked")
+	b.says(".steps", "and Nora Lindqvist, as an owner of it")
+	b.seen("ask-check")
+	b.press("Send the request")
+	b.says("#lede", "Waits for an answer")
+	b.says(".side", "Mia Okafor")
+	story := b.path()
+
+	// 5. Nobody decides for themselves.
+	id := strings.TrimPrefix(story, "/requests/")
+	b.goTo("/waiting/" + id)
+	b.says(".card", "Nothing here waits for you")
+	b.be("Leo Marchetti")
+	b.goTo(story)
+	b.says("h1", "Not found") // a colleague may not even know of it
+	b.goTo("/waiting")
+	b.says("h2", "An empty desk")
+	b.seen("waiting-empty")
+
+	// 6. Her manager and the owner answer; a no needs words.
+	b.be("Mia Okafor")
+	b.goTo("/waiting")
+	b.says("#rq", "Payroll, administration")
+	b.says(".basis", "You may decide this")
+	b.seen("waiting")
+	b.press("Deny")
+	b.says(".err", "Say why in a sentence")
+	b.press("Approve for 4 hours")
+	b.says("[role=status]", "Your approval is counted")
+	holds(t, c, payroll, ann, false)
+	b.be("Nora Lindqvist")
+	b.goTo("/waiting")
+	b.press("Approve for 4 hours")
+	b.says("[role=status]", "Your approval is counted")
+
+	// 7. Access comes, and is called so once it was seen.
+	b.be("Ann Petrova")
+	b.goTo(story)
+	b.says("#lede", "Granted and seen")
+	holds(t, c, payroll, ann, true)
+	b.says(".tl", "Seen")
+	b.press("Verify now")
+	b.says(".tl-h", "All verified just now")
+	b.press("Mia Okafor approved")
+	b.says(".e-d", "verified")
+	b.seen("request")
+	b.goTo("/access")
+	b.says(".hold", "Seen")
+	b.says(".hold", "3 h 59 min left")
+	b.seen("my-access")
+
+	// 8. It goes, and is called gone once it was seen so.
+	b.press("Give back")
+	b.says("[role=status]", "Given back")
+	b.says(".ended", "Seen gone") // the page looks again by itself
+	holds(t, c, payroll, ann, false)
+	b.goTo(story)
+	b.says("#lede", "Ended, and seen gone")
+	b.press("Verify now")
+	b.says(".tl-h", "All verified just now")
+	b.goTo("/requests")
+	b.says(".reqs", "Payroll, administration")
+	b.seen("requests")
+}
+
+// path is where the tab is.
+func (b *tab) path() string {
+	b.t.Helper()
+	at := ""
+	b.script("a request's page", `location.pathname.startsWith("/requests/")`)
+	s := b.location()
+	at = strings.TrimPrefix(s, b.base)
+	at, _, _ = strings.Cut(at, "?")
+	return at
+}
