@@ -3,6 +3,7 @@ package ldap
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	goldap "github.com/go-ldap/ldap/v3"
@@ -59,6 +60,7 @@ var refusals = map[uint16]bool{
 	goldap.LDAPResultInappropriateMatching:        true,
 	goldap.LDAPResultConstraintViolation:          true,
 	goldap.LDAPResultAttributeOrValueExists:       true,
+	goldap.LDAPResultEntryAlreadyExists:           true,
 	goldap.LDAPResultInvalidAttributeSyntax:       true,
 	goldap.LDAPResultAliasProblem:                 true,
 	goldap.LDAPResultInvalidDNSyntax:              true,
@@ -76,15 +78,27 @@ var refusals = map[uint16]bool{
 	goldap.LDAPResultAuthorizationDenied:          true,
 }
 
-// divisible says that the server may have refused for the sake of some values
-// of a modify only: (16, 20) one is already so, (65) the last one may not go,
-// (19, 21, 34, 50) one may not be written.
-func divisible(err error) bool {
-	return goldap.IsErrorAnyOf(err,
-		goldap.LDAPResultNoSuchAttribute, goldap.LDAPResultAttributeOrValueExists,
-		goldap.LDAPResultObjectClassViolation, goldap.LDAPResultConstraintViolation,
-		goldap.LDAPResultInvalidAttributeSyntax, goldap.LDAPResultInvalidDNSyntax,
-		goldap.LDAPResultInsufficientAccessRights)
+// bindReasons are what a domain controller means by its data in a refused bind.
+var bindReasons = map[string]string{
+	"525": "there is no such account",
+	"52e": "the password is wrong",
+	"530": "not at this time of day",
+	"531": "not from this machine",
+	"532": "the password has expired",
+	"533": "the account is disabled",
+	"701": "the account has expired",
+	"773": "the password must be changed first",
+	"775": "the account is locked out",
+}
+
+var bindData = regexp.MustCompile(`\bdata ([0-9a-f]{3})\b`)
+
+// whyNot puts the reason of a refused bind into words, where it is one of those.
+func whyNot(err error) string {
+	if m := bindData.FindStringSubmatch(err.Error()); m != nil && bindReasons[m[1]] != "" {
+		return ": " + bindReasons[m[1]]
+	}
+	return ""
 }
 
 // unsent words an error that came before the change was sent. Only an answer of

@@ -17,6 +17,12 @@ import (
 // modifies as possible.
 func (c *Connector) Apply(ctx context.Context, changes []connector.Change) []connector.Result {
 	results := make([]connector.Result, len(changes))
+	if err := c.ready(ctx); err != nil {
+		for i, ch := range changes {
+			results[i] = connector.Result{Ref: ch.Ref, Err: unsent(err, true)}
+		}
+		return results
+	}
 	who, what := make([]string, len(changes)), make([]string, len(changes))
 	for i, ch := range changes {
 		results[i].Ref = ch.Ref
@@ -161,7 +167,7 @@ func (c *Connector) valuesFor(ctx context.Context, now *roster, who found, ch co
 	case ch.Want || !errors.Is(who.err, connector.ErrNoObject):
 		return nil, who.err
 	}
-	return c.ghosts(ctx, now.values, ch.Account)
+	return c.ghosts(ctx, now.group, now.values, ch.Account)
 }
 
 // mayHold refuses what is no account: a group would let in everyone inside it,
@@ -175,10 +181,12 @@ func (c *Connector) mayHold(e *goldap.Entry) error {
 		return strings.EqualFold(class, c.class)
 	})
 	switch {
-	case group || d.below(c.groups):
+	case group || !c.dialect.mixed && d.below(c.groups):
 		return fmt.Errorf("%w: %s is a group, not an account", connector.ErrRefused, e.DN)
 	case !d.below(c.people):
 		return fmt.Errorf("%w: %s is not below %s", connector.ErrRefused, e.DN, c.people.text)
+	case keyOf(e.DN) == keyOf(c.bindDN):
+		return fmt.Errorf("%w: %s is the account Lessor itself binds as", connector.ErrRefused, e.DN)
 	case c.isPlaceholder(e.DN):
 		return fmt.Errorf("%w: %s stands for nobody", connector.ErrRefused, e.DN)
 	}
@@ -200,6 +208,10 @@ func (c *Connector) needed(ctx context.Context, now *roster, e *edit) (bool, err
 
 // lists asks the server whether the group has that member.
 func (c *Connector) lists(ctx context.Context, group, member string) (there bool, err error) {
+	if !c.dialect.compares {
+		res, err := search(ctx, c.ask, searchRequest(group, goldap.ScopeBaseObject, eq(c.memberAttr, member), noAttributes))
+		return err == nil && len(res.Entries) == 1, err
+	}
 	err = c.ask(ctx, func(conn *goldap.Conn) (err error) {
 		there, err = conn.Compare(group, c.memberAttr, member)
 		return err
@@ -220,7 +232,7 @@ func (c *Connector) deliver(ctx context.Context, now *roster, edits []*edit, res
 	var err error
 	if len(edits) == 1 {
 		err = c.deliverOne(ctx, now, edits[0])
-	} else if err = c.send(ctx, now, edits, now.after(edits)); divisible(err) {
+	} else if err = c.send(ctx, now, edits, now.after(edits)); said(err, c.dialect.some) {
 		c.deliver(ctx, now, edits[:len(edits)/2], results)
 		c.deliver(ctx, now, edits[len(edits)/2:], results)
 		return
@@ -235,16 +247,21 @@ func (c *Connector) deliver(ctx context.Context, now *roster, edits []*edit, res
 	}
 }
 
-// deliverOne sends one edit. Alone, (16) and (20) say that it is already so, or
-// speak of the placeholder; (65) says that somebody else took out the last but one.
+// deliverOne sends one edit. Alone, (16) and (20) or their like say that it is
+// already so, or speak of the placeholder; (65) says that somebody else took out
+// the last but one.
 func (c *Connector) deliverOne(ctx context.Context, now *roster, e *edit) error {
 	p := now.after([]*edit{e})
 	for {
 		err := c.send(ctx, now, []*edit{e}, p)
-		gone := goldap.IsErrorWithCode(err, goldap.LDAPResultNoSuchAttribute)
-		there := goldap.IsErrorWithCode(err, goldap.LDAPResultAttributeOrValueExists)
+		gone, there := said(err, c.dialect.gone), said(err, c.dialect.there)
 		last := goldap.IsErrorWithCode(err, goldap.LDAPResultObjectClassViolation)
 		switch {
+		case !e.add && gone && c.dialect.unsure:
+			if there, look := c.lists(ctx, now.group, e.value); look != nil || there {
+				return err
+			}
+			return nil
 		case e.add && there, !e.add && gone:
 			return nil
 		case p != leave && (e.add && gone || !e.add && there):

@@ -15,6 +15,9 @@ import (
 // changed the group last, where the server shows that, which may have been for
 // something else. What cannot be read is left out: nobody's removal waits for it.
 func (c *Connector) Authors(ctx context.Context, refs []connector.Ref) (map[connector.Ref]string, error) {
+	if err := c.ready(ctx); err != nil {
+		return nil, err
+	}
 	var accounts, objects []string
 	for _, r := range refs {
 		accounts, objects = append(accounts, r.Account), append(objects, r.Object)
@@ -83,12 +86,18 @@ func stamped(s string) string {
 }
 
 // Accounts yields every entry that the account attribute names, with the id that
-// the server never gives twice: entryUUID (RFC 4530), or nsUniqueId.
+// the server never gives twice: entryUUID (RFC 4530), nsUniqueId, or objectGUID.
 func (c *Connector) Accounts(ctx context.Context, yield func(connector.Account) error) error {
+	if err := c.ready(ctx); err != nil {
+		return err
+	}
 	k := c.accountKind()
-	return c.pages(ctx, k.base, "("+k.attr+"=*)", []string{k.attr, "entryUUID", "nsUniqueId"}, func(_ asker, page []*goldap.Entry) error {
+	return c.pages(ctx, k.base, "(&"+k.named+"("+k.attr+"=*))", []string{k.attr, "entryUUID", "nsUniqueId", guidAttr}, func(_ asker, page []*goldap.Entry) error {
 		for _, e := range page {
 			a := connector.Account{Name: k.nameOf(e), ID: or(e.GetEqualFoldAttributeValue("entryUUID"), e.GetEqualFoldAttributeValue("nsUniqueId"))}
+			if id, ok := guidName(e.GetEqualFoldRawAttributeValue(guidAttr)); ok {
+				a.ID = id
+			}
 			if a.Name == "" {
 				a.Name = DNPrefix + e.DN
 			}

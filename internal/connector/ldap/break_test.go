@@ -17,11 +17,13 @@ import (
 	"github.com/lessor-iam/lessor/internal/testserver"
 )
 
-// proxy is the line between the connector and slapd: it ends the TLS, reads the
+// proxy is the line between the connector and the server: it ends the TLS, reads the
 // messages, and can fail on the way.
 type proxy struct {
 	t        testing.TB
-	upstream string // slapd's plain address
+	upstream string // the server's plain address
+	account  string // who writes, for what comes late
+	secret   string
 	url      string
 	listener net.Listener
 
@@ -38,12 +40,17 @@ type proxy struct {
 
 func newProxy(t testing.TB, s *testserver.SlapdServer) *proxy {
 	t.Helper()
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{s.Cert}})
+	return proxyTo(t, s.Cert, strings.TrimPrefix(s.PlainURL, "ldap://"), testserver.SlapdService, testserver.SlapdServiceSecret)
+}
+
+func proxyTo(t testing.TB, cert tls.Certificate, upstream, account, secret string) *proxy {
+	t.Helper()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &proxy{
-		t: t, upstream: strings.TrimPrefix(s.PlainURL, "ldap://"), url: "ldaps://" + l.Addr().String(),
+		t: t, upstream: upstream, account: account, secret: secret, url: "ldaps://" + l.Addr().String(),
 		listener: l, open: map[net.Conn]bool{}, count: map[ber.Tag]int{},
 	}
 	t.Cleanup(func() { _ = l.Close(); p.cutAll() })
@@ -229,8 +236,8 @@ func (p *proxy) late(t testing.TB, modify []byte) {
 	bind.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 1, ""))
 	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, goldap.ApplicationBindRequest, nil, "")
 	op.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 3, ""))
-	op.AppendChild(ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, testserver.SlapdService, ""))
-	op.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 0, testserver.SlapdServiceSecret, ""))
+	op.AppendChild(ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, p.account, ""))
+	op.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 0, p.secret, ""))
 	bind.AppendChild(op)
 	for _, m := range [][]byte{bind.Bytes(), modify} {
 		if _, err := server.Write(m); err != nil {

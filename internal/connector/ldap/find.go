@@ -18,15 +18,22 @@ type kind struct {
 	base       dn
 	attr       string // what names it
 	filter     string // what each matches
+	named      string // what each matches that is called by attr
+	guids      bool   // it can be named by objectGUID, too
 	attributes []string
 }
 
+// In Active Directory groups bear every name that accounts do, but are none.
 func (c *Connector) accountKind() kind {
-	return kind{"account", c.people, c.accountAttr, anything, []string{c.accountAttr}}
+	k := kind{"account", c.people, c.accountAttr, anything, anything, c.dialect.windows, []string{c.accountAttr}}
+	if k.guids {
+		k.named = "(!" + c.groupFilter() + ")"
+	}
+	return k
 }
 
 func (c *Connector) groupKind() kind {
-	return kind{"group", c.groups, "cn", c.groupFilter(), []string{"cn"}}
+	return kind{"group", c.groups, "cn", c.groupFilter(), c.groupFilter(), c.dialect.windows, []string{"cn"}}
 }
 
 // found is what one name was resolved to.
@@ -35,8 +42,12 @@ type found struct {
 	err error
 }
 
-// nameAsDN says whether a Ref names by DN, and by which.
+// nameAsDN says whether a Ref names by DN, and by which. An objectGUID makes one.
 func (k kind) nameAsDN(name string) (dn, bool, error) {
+	if k.guids && strings.HasPrefix(name, GUIDPrefix) {
+		base, err := guidBase(name)
+		return dn{text: base}, true, err
+	}
 	text, prefixed := strings.CutPrefix(name, DNPrefix)
 	d, err := parseDN(text)
 	switch {
@@ -103,10 +114,13 @@ func (c *Connector) find(ctx context.Context, k kind, names []string) map[string
 func (c *Connector) findSome(ctx context.Context, k kind, names []string) map[string]found {
 	if d, byDN, _ := k.nameAsDN(names[0]); byDN {
 		e, err := entry(ctx, c.ask, d.text, k.filter, k.attributes)
+		if err == nil && k.what == "group" {
+			err = k.inBase(e)
+		}
 		return map[string]found{names[0]: {e, err}}
 	}
 	out := make(map[string]found, len(names))
-	entries, err := c.all(ctx, k.base, "(&"+k.filter+anyOf(k.attr, names)+")", k.attributes)
+	entries, err := c.all(ctx, k.base, "(&"+k.named+anyOf(k.attr, names)+")", k.attributes)
 	if err != nil || len(names) == 1 {
 		for _, n := range names {
 			out[n] = found{err: err}
@@ -131,12 +145,20 @@ func (c *Connector) findSome(ctx context.Context, k kind, names []string) map[st
 			out[n] = found{is: hits[n][0]}
 			continue
 		}
-		alone, err := c.all(ctx, k.base, "(&"+k.filter+eq(k.attr, n)+")", k.attributes)
+		alone, err := c.all(ctx, k.base, "(&"+k.named+eq(k.attr, n)+")", k.attributes)
 		if out[n] = (found{err: err}); err == nil {
 			out[n] = k.one(n, alone)
 		}
 	}
 	return out
+}
+
+// inBase refuses what an objectGUID found elsewhere.
+func (k kind) inBase(e *goldap.Entry) error {
+	if d, err := parseDN(e.DN); err != nil || !d.below(k.base) {
+		return fmt.Errorf("%w: %s is not below %s", connector.ErrRefused, e.DN, k.base.text)
+	}
+	return nil
 }
 
 // one gives the only entry the server took the name for, if it is spelled so. A
@@ -160,6 +182,10 @@ func (k kind) one(name string, entries []*goldap.Entry) found {
 // nameOf is the value by which an entry is called: the one in its own DN, or its
 // only one. Empty if there is none that is sure to be the same tomorrow.
 func (k kind) nameOf(e *goldap.Entry) string {
+	if strings.EqualFold(k.attr, guidAttr) {
+		name, _ := guidName(e.GetEqualFoldRawAttributeValue(guidAttr))
+		return name
+	}
 	values := e.GetEqualFoldAttributeValues(k.attr)
 	if len(values) == 1 {
 		return values[0]
@@ -174,4 +200,12 @@ func (k kind) nameOf(e *goldap.Entry) string {
 		}
 	}
 	return ""
+}
+
+// usable says whether a Ref may name an account so.
+func (k kind) usable(name string) bool {
+	if k.guids && strings.HasPrefix(name, GUIDPrefix) {
+		return strings.EqualFold(k.attr, guidAttr)
+	}
+	return checkName(name) == nil && !strings.HasPrefix(name, DNPrefix)
 }

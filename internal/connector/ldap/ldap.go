@@ -1,6 +1,9 @@
 // Package ldap is the connector to LDAP directories (RFC 4511). A holding is a
 // place among a group's members.
 //
+// Directories differ, and what a make does in its own way stands in one table
+// (dialect.go): OpenLDAP and its kin, 389 Directory Server, Active Directory.
+//
 // It asks the server to compare names wherever it can, because only the server
 // knows its matching rules, and never builds a DN or a filter from a name without
 // escaping it. It follows no referral, believes no search base it cannot see,
@@ -13,15 +16,16 @@ import (
 	"context"
 	"crypto/x509"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/connector"
 )
 
 // DNPrefix before a Ref's Account or Object means: by distinguished name. Without
-// it an account is the value of the account attribute, and an object the cn of a
-// group; exactly one entry must bear it, spelled exactly so. A DN below
-// GroupsBase names a group without the prefix too.
+// it, and without GUIDPrefix, an account is the value of the account attribute,
+// and an object the cn of a group; exactly one entry must bear it, spelled
+// exactly so. A DN below GroupsBase names a group without the prefix too.
 const DNPrefix = "dn:"
 
 const (
@@ -49,21 +53,29 @@ type Config struct {
 	CA *x509.CertPool
 	// PeopleBase and GroupsBase are the subtrees accounts and groups are looked for in.
 	PeopleBase, GroupsBase string
-	// AccountAttribute names accounts; "" means uid.
+	// Dialect is OpenLDAP, Dialect389 or ActiveDirectory; "" means that the server is asked.
+	Dialect string
+	// AccountAttribute names accounts; "" means uid, in Active Directory objectGUID.
 	AccountAttribute string
 	// MemberAttribute holds members' DNs; "" means member.
 	MemberAttribute string
-	// ObjectClass is what groups are; "" means groupOfNames.
+	// ObjectClass is what groups are; "" means groupOfNames, in Active Directory group.
 	ObjectClass string
 	// Placeholder is the member of a group that nobody is in, where the class
 	// demands one; it is never a holder. "" means cn=nobody below GroupsBase for
-	// groupOfNames and groupOfUniqueNames, and none for any other class.
+	// groupOfNames and groupOfUniqueNames of OpenLDAP, and none for anything else.
 	Placeholder string
+	// Lingers is how long what somebody opened before a removal may go on using
+	// it; 0 means what the dialect says: a ticket's life in Active Directory, none elsewhere.
+	Lingers time.Duration
 	// AccessLog is the suffix of the server's accesslog database, which says who
 	// wrote a member; "" means that there is none to ask.
 	AccessLog string
 	// PageSize is how many entries are asked for at once; 0 means 500.
 	PageSize int
+	// MembersAtOnce is how many members of one group are asked for at once, of
+	// servers that know ranges; 0 leaves it to the server.
+	MembersAtOnce int
 	// Timeout bounds one request; the call's context bounds all of them. 0 means 30 s.
 	Timeout time.Duration
 	// Connections is how many may be open at once; 0 means 4.
@@ -75,11 +87,13 @@ type Config struct {
 // Connector speaks to one directory.
 type Connector struct {
 	settings
-	slots  chan struct{} // one for each connection that may be open
-	mu     sync.Mutex
-	idle   []*line
-	closed context.Context
-	close  context.CancelFunc
+	slots   chan struct{} // one for each connection that may be open
+	known   atomic.Bool   // the dialect is known; before that spoken is not read
+	lingers atomic.Int64
+	mu      sync.Mutex
+	idle    []*line
+	closed  context.Context
+	close   context.CancelFunc
 }
 
 var _ connector.Connector = (*Connector)(nil)
@@ -91,14 +105,16 @@ func New(cfg Config) (*Connector, error) {
 		return nil, err
 	}
 	c := &Connector{settings: s, slots: make(chan struct{}, s.connections)}
+	c.lingers.Store(int64(or(cfg.Lingers, s.dialect.lingers)))
 	c.closed, c.close = context.WithCancel(context.Background())
 	return c, nil
 }
 
-// Capabilities is the same for every directory: whether one shows memberOf too
-// is found out, and said, at each look.
+// Capabilities is the same for every directory but for how long sessions linger,
+// which is known from the settings or from the first call on. Whether one shows
+// memberOf too is found out, and said, at each look.
 func (c *Connector) Capabilities() connector.Capabilities {
-	return connector.Capabilities{Batch: batch, Effective: true}
+	return connector.Capabilities{Batch: batch, Effective: true, Lingers: time.Duration(c.lingers.Load())}
 }
 
 // Close makes calls under way fail, and later ones be refused unsent.

@@ -254,5 +254,5 @@ func (c *Connector) bindError(err error) error {
 	if m := meaning(err); errors.Is(m, connector.ErrRefused) || errors.Is(m, connector.ErrNoObject) {
 		what = connector.ErrRefused
 	}
-	return fmt.Errorf("%w: bind as %s: %w", what, c.bindDN, err)
+	return fmt.Errorf("%w: bind as %s: %w%s", what, c.bindDN, err, whyNot(err))
 }

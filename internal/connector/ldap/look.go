@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	goldap "github.com/go-ldap/ldap/v3"
 
@@ -19,23 +20,43 @@ import (
 // memberOf say, where there is one?
 func (c *Connector) Look(ctx context.Context, refs []connector.Ref) []connector.Seen {
 	at := c.now() // before the first read: nothing seen is older than this
+	if err := c.ready(ctx); err != nil {
+		return blind(refs, at, err)
+	}
 	who, what := make([]string, len(refs)), make([]string, len(refs))
 	for i, r := range refs {
 		who[i], what[i] = r.Account, r.Object
 	}
 	k := c.accountKind()
 	k.attributes = append(k.attributes, "memberOf")
-	l := &look{c: c, groups: c.find(ctx, c.groupKind(), what), accounts: c.find(ctx, k, who)}
+	g := c.groupKind()
+	if c.dialect.windows {
+		k.attributes = append(k.attributes, tokenAttributes...)
+		g.attributes = append(g.attributes, sidAttr, "groupType")
+	}
+	l := &look{c: c, groups: c.find(ctx, g, what), accounts: c.find(ctx, k, who)}
 	seen := make([]connector.Seen, len(refs))
-	// 1. Directly, each by itself.
+	// 1. Directly, each by itself, unless that is dear.
+	l.askTogether(ctx, refs)
 	c.each(len(refs), func(i int) {
 		seen[i] = l.direct(ctx, refs[i])
 		seen[i].Ref, seen[i].At = refs[i], at
 	})
 	// 2. From the other side, together: the climb is shared.
+	l.readTokens(ctx, seen)
+	l.followChains(ctx, seen)
 	l.climb(ctx, seen)
 	for i := range seen {
 		l.around(&seen[i])
+	}
+	return seen
+}
+
+// blind is the answer where nothing could be asked.
+func blind(refs []connector.Ref, at time.Time, err error) []connector.Seen {
+	seen := make([]connector.Seen, len(refs))
+	for i, r := range refs {
+		seen[i] = connector.Seen{Ref: r, At: at, Err: err}
 	}
 	return seen
 }
@@ -47,11 +68,18 @@ type look struct {
 	accounts map[string]found
 	ghosts   sync.Map // group DN -> func() ([]string, error): its members, read once
 
-	above map[string][]node // by DN key: the groups that list it
-	err   error             // the climb failed
+	together map[string]listing // by account DN: what lists it, where that was asked at once
+
+	tokens map[string]token  // by the account's DN
+	above  map[string][]node // by DN key: the groups that list it
+	err    error             // the climb failed
 }
 
-type node struct{ dn, key string }
+// node is a group, by the word of its member list or of the account alone.
+type node struct {
+	dn, key string
+	said    bool
+}
 
 // direct compares. What cannot be there is seen absent: a group or an account
 // that is not, below a base that is.
@@ -65,19 +93,64 @@ func (l *look) direct(ctx context.Context, r connector.Ref) (s connector.Seen) {
 		s.Err = g.err
 		return s
 	case errors.Is(who.err, connector.ErrNoObject):
-		s.Path = "no such account; read " + g.is.DN
+		s.Path = strings.TrimSuffix("no such account; read "+g.is.DN+"; "+l.c.tombstone(ctx, r.Account), "; ")
 		return l.ghost(ctx, g.is.DN, r.Account, s)
 	case who.err != nil:
 		s.Err = who.err
 		return s
 	}
-	s.Path = "compare " + g.is.DN
-	s.Direct, s.Err = l.c.lists(ctx, g.is.DN, who.is.DN)
+	if s.Path = "compare " + g.is.DN; !l.c.dialect.compares {
+		s.Path = "search " + g.is.DN + " for the member"
+	}
+	if at, once := l.together[who.is.DN]; once {
+		s.Path = "search " + l.c.groups.text + " for what lists the account"
+		s.Direct, s.Err = at.groups[g.is.DN], at.err
+	} else {
+		s.Direct, s.Err = l.c.lists(ctx, g.is.DN, who.is.DN)
+	}
 	if errors.Is(s.Err, connector.ErrNoObject) {
 		s.Path, s.Err = "no such group", nil // it went away since it was found
 	}
 	s.Effective = s.Direct
 	return s
+}
+
+// listing is what lists one account.
+type listing struct {
+	groups map[string]bool // by DN
+	err    error
+}
+
+// fewRefs is up to how many groups each is asked about one account by itself.
+const fewRefs = 8
+
+// askTogether asks once for all groups that list an account, where it is looked
+// at in many of them and the server has no compare that can be trusted.
+func (l *look) askTogether(ctx context.Context, refs []connector.Ref) {
+	if l.c.dialect.compares {
+		return
+	}
+	many := map[string]int{}
+	var accounts []string
+	for _, r := range refs {
+		if who := l.accounts[r.Account].is; who != nil {
+			if many[who.DN]++; many[who.DN] == fewRefs+1 {
+				accounts = append(accounts, who.DN)
+			}
+		}
+	}
+	got := make([]listing, len(accounts))
+	l.c.each(len(accounts), func(i int) {
+		entries, err := l.c.all(ctx, l.c.groups, "(&"+l.c.groupFilter()+eq(l.c.memberAttr, accounts[i])+")", noAttributes)
+		got[i] = listing{map[string]bool{}, err}
+		for _, e := range entries {
+			got[i].groups[e.DN] = true
+		}
+	})
+	l.together = map[string]listing{}
+	for i, a := range accounts {
+		l.together[a] = got[i]
+	}
 }
 
 // ghost looks for the membership of an account that is gone.
@@ -87,7 +160,7 @@ func (l *look) ghost(ctx context.Context, group, account string, s connector.See
 	}))
 	members, err := read.(func() ([]string, error))()
 	if err == nil {
-		members, err = l.c.ghosts(ctx, members, account)
+		members, err = l.c.ghosts(ctx, group, members, account)
 	}
 	switch {
 	case errors.Is(err, connector.ErrNoObject):
@@ -97,7 +170,7 @@ func (l *look) ghost(ctx context.Context, group, account string, s connector.See
 	}
 	for _, m := range members {
 		s.Direct, s.Effective = true, true
-		s.Residual = append(s.Residual, "the group still lists "+m+", an account that is gone")
+		s.Residual = append(s.Residual, "the group still lists "+m+", an account that "+l.c.lost(m))
 	}
 	return s
 }
@@ -105,17 +178,20 @@ func (l *look) ghost(ctx context.Context, group, account string, s connector.See
 // climb reads which groups list the accounts seen, and which list those, until
 // nothing new is above.
 func (l *look) climb(ctx context.Context, seen []connector.Seen) {
-	l.above = map[string][]node{}
 	level := map[string]string{} // key -> DN
 	for _, s := range seen {
 		if who := l.accounts[s.Account]; s.Err == nil && who.is != nil {
 			level[keyOf(who.is.DN)] = who.is.DN
 		}
 	}
+	l.above = map[string][]node{}
 	for first := true; len(level) > 0 && l.err == nil; first = false {
 		var found []node
 		if found, l.err = l.step(ctx, level, first); l.err != nil {
 			return
+		}
+		if first {
+			found = slices.Concat(found, l.primaries(), l.said(seen))
 		}
 		clear(level)
 		for _, n := range found {
@@ -135,7 +211,7 @@ func (l *look) climb(ctx context.Context, seen []connector.Seen) {
 func (l *look) step(ctx context.Context, level map[string]string, accounts bool) ([]node, error) {
 	names := make([]node, 0, len(level))
 	for key, dn := range level {
-		names = append(names, node{dn, key})
+		names = append(names, node{dn: dn, key: key})
 		l.above[key] = nil
 	}
 	if !accounts {
@@ -146,7 +222,7 @@ func (l *look) step(ctx context.Context, level map[string]string, accounts bool)
 	}
 	got := make([][]node, len(names))
 	errs := make([]error, len(names))
-	l.c.each(len(names), func(i int) { got[i], errs[i] = l.listing(ctx, names[i:i+1]) })
+	l.c.each(len(names), func(i int) { got[i], errs[i] = l.listers(ctx, names[i:i+1]) })
 	var all []node
 	for i, n := range names {
 		if errs[i] != nil {
@@ -165,7 +241,7 @@ func (l *look) nested(ctx context.Context, names []node) ([]node, error) {
 	errs := make([]error, len(chunks))
 	l.c.each(len(chunks), func(i int) {
 		var found []node
-		found, errs[i] = l.listing(ctx, chunks[i])
+		found, errs[i] = l.listers(ctx, chunks[i])
 		keep[i] = len(found) > 0
 	})
 	var kept []node
@@ -180,19 +256,19 @@ func (l *look) nested(ctx context.Context, names []node) ([]node, error) {
 	return kept, nil
 }
 
-// listing gives the groups that list any of the names.
-func (l *look) listing(ctx context.Context, names []node) ([]node, error) {
+// listers gives the groups that list any of the names.
+func (l *look) listers(ctx context.Context, names []node) ([]node, error) {
 	dns := make([]string, len(names))
 	for i, n := range names {
 		dns[i] = n.dn
 	}
-	entries, err := l.c.all(ctx, l.c.groups, "(&"+l.c.groupFilter()+anyOf(l.c.memberAttr, dns)+")", noAttributes)
+	entries, err := l.c.all(ctx, l.c.top, "(&"+l.c.groupFilter()+anyOf(l.c.memberAttr, dns)+")", noAttributes)
 	if err != nil {
 		return nil, err
 	}
 	found := make([]node, len(entries))
 	for i, e := range entries {
-		found[i] = node{e.DN, keyOf(e.DN)}
+		found[i] = node{dn: e.DN, key: keyOf(e.DN)}
 	}
 	return found, nil
 }
@@ -207,12 +283,12 @@ func (l *look) around(s *connector.Seen) {
 		s.Err = l.err
 		return
 	}
-	s.Path += "; search " + l.c.groups.text + " by " + l.c.memberAttr
-	target := node{g.is.DN, keyOf(g.is.DN)}
+	s.Path += "; search " + l.c.top.text + " by " + l.c.memberAttr
+	target := node{dn: g.is.DN, key: keyOf(g.is.DN)}
 	listed := false
 	for _, in := range l.above[keyOf(who.is.DN)] {
 		if in.key == target.key {
-			listed = true
+			listed = listed || !in.said
 		} else if way := l.way(in, target); way != nil {
 			s.Residual = append(s.Residual, "through "+strings.Join(way, " > "))
 		}
@@ -222,10 +298,11 @@ func (l *look) around(s *connector.Seen) {
 	}
 	if says, there := l.memberOf(who.is, target); there {
 		s.Path += "; memberOf"
-		if says && !s.Direct {
+		if says && !s.Direct && len(s.Residual) == 0 { // some servers follow nested groups in it
 			s.Residual = append(s.Residual, "the account's memberOf names the group, though the group does not list it")
 		}
 	}
+	l.tokenWays(s, g.is, who.is, target)
 	slices.Sort(s.Residual)
 	s.Effective = s.Direct || len(s.Residual) > 0
 }

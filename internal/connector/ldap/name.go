@@ -27,7 +27,7 @@ func parseDN(s string) (dn, error) {
 	if !utf8.ValidString(s) {
 		return dn{}, fmt.Errorf("%.80q is not UTF-8", s)
 	}
-	p, err := goldap.ParseDN(s)
+	p, err := goldap.ParseDN(escapes(s))
 	if err != nil {
 		return dn{}, fmt.Errorf("%.80q is no DN: %w", s, err)
 	}
@@ -45,6 +45,23 @@ func parseDN(s string) (dn, error) {
 		d.rdns = append(d.rdns, strings.Join(parts, "+"))
 	}
 	return d, nil
+}
+
+// escapes leaves out escapes that RFC 4514 does not know: Samba writes `\?`.
+func escapes(s string) string {
+	if !strings.Contains(s, `\?`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			if i++; s[i] != '?' {
+				b.WriteByte('\\')
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }
 
 // key is equal for equal names.
@@ -109,7 +126,7 @@ func fold(s string) string {
 
 // leaf gives a DN's first RDN if it is of one attribute.
 func leaf(s string) (attribute, value string, ok bool) {
-	p, err := goldap.ParseDN(s)
+	p, err := goldap.ParseDN(escapes(s))
 	if err != nil || len(p.RDNs) == 0 || len(p.RDNs[0].Attributes) != 1 {
 		return "", "", false
 	}

@@ -31,6 +31,7 @@ func TestKeyOf(t *testing.T) {
 	for _, pair := range [][2]string{
 		{"cn=a+sn=b,dc=x", "sn=B + CN=A,dc=x"}, {"cn=two  words,dc=x", "cn=two words,dc=x"},
 		{"cn=\u00e9,dc=x", "cn=e\u0301,dc=x"}, {"cn=É,dc=x", `cn=\c3\a9,dc=x`}, {`cn=a\20,dc=x`, "cn=a,dc=x"},
+		{`cn=a\?,dc=x`, "cn=a?,dc=x"}, {`cn=a\\?,dc=x`, `cn=a\5c?,dc=x`},
 	} {
 		if keyOf(pair[0]) != keyOf(pair[1]) {
 			t.Errorf("keyOf(%q) = %s, keyOf(%q) = %s", pair[0], keyOf(pair[0]), pair[1], keyOf(pair[1]))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	goldap "github.com/go-ldap/ldap/v3"
 
@@ -20,6 +19,9 @@ const fewMembers = 200
 // else is listed: an entry that is gone, or a group. Without objects, groups are
 // named by their DNs as the server spells them.
 func (c *Connector) Observe(ctx context.Context, objects []string, yield func(connector.Holding) error) error {
+	if err := c.ready(ctx); err != nil {
+		return err
+	}
 	o := &observation{c: c, yield: yield, names: map[string]string{}}
 	if len(objects) > 0 {
 		return o.some(ctx, objects)
@@ -54,7 +56,7 @@ func (o *observation) some(ctx context.Context, objects []string) error {
 			continue // gone since it was found
 		}
 		if err == nil {
-			err = o.tell(ctx, o.c.ask, object, members)
+			err = o.tell(ctx, o.c.ask, object, g.is.DN, members)
 		}
 		if err != nil {
 			return err
@@ -70,14 +72,14 @@ func (o *observation) whole(ctx context.Context) error {
 		return err
 	}
 	k := o.c.groupKind()
-	return o.c.pages(ctx, k.base, k.filter, []string{o.c.memberAttr}, func(ask asker, page []*goldap.Entry) error {
+	return o.c.pages(ctx, k.base, k.filter, []string{o.c.membersFrom("0")}, func(ask asker, page []*goldap.Entry) error {
 		for _, e := range page {
 			members, err := o.c.membersOf(ctx, ask, e)
 			if errors.Is(err, connector.ErrNoObject) {
 				continue // gone between two ranges
 			}
 			if err == nil {
-				err = o.tell(ctx, ask, e.DN, members)
+				err = o.tell(ctx, ask, e.DN, e.DN, members)
 			}
 			if err != nil {
 				return err
@@ -88,7 +90,12 @@ func (o *observation) whole(ctx context.Context) error {
 }
 
 // tell yields one group's members.
-func (o *observation) tell(ctx context.Context, ask asker, object string, members []string) error {
+func (o *observation) tell(ctx context.Context, ask asker, object, group string, members []string) (err error) {
+	if len(members) == 0 && o.c.dialect.windows {
+		if members, err = o.c.surelyEmpty(ctx, ask, group); err != nil {
+			return err
+		}
+	}
 	members = slices.DeleteFunc(members, o.c.isPlaceholder)
 	if err := o.learn(ctx, ask, members); err != nil {
 		return err
@@ -105,7 +112,7 @@ func (o *observation) tell(ctx context.Context, ask asker, object string, member
 func (o *observation) readAll(ctx context.Context) error {
 	k := o.c.accountKind()
 	k.attributes = []string{k.attr}
-	entries, err := o.c.all(ctx, k.base, "("+k.attr+"=*)", k.attributes)
+	entries, err := o.c.all(ctx, k.base, "(&"+k.named+"("+k.attr+"=*))", k.attributes)
 	if err != nil {
 		return err
 	}
@@ -118,7 +125,7 @@ func (o *observation) readAll(ctx context.Context) error {
 	o.byKey = make(map[string]string, len(entries))
 	for _, e := range entries {
 		name := k.nameOf(e)
-		if bearers[fold(name)] != 1 || !usable(name) {
+		if !k.usable(name) || !o.c.byGUID() && bearers[fold(name)] != 1 {
 			name = DNPrefix + e.DN
 		}
 		o.names[e.DN], o.byKey[keyOf(e.DN)] = name, name
@@ -168,7 +175,7 @@ func (o *observation) unknown(members []string) []string {
 // and asking for that name leads back to it alone.
 func (o *observation) nameFor(ctx context.Context, ask asker, member string) (string, error) {
 	k := o.c.accountKind()
-	e, err := entry(ctx, ask, member, k.filter, []string{k.attr})
+	e, err := entry(ctx, ask, member, k.named, []string{k.attr})
 	if errors.Is(err, connector.ErrNoObject) {
 		return DNPrefix + member, nil
 	}
@@ -177,10 +184,13 @@ func (o *observation) nameFor(ctx context.Context, ask asker, member string) (st
 	}
 	d, err := parseDN(e.DN)
 	name := k.nameOf(e)
-	if err != nil || !d.below(k.base) || !usable(name) {
+	if err != nil || !d.below(k.base) || !k.usable(name) {
 		return DNPrefix + e.DN, nil //nolint:nilerr // it has no name of ours, and is yielded under its DN
 	}
-	res, err := search(ctx, ask, searchRequest(k.base.text, goldap.ScopeWholeSubtree, eq(k.attr, name), noAttributes))
+	if o.c.byGUID() {
+		return name, nil // it is nobody else's
+	}
+	res, err := search(ctx, ask, o.c.subtree(k.base, "(&"+k.named+eq(k.attr, name)+")", noAttributes))
 	switch {
 	case err != nil:
 		return "", err
@@ -189,6 +199,3 @@ func (o *observation) nameFor(ctx context.Context, ask asker, member string) (st
 	}
 	return name, nil
 }
-
-// usable says whether a Ref may name an account so.
-func usable(name string) bool { return checkName(name) == nil && !strings.HasPrefix(name, DNPrefix) }

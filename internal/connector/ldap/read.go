@@ -65,8 +65,7 @@ func (c *Connector) turn(ctx context.Context, l *line, base dn, filter string, a
 	take func(ask asker, entries []*goldap.Entry) error) error {
 	ask := c.over(l)
 	paging := goldap.NewControlPaging(uint32(c.pageSize))
-	req := searchRequest(base.text, goldap.ScopeWholeSubtree, filter, attributes)
-	req.Controls = []goldap.Control{paging}
+	req := c.subtree(base, filter, attributes, paging)
 	for {
 		res, err := search(ctx, ask, req)
 		if errors.Is(err, connector.ErrNoObject) {
@@ -119,11 +118,23 @@ func (c *Connector) groupFilter() string { return "(objectClass=" + c.class + ")
 
 // members reads all values of a group's member attribute.
 func (c *Connector) members(ctx context.Context, ask asker, group string) ([]string, error) {
-	e, err := entry(ctx, ask, group, c.groupFilter(), []string{c.memberAttr})
+	e, err := entry(ctx, ask, group, c.groupFilter(), []string{c.membersFrom("0")})
 	if err != nil {
 		return nil, err
 	}
 	return c.membersOf(ctx, ask, e)
+}
+
+// membersFrom is the attribute with the members from that one on.
+func (c *Connector) membersFrom(first string) string {
+	n, err := strconv.Atoi(first)
+	switch {
+	case c.dialect.windows && c.atOnce > 0 && err == nil:
+		return fmt.Sprintf("%s;range=%d-%d", c.memberAttr, n, n+c.atOnce-1)
+	case n == 0:
+		return c.memberAttr
+	}
+	return c.memberAttr + ";range=" + first + "-*"
 }
 
 // membersOf gives the members an entry shows, and asks for the rest where the
@@ -139,7 +150,7 @@ func (c *Connector) membersOf(ctx context.Context, ask asker, e *goldap.Entry) (
 		if next == "" {
 			break
 		}
-		if e, err = entry(ctx, ask, e.DN, anything, []string{c.memberAttr + ";range=" + next + "-*"}); err != nil {
+		if e, err = entry(ctx, ask, e.DN, anything, []string{c.membersFrom(next)}); err != nil {
 			return nil, err
 		}
 		if rest, again, err := c.shown(e); err == nil && (len(rest) == 0 || again == next) {
@@ -185,7 +196,10 @@ func (c *Connector) isPlaceholder(value string) bool {
 
 // ghosts gives the member values that stand for an account whose entry is gone:
 // servers without referential integrity keep them.
-func (c *Connector) ghosts(ctx context.Context, members []string, account string) ([]string, error) {
+func (c *Connector) ghosts(ctx context.Context, group string, members []string, account string) ([]string, error) {
+	if c.dialect.windows && strings.HasPrefix(account, GUIDPrefix) {
+		return c.ghostByGUID(ctx, group, account)
+	}
 	byDN, named := strings.CutPrefix(account, DNPrefix)
 	var found []string
 	for _, m := range members {

@@ -21,17 +21,28 @@ type settings struct {
 	password func() string
 	people   dn
 	groups   dn
+	cfg      Config // what was asked for, where the dialect decides what is not
 
-	accountAttr string
-	memberAttr  string
-	class       string
-	placeholder dn // its text is "" where groups may be empty
-	accessLog   dn // its text is "" where there is none
+	memberAttr string
+	asked      dn // the placeholder the settings name, if any
+	nobody     dn // the usual one
+	accessLog  dn // its text is "" where there is none
 
 	pageSize    int
+	atOnce      int
 	timeout     time.Duration
 	connections int
 	now         func() time.Time
+	spoken
+}
+
+// spoken is what depends on the dialect.
+type spoken struct {
+	dialect     dialect
+	accountAttr string
+	class       string
+	placeholder dn // its text is "" where groups may be empty
+	top         dn // groups in groups are looked for below it
 }
 
 // An attribute or class by name or by OID: it goes into filters as it is.
@@ -39,11 +50,10 @@ var descriptor = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]*|[0-9]+(\.[0-9]+)+)$
 
 func check(cfg Config) (settings, error) {
 	s := settings{
-		bindDN: cfg.BindDN, password: cfg.Password,
-		accountAttr: or(cfg.AccountAttribute, "uid"),
+		bindDN: cfg.BindDN, password: cfg.Password, cfg: cfg,
 		memberAttr:  or(cfg.MemberAttribute, "member"),
-		class:       or(cfg.ObjectClass, "groupOfNames"),
 		pageSize:    or(cfg.PageSize, 500),
+		atOnce:      cfg.MembersAtOnce,
 		timeout:     or(cfg.Timeout, 30*time.Second),
 		connections: or(cfg.Connections, 4),
 		now:         cfg.Now,
@@ -67,8 +77,24 @@ func check(cfg Config) (settings, error) {
 		return s, fmt.Errorf("ldap: PageSize %d is not between 1 and 10000", s.pageSize)
 	case s.connections < 1 || s.connections > 64:
 		return s, fmt.Errorf("ldap: Connections %d is not between 1 and 64", s.connections)
+	case s.atOnce < 0:
+		return s, fmt.Errorf("ldap: MembersAtOnce %d is negative", s.atOnce)
+	case cfg.Lingers < 0:
+		return s, fmt.Errorf("ldap: Lingers %s is negative", cfg.Lingers)
 	}
-	return s, nil
+	return s, s.checkDialect(cfg)
+}
+
+func (s *settings) checkDialect(cfg Config) error {
+	d, known := dialects[or(cfg.Dialect, OpenLDAP)]
+	s.spoken = s.in(d)
+	switch {
+	case !known:
+		return fmt.Errorf("ldap: Dialect %q is none of %s, %s and %s; without it the server is asked", cfg.Dialect, OpenLDAP, Dialect389, ActiveDirectory)
+	case cfg.Dialect != "" && s.byGUID() && !d.windows:
+		return fmt.Errorf("ldap: AccountAttribute %s is of Active Directory only; it does not go with Dialect %s", guidAttr, cfg.Dialect)
+	}
+	return nil
 }
 
 func or[T comparable](v, otherwise T) T {
@@ -111,7 +137,7 @@ func loopback(host string) bool {
 
 func (s *settings) checkNames(cfg Config) (err error) {
 	for field, name := range map[string]string{
-		"AccountAttribute": s.accountAttr, "MemberAttribute": s.memberAttr, "ObjectClass": s.class,
+		"AccountAttribute": or(cfg.AccountAttribute, "uid"), "MemberAttribute": s.memberAttr, "ObjectClass": or(cfg.ObjectClass, "group"),
 	} {
 		if !descriptor.MatchString(name) {
 			return fmt.Errorf("ldap: %s %q is no name of the schema, e.g. uid", field, name)
@@ -134,14 +160,13 @@ func (s *settings) checkNames(cfg Config) (err error) {
 			return fmt.Errorf("ldap: AccessLog: %w", err)
 		}
 	}
-	p := cfg.Placeholder
-	if p == "" && (strings.EqualFold(s.class, "groupOfNames") || strings.EqualFold(s.class, "groupOfUniqueNames")) {
-		p = "cn=nobody," + cfg.GroupsBase
+	if s.nobody, err = parseDN("cn=nobody," + cfg.GroupsBase); err != nil {
+		return fmt.Errorf("ldap: GroupsBase: %w", err)
 	}
-	if p == "" {
+	if cfg.Placeholder == "" {
 		return nil
 	}
-	if s.placeholder, err = parseDN(p); err != nil {
+	if s.asked, err = parseDN(cfg.Placeholder); err != nil {
 		return fmt.Errorf("ldap: Placeholder: %w", err)
 	}
 	return nil
