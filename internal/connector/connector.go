@@ -97,7 +97,8 @@ func (r *RetryAfter) Unwrap() error { return r.Err }
 // Connector is one connected target. All methods may be called concurrently,
 // and return within their context's deadline.
 type Connector interface {
-	// Capabilities never blocks and never changes.
+	// Capabilities never blocks and never changes, but that Lingers may be known
+	// only once the target has answered.
 	Capabilities() Capabilities
 	// Apply asks for every change and answers each, in order, whatever becomes
 	// of the others. It is idempotent both ways: asking for what is so is no
