@@ -46,7 +46,7 @@ demo:
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/lessor ./cmd/lessor
 
-## generate: the parts of docs and the contract that come from the code
+## generate: the pages' Go, and the parts of docs and the contract that come from the code
 generate:
 	LESSOR_GENERATE=1 $(GO) test -count=1 ./internal/house ./internal/api
 
