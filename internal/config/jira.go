@@ -34,6 +34,7 @@ type JiraSite struct {
 	TokenRef         string // reference to a secret
 	WebhookSecretRef string // reference to a secret, no other site's; empty: no webhook of this site is accepted
 	Poll             time.Duration
+	Reread           time.Duration // a ticket that something waits for or stands on is looked at this often, though nobody says it changed
 	Audit            time.Duration // how often the server audits it by itself, into findings; zero: never
 	Owner            string        // the person who is told of what is wrong there
 	Portal           string        // what tickets link to, written like URL; empty: no links

@@ -44,7 +44,7 @@ func TestLoadJira(t *testing.T) {
 	want := []JiraSite{{
 		ID: "acme", URL: "https://acme.atlassian.net", Kind: JiraCloud, User: "lessor@acme.example",
 		TokenRef: "file:/etc/lessor/jira.token", WebhookSecretRef: "file:/etc/lessor/jira.webhook",
-		Poll: 30 * time.Second, Audit: 24 * time.Hour, Owner: "olga", Portal: "https://lessor.acme.example/portal",
+		Poll: 30 * time.Second, Reread: 2 * time.Hour, Audit: 24 * time.Hour, Owner: "olga", Portal: "https://lessor.acme.example/portal",
 		Projects: []JiraProject{{
 			Key: "ACC", Desk: true,
 			RequestTypes: []JiraRequestType{{
@@ -63,7 +63,7 @@ func TestLoadJira(t *testing.T) {
 			WhenMoved:  JiraPutBack, RevokeOnClose: true, Closed: []string{"10013", "10014", "10021"}, SecurityLevel: "10100",
 		}},
 	}, {
-		ID: "old", URL: "http://127.0.0.1:8080/jira", Kind: JiraDataCenter, TokenRef: "env:OLD_JIRA", Poll: time.Minute, Owner: "dora",
+		ID: "old", URL: "http://127.0.0.1:8080/jira", Kind: JiraDataCenter, TokenRef: "env:OLD_JIRA", Poll: time.Minute, Reread: time.Hour, Owner: "dora",
 		Projects: []JiraProject{{Key: "OPS_2", WhenMoved: JiraComment, Closed: []string{}, RequestTypes: []JiraRequestType{{
 			ID: "3", Entitlements: JiraOptions{"customfield_10050", map[string]JiraChoice{"1": {Entitlement: "db:root"}}},
 			Term: JiraTerm{Fixed: hours(4)}, Reason: "summary",
@@ -212,7 +212,7 @@ func soundJira(t *testing.T, c *Config) {
 		must((s.Kind == JiraCloud && s.User != "") || (s.Kind == JiraDataCenter && s.User == ""), "kind of site "+s.ID)
 		must(s.TokenRef != "" && s.TokenRef != s.WebhookSecretRef, "secrets of site "+s.ID)
 		must(owner.Kind == access.Person && !owner.Inactive, "owner of site "+s.ID)
-		must(s.Poll >= 5*time.Second && s.Poll <= time.Hour && len(s.Projects) > 0, "poll and projects of site "+s.ID)
+		must(s.Poll >= 5*time.Second && s.Poll <= time.Hour && s.Reread >= 5*time.Minute && s.Reread <= 24*time.Hour && len(s.Projects) > 0, "poll and projects of site "+s.ID)
 		ids, urls = append(ids, s.ID), append(urls, s.URL)
 		var keys []string
 		for _, p := range s.Projects {

@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	siteKeys = []string{"id", "url", "kind", "user", "token_ref", "webhook_secret_ref", "poll", "audit", "owner", "portal", "projects"}
+	siteKeys = []string{"id", "url", "kind", "user", "token_ref", "webhook_secret_ref", "poll", "reread", "audit", "owner", "portal", "projects"}
 
 	projectKeys = []string{"key", "service_desk", "request_types", "milestones", "votes", "when_moved",
 		"revoke_on_close", "closed", "security_level"}
@@ -78,6 +78,7 @@ func (d *files) readSite(f fields) {
 		TokenRef:         d.reference(f, "token_ref", ""),
 		WebhookSecretRef: d.reference(f, "webhook_secret_ref", ""),
 		Poll:             f.duration("poll", time.Minute, 5*time.Second, time.Hour),
+		Reread:           f.duration("reread", time.Hour, 5*time.Minute, 24*time.Hour),
 		Audit:            f.duration("audit", 0, time.Hour, 30*24*time.Hour),
 		Owner:            f.required("owner", "a site"),
 		Portal:           f.address("portal"),

@@ -35,6 +35,36 @@ func (tx *Tx) Tickets(ctx context.Context, state access.TicketState, after strin
 	return all(ctx, tx, scanTicket, `select body from ticket where id > $1 and ($2 = '' or state = $2) order by id limit $3`, after, string(state), limit)
 }
 
+// TicketsUnseen lists up to limit tickets, of those whose ids begin so, that
+// something waits for or stands on and that nobody looked at by rote since a
+// moment, the longest unseen first.
+func (tx *Tx) TicketsUnseen(ctx context.Context, begin string, since time.Time, limit int) ([]string, error) {
+	return all(ctx, tx, func(s scanner) (id string, err error) { err = s.Scan(&id); return id, err },
+		`select id from ticket where substr(id, 1, $1) = $2 and coalesce(looked_at, read_at, 0) <= $3 and id in (
+			select ticket from request where state in ('submitted', 'pending') union
+			select r.ticket from grants g join request r on r.id = g.request where g.state <> 'ended')
+		order by coalesce(looked_at, read_at, 0), id limit $4`, len(begin), begin, moment(since), limit)
+}
+
+// TicketLooked notes when a ticket was looked at by rote.
+func (tx *Tx) TicketLooked(ctx context.Context, id string, now time.Time) error {
+	return tx.exec(ctx, "look at ticket "+id, `update ticket set looked_at=$1 where id=$2`, moment(now), id)
+}
+
+// Speaker reads who may write in a ticket at its queue, and until when.
+func (tx *Tx) Speaker(ctx context.Context, id string) (speaker string, until time.Time, err error) {
+	list, err := all(ctx, tx, func(s scanner) (string, error) { return speaker, s.Scan(&speaker, at{&until}) }, `select speaker, speaks_until from ticket where id=$1`, id)
+	if err == nil && len(list) == 0 {
+		err = fmt.Errorf("%w: ticket %s", access.ErrNotFound, id)
+	}
+	return speaker, until, err
+}
+
+// SetSpeaker stores who may write in a ticket, presuming it was still somebody.
+func (tx *Tx) SetSpeaker(ctx context.Context, id, was, speaker string, until time.Time) error {
+	return tx.exec(ctx, "speaker of ticket "+id, `update ticket set speaker=$1, speaks_until=$2 where id=$3 and speaker=$4`, speaker, moment(until), id, was)
+}
+
 // NoteNudge notes a nudge; fresh is false if the same one was noted before.
 func (tx *Tx) NoteNudge(ctx context.Context, site, digest, ticket string, now time.Time) (fresh bool, err error) {
 	res, err := tx.ExecContext(ctx, `insert into nudge (site, digest, ticket, at) values ($1,$2,$3,$4) on conflict (site, digest) do nothing`, site, digest, ticket, moment(now))
