@@ -17,10 +17,11 @@ type Case struct {
 // Point is one entitlement of a case.
 type Point struct {
 	Entitlement string          `json:"entitlement"`
-	Stage       string          `json:"stage,omitempty"` // the open stage this actor could answer; empty: none
-	Basis       access.Decision `json:"basis,omitzero"`  // why they may answer, or why not
-	Weak        bool            `json:"weak,omitempty"`  // they may, and must sign in as strongly as Basis.StepUp asks
-	Conflicts   []string        `json:"conflicts,omitempty"`
+	Stage       string          `json:"stage,omitempty"`   // the open stage this actor could answer; empty: none
+	Basis       access.Decision `json:"basis,omitzero"`    // why they may answer, or why not
+	Weak        bool            `json:"weak,omitempty"`    // they may, and must sign in as strongly as Basis.StepUp asks
+	Clashes     []string        `json:"clashes,omitempty"` // as things stand now
+	Reach       access.Reach    `json:"reach,omitzero"`
 	Peers       int             `json:"peers"` // other people of the beneficiary's department
 	Holding     int             `json:"holding"`
 }
@@ -70,7 +71,8 @@ func (d *deed) point(ctx context.Context, r access.Request, i int) (Point, error
 	if err != nil {
 		return p, err
 	}
-	p.Conflicts = d.clashes(it.Entitlement, append(slices.Clone(f.Held), f.Siblings...))
+	now := d.world.Policy.MayRequest(f)
+	p.Clashes, p.Reach = now.Clashes, now.Reach
 	if r.State == access.Pending && it.Outcome == access.Undecided {
 		if p.Stage, p.Basis, err = d.authority(ctx, r, i, votes, ""); err != nil {
 			return p, err

@@ -41,7 +41,7 @@ func TestForeseeingIsTheDeed(t *testing.T) {
 			if len(o.Asked) > 0 {
 				asked = o.Asked[0].Approvers
 			}
-			if !slices.Equal(asked, c.asked) || !slices.Equal(o.Conflicts, c.clash) || len(o.Held) != c.held {
+			if !slices.Equal(asked, c.asked) || !slices.Equal(o.Item.Decision.Clashes, c.clash) || len(o.Held) != c.held {
 				t.Errorf("%s asking for %v: %+v", c.by, c.ask.Entitlements, o)
 			}
 			if c.held > 0 && o.Held[0].ID != held.ID {
@@ -75,7 +75,7 @@ func TestCaseOfAnApprover(t *testing.T) {
 			t.Fatal(err)
 		}
 		p := c.Points[0]
-		if p.Stage != "manager" || !p.Basis.Allow || p.Peers != 3 || p.Holding != 1 || len(p.Conflicts) != 0 {
+		if p.Stage != "manager" || !p.Basis.Allow || p.Peers != 3 || p.Holding != 1 || len(p.Clashes) != 0 {
 			t.Errorf("the point: %+v", p)
 		}
 		if len(c.Before) != 1 || c.Before[0].Grant.ID != old.ID || c.Before[0].Grant.State != access.Ended {

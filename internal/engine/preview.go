@@ -10,10 +10,9 @@ import (
 
 // Outlook is what would come of asking for one entitlement now.
 type Outlook struct {
-	Item      access.Item    `json:"item"`                // denied, with the reason, if it would be refused at once
-	Asked     []Waiting      `json:"asked,omitempty"`     // who would be asked, stage by stage
-	Conflicts []string       `json:"conflicts,omitempty"` // held or asked for by the same person, and not to be held beside it
-	Held      []access.Grant `json:"held,omitempty"`      // grants of it that the beneficiary has already
+	Item  access.Item    `json:"item"`            // denied, with the reason, if it would be refused at once
+	Asked []Waiting      `json:"asked,omitempty"` // who would be asked, stage by stage
+	Held  []access.Grant `json:"held,omitempty"`  // grants of it that the beneficiary has already
 }
 
 // Preview answers what policy would say to an ask, and asks nothing: the form,
@@ -26,8 +25,7 @@ func (e *Engine) Preview(ctx context.Context, by access.Actor, ask Ask) (items [
 	return items, err
 }
 
-// Foresee is Preview with whom it would keep waiting, what it would clash with
-// and what is held already.
+// Foresee is Preview with whom it would keep waiting and what is held already.
 func (e *Engine) Foresee(ctx context.Context, by access.Actor, ask Ask) (list []Outlook, err error) {
 	err = e.look(ctx, by, func(d *deed) error {
 		asked, err := d.read(ctx, ask)
@@ -53,7 +51,7 @@ func (e *Engine) Foresee(ctx context.Context, by access.Actor, ask Ask) (list []
 
 func (d *deed) outlook(ctx context.Context, r access.Request, i int, f policy.Facts) (Outlook, error) {
 	it := r.Items[i]
-	o := Outlook{Item: it, Conflicts: d.clashes(it.Entitlement, append(slices.Clone(f.Held), f.Siblings...))}
+	o := Outlook{Item: it}
 	if it.Outcome == access.Undecided {
 		for _, st := range it.Decision.Stages {
 			o.Asked = append(o.Asked, Waiting{it.Entitlement, st.Name, st.Count, d.world.Policy.WhoCanApprove(f, st.Name)})
@@ -66,16 +64,4 @@ func (d *deed) outlook(ctx context.Context, r access.Request, i int, f policy.Fa
 		}
 	}
 	return o, err
-}
-
-// clashes lists what of held may not be held beside an entitlement by one person.
-func (d *deed) clashes(entitlement string, held []string) (list []string) {
-	ent, _ := d.world.Directory.Entitlement(entitlement)
-	for _, c := range ent.Conflicts {
-		if slices.Contains(held, c) {
-			list = append(list, c)
-		}
-	}
-	slices.Sort(list)
-	return list
 }

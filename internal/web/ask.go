@@ -226,7 +226,7 @@ func (v *visit) outlooks(list []engine.Outlook, ask engine.Ask) (out []outlook) 
 			}
 			one.Asked = append(one.Asked, fmt.Sprintf("%s, as %s", who, stage(w.Stage)))
 		}
-		for _, c := range o.Conflicts {
+		for _, c := range o.Item.Decision.Clashes {
 			one.Conflicts = append(one.Conflicts, v.entitlement(c).Name)
 		}
 		out = append(out, one)

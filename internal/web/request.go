@@ -81,7 +81,12 @@ type requestView struct {
 }
 
 // spine is one of the four that are kept apart.
-type spine struct{ Head, Sub string }
+type spine struct {
+	Head  string
+	At    time.Time // after Head; zero: none
+	Sub   string
+	SubAt time.Time // after Sub; zero: none
+}
 
 // request is one request's whole story.
 func (p *portal) request(v *visit) error {
@@ -138,15 +143,15 @@ func (v *visit) tellAll(id string, verify bool) (view requestView, err error) {
 // spines sums up claim, authority, reality and proof, and says in a sentence how it stands.
 func (v *visit) spines(view *requestView) {
 	s, r := view.Story, view.Story.Request
-	view.Claim = spine{cutText(r.Reason, 60), "asked by " + view.By}
+	view.Claim = spine{Head: cutText(r.Reason, 60), Sub: "asked by " + view.By}
 	if r.Ticket != "" {
 		view.Claim.Head = r.Ticket
 	}
 	word, _, _ := standing(r.State)
-	view.Granted = spine{word, ""}
+	view.Granted = spine{Head: word}
 	view.Lede = word + "."
 	view.Moving = r.Open()
-	view.Seen = spine{"Nothing to see", "no access came of it"}
+	view.Seen = spine{Head: "Nothing to see", Sub: "no access came of it"}
 	if r.State == access.Denied {
 		var why []string
 		for _, it := range r.Items {
@@ -159,13 +164,13 @@ func (v *visit) spines(view *requestView) {
 		v.sight(view)
 	}
 	holds, waiting := view.Trail.Verified()
-	view.Proof = spine{fmt.Sprintf("%d of %d verified", holds, len(view.Trail.Lines)), fmt.Sprintf("against the head signed at %d", view.Trail.Head.Size)}
+	view.Proof = spine{Head: fmt.Sprintf("%d of %d verified", holds, len(view.Trail.Lines)), Sub: "against the head signed at", SubAt: view.Trail.Head.At}
 	if waiting > 0 {
 		view.Moving = true
-		view.Proof.Sub = fmt.Sprintf("%d not yet signed", waiting)
+		view.Proof.Sub, view.Proof.SubAt = fmt.Sprintf("%d not yet signed", waiting), time.Time{}
 	}
 	if bad := len(view.Trail.Lines) - holds - waiting; bad > 0 {
-		view.Proof.Sub = fmt.Sprintf("%d do not verify", bad)
+		view.Proof.Sub, view.Proof.SubAt = fmt.Sprintf("%d do not verify", bad), time.Time{}
 	}
 }
 
@@ -196,20 +201,19 @@ func (v *visit) sight(view *requestView) {
 			first = h.Grant.Seen
 		}
 	}
-	clock := func(t time.Time) string { return t.UTC().Format("2 Jan 15:04:05 UTC") }
 	switch {
 	case live > 0:
-		view.Granted = spine{"Granted until " + clock(end), fmt.Sprintf("%d of %d live", live, granted)}
+		view.Granted = spine{Head: "Granted until", At: end, Sub: fmt.Sprintf("%d of %d live", live, granted)}
 		view.Moving = view.Moving || end.Sub(v.now) < 10*time.Minute
 	default:
-		view.Granted = spine{"Ended", string(view.Story.Grants[0].Grant.Ended)}
+		view.Granted = spine{Head: "Ended", At: view.Story.Grants[0].Grant.EndedAt, Sub: string(view.Story.Grants[0].Grant.Ended)}
 	}
 	switch {
 	case live > 0 && held == live:
-		view.Seen = spine{"Seen since " + clock(first), "last looked " + ago(view.Story.Grants[0].Assignment.SeenAt, v.now)}
+		view.Seen = spine{Head: "Seen since", At: first, Sub: "last looked", SubAt: view.Story.Grants[0].Assignment.SeenAt}
 		view.Lede = "Granted and seen."
 	case live > 0:
-		view.Seen = spine{"Not seen yet", "it is being added"}
+		view.Seen = spine{Head: "Not seen yet", Sub: "it is being added"}
 		view.Lede = "Granted, and not seen yet."
 		for _, h := range view.Story.Grants {
 			if v.now.Before(h.Grant.Start) {
@@ -217,14 +221,14 @@ func (v *visit) sight(view *requestView) {
 			}
 		}
 	case removing > 0:
-		view.Seen = spine{"May still be there", "it is being removed, or another grant is a reason for it"}
+		view.Seen = spine{Head: "May still be there", Sub: "it is being removed, or another grant is a reason for it"}
 		view.Lede = "Ended; its access was not seen gone yet, or stays for another reason."
 		view.Moving = true
 	case first.IsZero():
-		view.Seen = spine{"Never seen", "seen gone " + clock(gone)}
+		view.Seen = spine{Head: "Never seen", Sub: "seen gone", SubAt: gone}
 		view.Lede = "Ended before access was ever seen."
 	default:
-		view.Seen = spine{"Seen gone " + clock(gone), "first seen " + clock(first)}
+		view.Seen = spine{Head: "Seen gone", At: gone, Sub: "first seen", SubAt: first}
 		view.Lede = "Ended, and seen gone."
 	}
 }

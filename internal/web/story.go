@@ -16,7 +16,8 @@ type row struct {
 	Head   string // what happened, in words
 	Word   string // what begins Head, in the lane's colour
 	Sub    string
-	Minor  bool // it is told by another line; shown small
+	Till   time.Time // said after Sub; zero: none
+	Minor  bool      // it is told by another line; shown small
 	Lanes  [3]lane
 	Facts  []fact
 	Dec    access.Decision // a decision it rests on, if any
@@ -126,9 +127,9 @@ func (w *teller) request(r *row, l report.Line, what string) {
 	case "decided":
 		w.decided(r, of)
 	case "pending":
-		r.Minor, r.Head = true, "Waits for "+strings.TrimPrefix(l.Note, "waiting for ")
+		r.Minor, r.Head = true, "Waits for an answer"
 	case "voted":
-		r.Minor, r.Head = true, "Stands at "+l.Note
+		r.Minor, r.Head = true, "The vote is counted"
 	case "approved":
 		r.Minor, r.Head = true, "Approved: "+l.Note
 	case "denied", "expired", "cancelled":
@@ -220,22 +221,21 @@ func (w *teller) grant(r *row, l report.Line, what string) {
 	var g access.Grant
 	_ = json.Unmarshal(l.After, &g)
 	name := w.v.entitlement(g.Entitlement).Name
-	ends := g.End.UTC().Format("2 Jan 15:04:05 UTC")
 	switch what {
 	case "scheduled":
 		w.begin(r, authorityLane, g.ID)
 		r.Lanes[authorityLane].Sign = "authority"
 		r.Word = "Granted"
-		r.Sub = fmt.Sprintf("%s, until %s at the latest. Authority was checked once more; the end was written with the beginning.", name, ends)
+		r.Sub, r.Till = name+". Authority was checked once more. The end was written with the beginning, at the latest", g.End
 		r.Facts = append(r.Facts, fact{"Grant", g.ID}, fact{"Stands on", strings.Join(g.Votes, ", ")})
 		r.Dec = g.Hold
 	case "live":
 		r.Minor, r.Head = true, "Its start has come"
 	case "seen":
-		r.Minor, r.Head = true, "From this sight its term runs: it ends "+ends
+		r.Minor, r.Head, r.Sub, r.Till = true, "Its term runs from this sight", "It ends", g.End
 	case "shortened":
 		r.Lanes[authorityLane].Sign = "authority"
-		r.Word, r.Sub = "Shortened", "It ends "+ends+". "+l.Note
+		r.Word, r.Sub, r.Till = "Shortened", strings.TrimSpace(l.Note+" It ends"), g.End
 	case "ended":
 		w.end(r, authorityLane, g.ID)
 		r.Lanes[authorityLane].Sign = "authority"

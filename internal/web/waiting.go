@@ -140,7 +140,7 @@ func (v *visit) caseOf(id string) (caseView, error) {
 	for i, pt := range c.Points {
 		e := v.entitlement(pt.Entitlement)
 		one := pointView{Part: part{e, v.system(e.System)}, Point: pt, Item: r.Items[i]}
-		for _, other := range pt.Conflicts {
+		for _, other := range pt.Clashes {
 			one.Conflicts = append(one.Conflicts, v.entitlement(other).Name)
 		}
 		view.Points = append(view.Points, one)
