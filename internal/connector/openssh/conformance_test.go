@@ -39,7 +39,6 @@ func newTarget(t testing.TB, w *world) connectortest.Target {
 		Put:        w.put,
 		Members:    w.members,
 		Break:      p.fail,
-		Hostile: []string{"ann#", "#ann", "ann #", "ann bob", "no-pty ann", `from="*" ann`, "ann\tbob", "ann\r", "ann\n", "\nann", "ann,bob", "*", "!ann", "%u", "%%", "%23", "%2f",
-			"@cert-authority", "root", "lessor", "nul\x00inside", "-oProxyCommand=x", `ann\`, "~", "ann@example.org"},
+		Hostile: []string{"ann#", "#ann", "ann #", `from="*" ann`, "ann\tbob", "%23", "ann,bob"},
 	}
 }

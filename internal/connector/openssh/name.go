@@ -32,6 +32,15 @@ func account(principal string) string {
 	return a
 }
 
+// spellings are the principals that are the account's: ours, and where it is one,
+// the bare name, which others may write.
+func spellings(name string) []string {
+	if p := Principal(name); p == name || account(name) != name {
+		return []string{p}
+	}
+	return []string{Principal(name), strings.ToValidUTF8(name, "\ufffd")}
+}
+
 func plain(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("._@+-", c) >= 0
 }

@@ -15,7 +15,7 @@ func (c *Connector) ListSessions(ctx context.Context, ref connector.Ref) (open [
 	if !userName(ref.Object) || !accountName(ref.Account) {
 		return nil, nil
 	}
-	a, err := c.ask(ctx, host.Request{Verb: "sessions", Object: ref.Object, Principal: Principal(ref.Account)})
+	a, err := c.ask(ctx, host.Request{Verb: "sessions", Object: ref.Object, Principals: spellings(ref.Account)})
 	for _, s := range a.Sessions {
 		open = append(open, connector.Session{ID: s.ID + " " + ref.Object, Account: ref.Account})
 	}
@@ -29,6 +29,6 @@ func (c *Connector) EndSession(ctx context.Context, s connector.Session) error {
 	if !ok || id == "" || !userName(object) || !accountName(s.Account) {
 		return fmt.Errorf("%w: %q of %q is no session of this connector's list", connector.ErrRefused, s.ID, s.Account)
 	}
-	_, err := c.ask(ctx, host.Request{Verb: "end", Object: object, Principal: Principal(s.Account), Session: id})
+	_, err := c.ask(ctx, host.Request{Verb: "end", Object: object, Principals: spellings(s.Account), Session: id})
 	return err
 }

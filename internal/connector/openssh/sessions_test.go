@@ -208,21 +208,22 @@ func TestSessionsByPrincipal(t *testing.T) {
 	w := open(t)
 	c := connect(t, w.config())
 	w.put(t, "deploy", "ann", "o'brien", "bob")
+	w.edit(t, func(l []string) []string { return append(l, "o'brien") }, "principals", "deploy")
 	w.object(t, "web")
 	w.put(t, "web", "ann")
 	people := map[string]person{}
-	for name, principals := range map[string]string{"ann": "ann", "brien": Principal("o'brien"), "both": "ann,bob"} {
+	for name, principals := range map[string]string{"ann": "ann", "brien": Principal("o'brien"), "both": "ann,bob", "bare": "o'brien"} {
 		people[name] = w.person(t, name)
 		people[name].certified(t, principals)
 	}
 	open := map[string]*session{}
-	for _, x := range []struct{ who, user string }{{"ann", "deploy"}, {"ann", "web"}, {"brien", "deploy"}, {"both", "deploy"}} {
+	for _, x := range []struct{ who, user string }{{"ann", "deploy"}, {"ann", "web"}, {"brien", "deploy"}, {"both", "deploy"}, {"bare", "deploy"}} {
 		open[x.who+" "+x.user] = people[x.who].session(t, x.user, "cat")
 	}
 	for _, x := range []struct {
 		account, object string
 		want            int
-	}{{"ann", "deploy", 2}, {"ann", "web", 1}, {"bob", "deploy", 1}, {"o'brien", "deploy", 1}, {"o'brien", "web", 0}, {"an", "deploy", 0}, {"", "deploy", 0}, {"ann", "../web", 0}} {
+	}{{"ann", "deploy", 2}, {"ann", "web", 1}, {"bob", "deploy", 1}, {"o'brien", "deploy", 2}, {"o'brien", "web", 0}, {"an", "deploy", 0}, {"", "deploy", 0}, {"ann", "../web", 0}} {
 		if got := list(t, c, x.account, x.object); len(got) != x.want {
 			t.Errorf("sessions of %q as %q: %v, want %d", x.account, x.object, got, x.want)
 		}
@@ -334,5 +335,21 @@ func TestNobodyComesInUnnoted(t *testing.T) {
 	}
 	if _, err := c.ListSessions(t.Context(), ref("ann", "deploy")); err == nil {
 		t.Error("a list that cannot be read is no error")
+	}
+}
+
+// Who is turned away is noted nowhere: a program that tries again and again would
+// otherwise keep its removal from being settled.
+func TestTurnedAwayIsNoSession(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	w.put(t, "deploy", "ann")
+	bob := w.person(t, "bob")
+	bob.certified(t, "bob")
+	if bob.lets(t, "deploy") {
+		t.Fatal("let in")
+	}
+	if notes, err := os.ReadDir(filepath.Join(w.Dir, "run")); len(notes) > 0 || err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("noted: %v, %v", notes, err)
 	}
 }

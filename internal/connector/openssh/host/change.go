@@ -31,7 +31,7 @@ func (h *Host) change(ctx context.Context, q Request) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	if err := sweep(root); err != nil {
 		return Answer{}, err
 	}

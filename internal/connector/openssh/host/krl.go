@@ -28,7 +28,7 @@ func (h *Host) revoke(ctx context.Context, changes []Change) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	if err := sweep(root); err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (h *Host) read(ctx context.Context, q Request) (a Answer, err error) {
 	if err != nil {
 		return a, err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	names := q.Objects
 	if len(names) == 0 {
 		if names, err = list(root); err != nil {

@@ -52,23 +52,33 @@ func (h *Host) Principals(user, certificate string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	file, there, err := load(root, user)
 	if err != nil || !there {
 		return err
 	}
-	// 3. The note, then the answer.
-	if !Harmless(cert) {
+	// 3. The note, then the answer. Who will be turned away has no session.
+	named := func(l Line) bool { return slices.Contains(valid(cert.ValidPrincipals), l.Principal) }
+	if !Harmless(cert) && slices.ContainsFunc(read(file), named) {
 		asks, err := process(os.Getppid())
 		if err != nil {
 			return err
 		}
-		if err := h.note(asks, note{user, cert.ValidPrincipals, cert.KeyId, cert.Serial, time.Now()}); err != nil {
+		if err := h.note(asks, note{user, valid(cert.ValidPrincipals), cert.KeyId, cert.Serial, time.Now()}); err != nil {
 			return err
 		}
 	}
 	_, err = out.Write(file)
 	return err
+}
+
+// valid spells names as [read] gives them.
+func valid(names []string) []string {
+	list := make([]string, len(names))
+	for i, n := range names {
+		list[i] = strings.ToValidUTF8(n, "\ufffd")
+	}
+	return list
 }
 
 // Nothing is what a certificate runs with which nobody is to do anything.
@@ -135,11 +145,12 @@ func (h *Host) open() (map[string]proc, map[string][]note, error) {
 }
 
 func concerns(notes []note, q Request) bool {
-	return slices.ContainsFunc(notes, func(n note) bool { return n.User == q.Object && slices.Contains(n.Principals, q.Principal) })
+	asked := func(principal string) bool { return slices.Contains(q.Principals, principal) }
+	return slices.ContainsFunc(notes, func(n note) bool { return n.User == q.Object && slices.ContainsFunc(n.Principals, asked) })
 }
 
-// sessions lists the connections of a user that came with a certificate for the
-// principal.
+// sessions lists the connections of a user that came with a certificate for one of
+// the principals.
 func (h *Host) sessions(q Request) (a Answer, err error) {
 	procs, notes, err := h.open()
 	for id := range procs {

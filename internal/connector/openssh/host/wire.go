@@ -15,9 +15,9 @@ type Request struct {
 	Around  bool     `json:"around,omitzero"`   // read: also how sshd is set up for each
 	Changes []Change `json:"changes,omitempty"` // change
 
-	Object    string `json:"object,omitzero"` // sessions, end
-	Principal string `json:"principal,omitzero"`
-	Session   string `json:"session,omitzero"` // end
+	Object     string   `json:"object,omitzero"` // sessions, end
+	Principals []string `json:"principals,omitempty"`
+	Session    string   `json:"session,omitzero"` // end
 }
 
 // Change asks that a principal's line stand in an object's file, or not.
