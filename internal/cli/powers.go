@@ -72,10 +72,14 @@ func (a *app) powers(p powerAsk, args []string) error {
 	if err != nil {
 		return err
 	}
-	if p.classes == nil {
+	given := p.classes != nil
+	if !given {
 		p.classes = c.Classes
 	}
-	g, _, err := powers.OfCatalog(c.Directory, holds, p.classes)
+	g, unplaced, err := powers.OfCatalog(c.Directory, holds, p.classes)
+	if given && err == nil && len(unplaced) > 0 {
+		err = fmt.Errorf("%w: class %q has no place in the order", access.ErrInvalid, unplaced[0])
+	}
 	if err != nil {
 		return fmt.Errorf("%w\n(--classes gives the order of classes)", err)
 	}
