@@ -37,7 +37,7 @@ var rooms = map[string]struct {
 	"connector/exec":          {[]string{"connector"}, false, "anything: a program that speaks the port over JSON lines"},
 	"connector/exec/check":    {[]string{"connector/exec", "connector/promise"}, false, "holds a connector program to every promise, from outside"},
 	"connector/kubernetes":    {[]string{"connector"}, false, "roles in Kubernetes: one binding for each account and role"},
-	"connector/ldap":          {[]string{"connector"}, false, "OpenLDAP and its kin"},
+	"connector/ldap":          {[]string{"connector"}, false, "OpenLDAP and its kin, 389 Directory Server, Active Directory"},
 	"connector/manual":        {[]string{"connector"}, false, "systems that only people change: a list, and what somebody has seen"},
 	"connector/openssh":       {[]string{"connector", "connector/openssh/host"}, false, "principals, certificates and sessions of a host with OpenSSH"},
 	"connector/openssh/host":  {nil, false, "the part of it that runs on the host, as one fixed program"},
