@@ -47,6 +47,10 @@ func sambaTarget(t testing.TB, a *testserver.SambaArea, attribute string) connec
 	names, dns := &named{by: map[string]string{}}, &named{by: map[string]string{}}
 	dnOf := func(account string) string { return dns.of("cn=" + account) }
 	c := connect(t, cfg)
+	large := 1200 // more than one batch; each takes a while to make
+	if attribute != "" {
+		large = 300
+	}
 	return connectortest.Target{
 		Connector: c,
 		Account: func(t testing.TB, name string) string {
@@ -79,7 +83,7 @@ func sambaTarget(t testing.TB, a *testserver.SambaArea, attribute string) connec
 		Nest:  func(t testing.TB, outer, inner string) { a.Modify(t, outer, "member", []string{inner}, nil) },
 		Break: p.fail,
 		Rings: true,
-		Large: 1200, // more than one batch; each takes a while to make
+		Large: large,
 		// A cn has no more than 64 characters.
 		NameLimit: 64,
 		Hostile: []string{
