@@ -33,13 +33,17 @@ type Door interface {
 	KeepTicket(ctx context.Context, t access.Ticket, what string) (access.Ticket, error)
 	TicketClosed(ctx context.Context, ticket, note string) (ended int, err error)
 	TicketChanged(ctx context.Context, ticket, note string) (ended int, err error)
+	Speak(ctx context.Context, ticket string, most time.Duration) (word string, until time.Time, err error)
+	Spoke(ctx context.Context, ticket, word string) error
+	Unseen(ctx context.Context, begin string, since time.Time, limit int) ([]string, error)
+	Looked(ctx context.Context, ticket string) error
 	StoryOf(ctx context.Context, ticket, request string) (engine.Story, error)
 	Find(ctx context.Context, kind, subject, owner, text string, within time.Duration) error
 	ReadUntil(ctx context.Context, queue string) (time.Time, error)
 	SetReadUntil(ctx context.Context, queue string, t time.Time) error
 }
 
-// Config may be wrong; New says how. Every field but Log is needed.
+// Config may be wrong; New says how. Every field but BodyTime and Log is needed.
 type Config struct {
 	Site      config.JiraSite
 	Rest      rest.Site
@@ -48,13 +52,16 @@ type Config struct {
 	Bundle    func(ctx context.Context, grant string) ([]byte, error)
 	Secret    func() secret.Value // of the site's webhook; the zero value: none is accepted
 	Now       func() time.Time
-	Log       *slog.Logger
+	// BodyTime is how long a delivery may take to send its body; zero means ten seconds.
+	BodyTime time.Duration
+	Log      *slog.Logger
 }
 
 // Channel carries the tickets of one site. It is safe for concurrent use.
 type Channel struct {
 	Config
-	turns turns
+	turns    turns
+	receiver *Receiver
 }
 
 // New returns the channel of one site; it sends nothing.
@@ -62,10 +69,18 @@ func New(c Config) (*Channel, error) {
 	if c.Site.ID == "" || c.Rest == nil || c.Door == nil || c.Directory == nil || c.Bundle == nil || c.Secret == nil || c.Now == nil {
 		return nil, errors.New("jira: Site, Rest, Door, Directory, Bundle, Secret and Now are needed")
 	}
+	if c.Site.Reread <= 0 {
+		c.Site.Reread = time.Hour
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Channel{Config: c}, nil
+	if c.BodyTime <= 0 {
+		c.BodyTime = 10 * time.Second
+	}
+	made := &Channel{Config: c}
+	made.receiver = &Receiver{Channel: made, slots: make(chan struct{}, mostAtOnce)}
+	return made, nil
 }
 
 // ticketID names an issue of this site for good.

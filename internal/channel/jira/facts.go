@@ -62,11 +62,15 @@ func over(h engine.Holding) bool {
 	return h.Grant.State == access.Ended && h.Assignment.State == access.Absent
 }
 
+// mostVotes is how many votes a ticket tells of: whoever votes and takes it back
+// for ever is not to fill what remembers what was said.
+const mostVotes = 100
+
 // facts lists everything a linked ticket has to say, in the order it became so.
 func facts(t access.Ticket, s engine.Story, where string) []Fact {
 	r := s.Request
 	list := []Fact{decided(r), progress(s, len(t.Requests) > 1, where)}
-	for _, v := range s.Approvals {
+	for _, v := range s.Approvals[max(0, len(s.Approvals)-mostVotes):] {
 		list = append(list, voted(v)...)
 	}
 	for _, a := range t.Answers {

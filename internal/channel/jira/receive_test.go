@@ -7,11 +7,14 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -102,8 +105,14 @@ func (e *endless) Read(b []byte) (int, error) {
 func TestReceiverBounds(t *testing.T) {
 	t.Parallel()
 	k := open(t, store.SQLite)
+	for _, signatures := range [][]string{nil, {"sha256=00"}, {jirasim.Sign("x", nil), jirasim.Sign("x", nil)}} {
+		body := &endless{}
+		if w := post(k.hook, body, signatures...); w.Code != http.StatusUnauthorized || body.n != 0 {
+			t.Errorf("of a body signed %q: %d after %d bytes", signatures, w.Code, body.n)
+		}
+	}
 	body := &endless{}
-	if w := post(k.hook, body); w.Code != http.StatusRequestEntityTooLarge || body.n > 2*webhook.MaxBody {
+	if w := post(k.hook, body, jirasim.Sign("x", nil)); w.Code != http.StatusRequestEntityTooLarge || body.n > 2*webhook.MaxBody {
 		t.Errorf("an endless body: %d after %d bytes", w.Code, body.n)
 	}
 	large := bytes.Repeat([]byte(" "), webhook.MaxBody-len(nudge))
@@ -162,6 +171,10 @@ func TestReceiverIsNotFlooded(t *testing.T) {
 	if w := post(h, strings.NewReader(over)); w.Code != http.StatusUnauthorized { // whatever else is full
 		t.Errorf("unsigned: %d", w.Code)
 	}
+	unread := &endless{}
+	if w := post(k.ch.Receiver(), unread, jirasim.Sign("x", nil)); w.Code != http.StatusTooManyRequests || unread.n != 0 {
+		t.Errorf("past the bound: %d after %d bytes", w.Code, unread.n)
+	}
 	close(s.go_)
 	all.Wait()
 	for n, code := range codes {
@@ -176,6 +189,96 @@ func TestReceiverIsNotFlooded(t *testing.T) {
 	if n := k.asked(); n != 65 {
 		t.Errorf("%d readings were asked for", n)
 	}
+}
+
+// Bodies that never come whole hold every place there is, and lose it: who sends
+// in time is noted, and of what came too late nothing is.
+func TestReceiverIsNotHeldUp(t *testing.T) {
+	t.Parallel()
+	k := open(t, store.SQLite)
+	c := k.ch.Config
+	c.BodyTime = time.Second
+	ch, err := jira.New(c)
+	k.must(err)
+	server := httptest.NewServer(ch.Receiver())
+	t.Cleanup(server.Close)
+	sign := jirasim.Sign(hookSecret, []byte(nudge))
+	send := func(body io.Reader, length int64) (int, error) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, body)
+		if err != nil {
+			return 0, err
+		}
+		r.Header.Set("X-Hub-Signature", sign)
+		r.ContentLength = length
+		a, err := http.DefaultClient.Do(r)
+		if err != nil {
+			return 0, err
+		}
+		return a.StatusCode, a.Body.Close()
+	}
+	if code, err := send(strings.NewReader(nudge), webhook.MaxBody+1); err == nil && code != http.StatusRequestEntityTooLarge {
+		t.Errorf("said to be too large: %d", code)
+	}
+	var all sync.WaitGroup
+	codes := make([]int, 64)
+	for n := range codes {
+		half, rest := io.Pipe()
+		t.Cleanup(func() { rest.Close() })
+		all.Go(func() { codes[n], _ = send(half, int64(len(nudge))) }) // an error: it was cut off
+		all.Go(func() { _, _ = io.WriteString(rest, nudge[:len(nudge)/2]) })
+	}
+	all.Wait()
+	for n, code := range codes {
+		if code != http.StatusRequestTimeout && code != http.StatusTooManyRequests && code != 0 {
+			t.Errorf("half a body, %d: %d", n, code)
+		}
+	}
+	if code, err := send(strings.NewReader(nudge), int64(len(nudge))); err != nil || code != http.StatusNoContent {
+		t.Errorf("a whole one after them: %d, %v", code, err)
+	}
+	if n := k.asked(); n != 1 {
+		t.Errorf("%d readings were asked for", n)
+	}
+	k.CheckQuiet()
+}
+
+// Whatever is wrong with a delivery's signature, and whatever it is about, the
+// answer is the same: who has no secret learns nothing, and who has one learns
+// only that it was noted.
+func TestAB68_WebhookTellsNothing(t *testing.T) {
+	t.Parallel()
+	k := open(t, store.SQLite)
+	i := k.raise(jirasim.ExamplePerson, "wiki:editors", "8 hours")
+	k.live(time.Minute, time.Minute)
+	about := func(issue string) string { return strings.Replace(nudge, "10000", issue, 1) }
+	answers := map[string]bool{}
+	for _, issue := range []string{i.ID, "99999"} { // one that is known, one that is not
+		body := about(issue)
+		good := jirasim.Sign(hookSecret, []byte(body))
+		for _, signatures := range [][]string{nil, {""}, {"sha256=00"}, {good[:len(good)-1] + "0"}, {"sha256=0" + good[8:]}, {jirasim.Sign("", []byte(body))}, {good, good}} {
+			w := post(k.hook, strings.NewReader(body), signatures...)
+			if w.Code == http.StatusNoContent { // the last digit was 0 anyway
+				continue
+			}
+			answers[fmt.Sprint(w.Code, w.Header(), w.Body)] = true
+		}
+	}
+	if len(answers) != 1 {
+		t.Errorf("a wrong signature has %d answers: %v", len(answers), slices.Collect(maps.Keys(answers)))
+	}
+	noted := map[string]bool{}
+	for _, issue := range []string{i.ID, "99999"} {
+		body := about(issue)
+		for range 2 { // and again
+			w := post(k.hook, strings.NewReader(body), jirasim.Sign(hookSecret, []byte(body)))
+			noted[fmt.Sprint(w.Code, w.Header(), w.Body)] = true
+		}
+	}
+	if len(noted) != 1 {
+		t.Errorf("a right one has %d answers: %v", len(noted), slices.Collect(maps.Keys(noted)))
+	}
+	k.live(time.Minute, time.Minute)
+	k.CheckQuiet()
 }
 
 // The database takes nothing: Jira is told to come again, and no delivery counts

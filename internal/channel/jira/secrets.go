@@ -9,6 +9,9 @@ import (
 	"github.com/lessor-iam/lessor/internal/channel/jira/rest"
 )
 
+// mostLeaks is how many places of secrets are named.
+const mostLeaks = 20
+
 // leaks names what looks like a secret in a ticket, and where: in any text of it
 // that people wrote, not only in those we keep something of. What it says has
 // nothing of the secret in it.
@@ -53,5 +56,9 @@ func leaks(i rest.Issue, reason string) (list []string) {
 		body(c.Body, "comment "+c.ID)
 	}
 	slices.Sort(list)
-	return slices.Compact(list)
+	list = slices.Compact(list)
+	if more := len(list) - mostLeaks; more > 0 {
+		list = append(list[:mostLeaks], fmt.Sprintf("%d more places", more))
+	}
+	return list
 }

@@ -2,7 +2,6 @@ package jira
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -25,20 +24,6 @@ type telling struct {
 	said    said
 }
 
-// said is the memory of what was said, kept with the issue itself: a property
-// that travels with it, and that a restored database cannot forget.
-type said struct {
-	Facts   []string `json:"facts"`
-	Saying  []string `json:"saying,omitempty"`  // what a comment under way says; it may have been posted
-	Marker  string   `json:"marker,omitempty"`  // … under this name
-	Request string   `json:"request,omitempty"` // with its digests, for whoever reads the issue by program
-	Digest  string   `json:"digest,omitempty"`
-	Policy  string   `json:"policy,omitempty"`
-}
-
-// saidKey is the issue property that holds it.
-const saidKey = "lessor"
-
 // Tell brings a ticket up to date with what was decided and seen: what it has to
 // say and has not said, whose move it is, its status. It may stop anywhere and be
 // run again: what was said is read before anything is said twice.
@@ -52,6 +37,10 @@ func (c *Channel) Tell(ctx context.Context, ticket string) error {
 		return err
 	}
 	defer give()
+	return c.speaking(ctx, ticket, func(ctx context.Context) error { return c.tell(ctx, ticket, issue) })
+}
+
+func (c *Channel) tell(ctx context.Context, ticket, issue string) (err error) {
 	// 1. What is stored, and what is there.
 	l := &telling{Channel: c}
 	if l.t, err = c.Door.Ticket(ctx, ticket); err != nil || l.t.Version == 0 || l.t.State == access.Missing || l.t.State == access.Unread {
@@ -92,37 +81,6 @@ func (c *Channel) Tell(ctx context.Context, ticket string) error {
 	return l.status(ctx)
 }
 
-// remember reads what was said, and settles a comment that may have been posted
-// when an earlier telling stopped.
-func (l *telling) remember(ctx context.Context) error {
-	raw, err := l.Rest.Property(ctx, l.issue.ID, saidKey)
-	if err != nil && !errors.Is(err, rest.ErrMissing) {
-		return err
-	}
-	if err == nil && json.Unmarshal(raw, &l.said) != nil {
-		l.said = said{} // somebody wrote over it: better said twice than not at all
-	}
-	if l.said.Marker == "" {
-		return nil
-	}
-	_, posted, err := l.Rest.Marked(ctx, l.issue.ID, l.said.Marker)
-	if err != nil {
-		return err
-	}
-	if posted {
-		l.said.Facts = append(l.said.Facts, l.said.Saying...)
-	}
-	l.said.Saying, l.said.Marker = nil, ""
-	return l.note(ctx)
-}
-
-func (l *telling) note(ctx context.Context) error {
-	if l.linked {
-		l.said.Request, l.said.Digest, l.said.Policy = l.s.Request.ID, l.s.Request.Digest, l.s.Request.Policy
-	}
-	return l.Rest.SetProperty(ctx, l.issue.ID, saidKey, l.said)
-}
-
 // news lists what the ticket has to say and has not said.
 func (l *telling) news(ctx context.Context) ([]Fact, error) {
 	var list []Fact
@@ -148,6 +106,14 @@ func (l *telling) news(ctx context.Context) ([]Fact, error) {
 			}
 		}
 	}
+	live := map[string]bool{"link-" + l.s.Request.ID: true}
+	for _, f := range list {
+		live[f.ID] = true
+	}
+	for _, h := range l.s.Grants {
+		live["final-"+h.Grant.ID] = true
+	}
+	l.said.prune(live)
 	return slices.DeleteFunc(list, func(f Fact) bool { return slices.Contains(l.said.Facts, f.ID) }), nil
 }
 
@@ -163,70 +129,6 @@ func noteLines(t access.Ticket, portal string) [][]adf.Span {
 		list = append(list, []adf.Span{adf.Text("To confirm: "), adf.Mono("lessor confirm " + t.ID), adf.Text(" "), adf.Link("or in the portal", portal+"/tickets/"+t.ID)})
 	}
 	return list
-}
-
-// sayAll says the news in as few comments as it takes: one for those who asked,
-// one for those who work the queue.
-func (l *telling) sayAll(ctx context.Context, news []Fact) error {
-	for _, public := range []bool{true, false} {
-		var some []Fact
-		for _, f := range news {
-			if f.Public == public {
-				some = append(some, f)
-			}
-		}
-		if len(some) == 0 {
-			continue
-		}
-		if err := l.say(ctx, some, public); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// say posts one comment: what it will say is noted before it is posted, so that
-// a repeat looks for it first.
-func (l *telling) say(ctx context.Context, some []Fact, public bool) error {
-	d := &adf.Doc{}
-	for _, f := range some {
-		for _, line := range f.Lines {
-			d.Paragraph(line...)
-		}
-		l.said.Saying = append(l.said.Saying, f.ID)
-	}
-	l.said.Marker = "LSR" + short(l.t.ID+strings.Join(l.said.Saying, " "))
-	if err := l.note(ctx); err != nil {
-		return err
-	}
-	d.Paragraph(adf.Mono(l.said.Marker))
-	c := rest.NewComment{For: l.audience(public), Body: rest.Body{ADF: d.ADF(), Wiki: d.Wiki()}, Marker: l.said.Marker}
-	_, err := l.Rest.Comment(ctx, l.issue.ID, c)
-	if errors.Is(err, rest.ErrMissing) && c.For != rest.Everyone {
-		// It was moved away and back, and is no request any more: nothing there is
-		// internal. What is for the desk waits until it is one.
-		if !public {
-			l.said.Saying, l.said.Marker = nil, ""
-			return l.note(ctx)
-		}
-		c.For = rest.Everyone
-		_, err = l.Rest.Comment(ctx, l.issue.ID, c)
-	}
-	if err != nil {
-		return err
-	}
-	l.said.Facts, l.said.Saying, l.said.Marker = append(l.said.Facts, l.said.Saying...), nil, ""
-	return l.note(ctx)
-}
-
-func (l *telling) audience(public bool) rest.Audience {
-	switch {
-	case !l.project.Desk:
-		return rest.Everyone
-	case public:
-		return rest.Customer
-	}
-	return rest.Agents
 }
 
 func (l *telling) link(ctx context.Context) error {

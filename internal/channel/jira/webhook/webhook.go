@@ -95,6 +95,13 @@ func ReadUnsigned(body []byte) (Nudge, error) {
 	return parse(body, false)
 }
 
+// Claims tells whether a delivery bears one signature that could be the site's:
+// one without is refused before anything of its body is read.
+func Claims(header http.Header) bool {
+	_, err := signature(header.Values(SignatureHeader))
+	return err == nil
+}
+
 // signature takes "sha256=" and 64 hex digits, once. Two headers are refused, as
 // a proxy in front of us may have checked the other one.
 func signature(values []string) (sum [sha256.Size]byte, err error) {
