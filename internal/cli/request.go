@@ -23,11 +23,17 @@ func (f *askFlags) add(c *cobra.Command) {
 	s := c.Flags()
 	s.StringVar(&f.ask.Beneficiary, "for", "", "for whom (default: yourself)")
 	s.StringVar(&f.ask.Bundle, "bundle", "", "a bundle of entitlements")
+	s.StringVar(&f.start, "start", "", "from when (RFC 3339; default: as soon as granted)")
+	s.BoolVar(&f.ask.Fixed, "fixed", false, "the window is start and term exactly, whenever access is seen")
+	f.addMore(c)
+}
+
+// addMore adds what an ask for more of the same is written with too.
+func (f *askFlags) addMore(c *cobra.Command) {
+	s := c.Flags()
 	s.StringVar(&f.ask.Reason, "reason", "", "what the access is for, in a sentence")
 	s.StringVar(&f.term, "term", "", "for how long: 90m, 8h, 2d")
 	s.StringVar(&f.ask.Ticket, "ticket", "", "the ticket it is asked under, as jira:ACC-41")
-	s.StringVar(&f.start, "start", "", "from when (RFC 3339; default: as soon as granted)")
-	s.BoolVar(&f.ask.Fixed, "fixed", false, "the window is start and term exactly, whenever access is seen")
 	s.StringVar(&f.answer, "answer-within", "", "how long to wait for an answer")
 	s.StringVar(&f.ask.Reference, "reference", "", "your own name for this ask; the same again is the same request")
 }

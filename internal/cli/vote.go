@@ -98,19 +98,17 @@ func (a *app) extendCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if ask.Beneficiary == "" {
-				sight, err := server.Grant(c.Context(), args[0])
-				if err != nil {
-					return err
-				}
-				ask.Beneficiary = sight.Grant.Identity
+			sight, err := server.Grant(c.Context(), args[0])
+			if err != nil {
+				return err
 			}
+			ask.Beneficiary = sight.Grant.Identity
 			r, err := server.Submit(c.Context(), ask)
 			if err != nil {
 				return err
 			}
 			return a.asked(r)
 		}}
-	f.add(c)
+	f.addMore(c)
 	return c
 }

@@ -82,8 +82,8 @@ func (e *Engine) Comment(ctx context.Context, by access.Actor, request, text str
 			return err
 		}
 		text = strings.TrimSpace(text)
-		if why := unclean(text, mostReason); why != "" || text == "" {
-			return fmt.Errorf("%w: comment is empty or %s", access.ErrInvalid, why)
+		if why := unsaid(text); why != "" {
+			return fmt.Errorf("%w: comment %s", access.ErrInvalid, why)
 		}
 		ev := d.event("request.commented")
 		ev.Request, ev.Note, ev.Digests.Request = r.ID, text, r.Digest
@@ -181,8 +181,8 @@ func (e *Engine) Revoke(ctx context.Context, by access.Actor, grant, reason stri
 		if err := d.scope(ScopeRevoke); err != nil {
 			return err
 		}
-		if why := unclean(reason, mostReason); reason == "" || why != "" {
-			return fmt.Errorf("%w: reason is empty or %s", access.ErrInvalid, why)
+		if why := unsaid(reason); why != "" {
+			return fmt.Errorf("%w: reason %s", access.ErrInvalid, why)
 		}
 		g, err := d.Grant(ctx, grant)
 		if err != nil {

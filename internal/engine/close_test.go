@@ -78,7 +78,8 @@ func TestCancelAndComment(t *testing.T) {
 		refused(t, "an unclean note", f.Engine.Cancel(t.Context(), f.As("eve"), r.ID, "a\u202eb"), access.ErrInvalid, "note")
 		refused(t, "by an approver", f.Engine.Cancel(t.Context(), f.As("mia"), r.ID, ""), access.ErrDenied, "not yours")
 		refused(t, "by somebody else", f.Engine.Cancel(t.Context(), f.As("bob"), r.ID, ""), access.ErrNotFound, r.ID)
-		refused(t, "an empty comment", f.Engine.Comment(t.Context(), f.As("eve"), r.ID, " "), access.ErrInvalid, "empty")
+		refused(t, "an empty comment", f.Engine.Comment(t.Context(), f.As("eve"), r.ID, " "), access.ErrInvalid, "comment is empty; say")
+		refused(t, "a comment that is none", f.Engine.Comment(t.Context(), f.As("eve"), r.ID, "a\x1b[31mb"), access.ErrInvalid, "comment has the control character")
 		refused(t, "a comment by somebody else", f.Engine.Comment(t.Context(), f.As("bob"), r.ID, "let me in"), access.ErrNotFound, r.ID)
 		if err := f.Engine.Comment(t.Context(), f.As("anna"), r.ID, "why both?"); err != nil {
 			t.Fatal(err)

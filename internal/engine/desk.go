@@ -18,6 +18,9 @@ const ScopeAudit = "audit"
 // first, that wait for a vote this actor has authority to cast, however
 // strongly it is known: a weak sign-in may read what it cannot answer yet.
 func (e *Engine) Desk(ctx context.Context, by access.Actor, before string, limit int) (list []access.Request, err error) {
+	if err := cursor(before, "request", "rq"); err != nil {
+		return nil, err
+	}
 	err = e.look(ctx, by, func(d *deed) error {
 		list = []access.Request{}
 		for len(list) < limit {

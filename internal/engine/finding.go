@@ -154,8 +154,8 @@ func (d *deed) toSettle(ctx context.Context, m Remedy, scope string) (access.Fin
 	if err != nil {
 		return f, err
 	}
-	if why := unclean(m.Reason, mostReason); strings.TrimSpace(m.Reason) == "" || why != "" {
-		return f, fmt.Errorf("%w: reason is empty or %s", access.ErrInvalid, why)
+	if why := unsaid(m.Reason); why != "" {
+		return f, fmt.Errorf("%w: reason %s", access.ErrInvalid, why)
 	}
 	if !f.ClosedAt.IsZero() {
 		return f, fmt.Errorf("%w: finding %s was closed at %s: %s", access.ErrGone, f.ID, f.ClosedAt.Format(time.RFC3339), f.Resolution)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/policy"
@@ -151,6 +152,9 @@ func (d *deed) operates(a access.Assignment) bool {
 // List returns up to limit requests the actor may know of, newest first, with
 // ids below before. mine keeps those of the actor's own; waiting those it could answer.
 func (e *Engine) List(ctx context.Context, by access.Actor, state access.RequestState, mine bool, before string, limit int) (list []access.Request, err error) {
+	if err := cursor(before, "request", "rq"); err != nil {
+		return nil, err
+	}
 	err = e.look(ctx, by, func(d *deed) error {
 		list = list[:0]
 		person := ""
@@ -174,10 +178,22 @@ func (e *Engine) List(ctx context.Context, by access.Actor, state access.Request
 	return list, err
 }
 
+// cursor refuses what is no id: any text sorts somewhere, and the page it
+// begins would look like one.
+func cursor(before, what, prefix string) error {
+	if before == "" || strings.HasPrefix(before, prefix+"-") {
+		return nil
+	}
+	return fmt.Errorf("%w: before %.80q is not the id of a %s, such as %s-…", access.ErrInvalid, before, what, prefix)
+}
+
 // Holdings returns up to limit grants, newest first, with ids below before: the
 // actor's own and those of its workloads, or, to whoever may view its
 // requests, those of somebody else.
 func (e *Engine) Holdings(ctx context.Context, by access.Actor, identity string, open bool, before string, limit int) (list []Holding, err error) {
+	if err := cursor(before, "grant", "gr"); err != nil {
+		return nil, err
+	}
 	err = e.look(ctx, by, func(d *deed) error {
 		dir := d.world.Directory
 		if identity == "" {

@@ -152,7 +152,10 @@ func (d *deed) read(ctx context.Context, ask Ask) (access.Request, error) {
 	if r.Term <= 0 || r.Term > access.LongestTerm {
 		wrong("term %s is not between 1s and %s", r.Term, access.LongestTerm)
 	}
-	if r.Fixed && r.Start.IsZero() {
+	switch {
+	case r.Extends != "" && (r.Fixed || !r.Start.IsZero()):
+		wrong("an extension begins now and has no window of its own: leave out start and fixed")
+	case r.Fixed && r.Start.IsZero():
 		wrong("a fixed window needs a start")
 	}
 	if !r.Start.IsZero() && r.Start.Before(d.now.Add(-time.Hour)) {
@@ -207,6 +210,14 @@ func unclean(s string, limit int) string {
 		}
 	}
 	return ""
+}
+
+// unsaid says what is wrong with a sentence that is needed, or nothing.
+func unsaid(s string) string {
+	if strings.TrimSpace(s) == "" {
+		return "is empty; say in a sentence why"
+	}
+	return unclean(s, mostReason)
 }
 
 // items lists what is asked for, each once, in order of id.

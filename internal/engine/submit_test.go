@@ -41,6 +41,7 @@ func TestSubmitRefuses(t *testing.T) {
 			{"a start in another age", "away", func(a *engine.Ask) { a.Start = enginetest.Noon.AddDate(300, 0, 0) }},
 			{"a negative time to answer", "answer_within", func(a *engine.Ask) { a.AnswerWithin = -1 }},
 			{"a grant that is not there", "no grant", func(a *engine.Ask) { a.Extends = "gr-none" }},
+			{"an extension with a window", "has no window of its own", func(a *engine.Ask) { a.Extends, a.Start = "gr-none", enginetest.Noon.Add(time.Hour) }},
 			{"too many", "at most 50", func(a *engine.Ask) {
 				for i := range 51 {
 					a.Entitlements = append(a.Entitlements, fmt.Sprintf("dir:%d", i))
