@@ -101,7 +101,7 @@ func (e *Engine) Remove(ctx context.Context, by access.Actor, m Remedy) (removin
 }
 
 // acceptable are the kinds of findings that stand until somebody lets them be.
-var acceptable = []string{"left_behind", "account_made_anew"}
+var acceptable = []string{"left_behind", madeAnew, manyMadeAnew}
 
 // Accept closes a finding that only people can settle, for a reason.
 func (e *Engine) Accept(ctx context.Context, by access.Actor, m Remedy) error {
@@ -119,6 +119,11 @@ func (e *Engine) Accept(ctx context.Context, by access.Actor, m Remedy) error {
 		}
 		if _, err := d.maySettle(ctx, f.ID, ent, holder, policy.Accept); err != nil {
 			return err
+		}
+		if f.Kind == manyMadeAnew {
+			if err := d.ForgetAccounts(ctx, f.Subject); err != nil {
+				return err
+			}
 		}
 		return d.settleFinding(ctx, f.Kind, f.Subject, "let be by "+by.Identity+": "+m.Reason)
 	})

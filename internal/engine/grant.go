@@ -73,6 +73,9 @@ func (d *deed) issue(ctx context.Context, r access.Request, it access.Item, vote
 	if id.Accounts[ent.System] == "" {
 		return g, fmt.Sprintf("%s no longer has an account at %s", id.ID, ent.System), nil
 	}
+	if why, err := d.doubtful(ctx, ent.System, id.Accounts[ent.System]); err != nil || why != "" {
+		return g, why, err
+	}
 	g = access.Grant{ID: d.e.ids.next("gr", d.now), Request: r.ID, Revision: r.Revision, Digest: r.Digest, Identity: r.Beneficiary,
 		Entitlement: it.Entitlement, State: access.Scheduled, Owner: ent.Owners[0], Votes: []string{}, Hold: hold, At: d.now}
 	for _, v := range votes {

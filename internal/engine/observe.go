@@ -13,7 +13,8 @@ import (
 
 // InventoryJob asks that a whole system be read.
 type InventoryJob struct {
-	System string `json:"system"`
+	System string    `json:"system"`
+	At     time.Time `json:"at,omitzero"` // the minute it was asked for, where something waits for it
 }
 
 // Kind implements river.JobArgs.

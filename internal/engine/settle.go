@@ -155,7 +155,17 @@ func (d *deed) released(ctx context.Context, was, job store.Job, moved bool, gra
 	}
 	job.Work.Holder, job.Work.LeaseUntil, job.Work.Attempts = "", time.Time{}, 0
 	job.Work.Since, job.Work.Told, job.Work.Confirm, job.Work.Due = d.now, 0, false, d.now
-	d.wake(job.System, d.now)
+	if was.State == access.Held && job.State == access.Adding {
+		if wait, err := d.unsure(ctx, job); err != nil {
+			return err
+		} else if wait {
+			job.Work.Due = d.now.Add(sureWithin)
+			if more {
+				job.Work = job.Work.At(next) // no longer than its grants' own moments
+			}
+		}
+	}
+	d.wake(job.System, job.Work.Due)
 	if err := d.SaveJob(ctx, was, job); err != nil {
 		return err
 	}

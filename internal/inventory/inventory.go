@@ -19,6 +19,8 @@ import (
 type Door interface {
 	// Observed takes a whole, complete reading of the objects it names.
 	Observed(ctx context.Context, r engine.Reading) (engine.Drift, error)
+	// ObservedAccounts takes a whole reading of the system's accounts.
+	ObservedAccounts(ctx context.Context, system string, at time.Time, seen []engine.AccountSeen) (engine.AccountDrift, error)
 	// Strange lists what of a reading somebody must have given behind our back.
 	Strange(ctx context.Context, r engine.Reading, limit int) ([]engine.Held, error)
 }
@@ -47,7 +49,11 @@ func (r *Reader) Read(ctx context.Context) (engine.Drift, error) {
 	if len(objects) == 0 {
 		return engine.Drift{}, nil
 	}
-	// 2. All of it, or nothing.
+	// 2. Whose accounts are which: before what they hold.
+	if err := r.accounts(ctx); err != nil {
+		return engine.Drift{}, fmt.Errorf("read %s: accounts: %w", r.System, err)
+	}
+	// 3. All of it, or nothing.
 	reading := engine.Reading{System: r.System, At: r.Now(), Objects: objects} // a reading is as old as its beginning
 	err := r.Connector.Observe(ctx, objects, func(h connector.Holding) error {
 		reading.Holdings = append(reading.Holdings, engine.Held{Account: h.Account, Object: h.Object})
@@ -56,11 +62,11 @@ func (r *Reader) Read(ctx context.Context) (engine.Drift, error) {
 	if err != nil {
 		return engine.Drift{}, fmt.Errorf("read %s: %w", r.System, err)
 	}
-	// 3. Who gave what nobody granted.
+	// 4. Who gave what nobody granted.
 	if err := r.attribute(ctx, &reading); err != nil {
 		return engine.Drift{}, fmt.Errorf("read %s: %w", r.System, err)
 	}
-	// 4. What it comes to.
+	// 5. What it comes to.
 	drift, err := r.Door.Observed(ctx, reading)
 	if err != nil {
 		return drift, fmt.Errorf("read %s: %w", r.System, err)
@@ -69,6 +75,29 @@ func (r *Reader) Read(ctx context.Context) (engine.Drift, error) {
 		"unexpected", drift.Unexpected, "missing", drift.Missing, "again", drift.Again, "adopting", drift.Adopting, "removing", drift.Removing,
 		"held_back", drift.HeldBack, "braked", drift.Braked)
 	return drift, nil
+}
+
+// accounts reads every account, where the target can tell them apart.
+func (r *Reader) accounts(ctx context.Context) error {
+	target, can := r.Connector.(connector.Accounts)
+	if !can {
+		return nil
+	}
+	at := r.Now()
+	var seen []engine.AccountSeen
+	err := target.Accounts(ctx, func(a connector.Account) error {
+		seen = append(seen, engine.AccountSeen{Name: a.Name, ID: a.ID})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	drift, err := r.Door.ObservedAccounts(ctx, r.System, at, seen)
+	if err == nil {
+		r.Log.InfoContext(ctx, "accounts", "system", r.System, "accounts", len(seen), "orphans", drift.Orphans, "made_anew", drift.MadeAnew,
+			"held_back", drift.HeldBack, "braked", drift.Braked)
+	}
+	return err
 }
 
 // mostAsked is how many holdings a target is asked about who gave them.

@@ -188,3 +188,21 @@ func TestAB56PutBackThroughANestedGroup(t *testing.T) {
 	}
 	d.check()
 }
+
+// An account deleted and made anew under its name in a real directory inherits nothing.
+func TestAnAccountMadeAnewInLDAP(t *testing.T) {
+	t.Parallel()
+	d := openDirectory(t, "")
+	read(t, d.reader)
+	g := d.f.Granted("eve", engine.Ask{Entitlements: []string{"dir:wiki"}, Term: access.Term(8 * time.Hour), Reason: "work"}, "mia")
+	d.work()
+	d.DeletePerson(t, d.PersonDN("eve"))
+	d.Person(t, "eve")
+	d.put(d.PersonDN("eve"), "wiki") // whoever made it helps himself
+	read(t, d.reader)
+	d.work()
+	if d.members("wiki") != "" || d.f.Grant(g.ID).Ended != access.EndEligibilityLost || finding(d.f, "account_made_anew").Subject != "dir eve" {
+		t.Errorf("wiki has %q, the grant is %+v, findings %+v", d.members("wiki"), d.f.Grant(g.ID), d.f.Findings(true))
+	}
+	d.check()
+}

@@ -81,6 +81,22 @@ func (tx *Tx) Accounts(ctx context.Context, system string) ([]Account, error) {
 	}, `select system, name, native, since from account where system=$1 order by name`, system)
 }
 
+// Account reads one by name.
+func (tx *Tx) Account(ctx context.Context, system, name string) (Account, error) {
+	return one(ctx, tx, "account "+name, func(s scanner) (a Account, err error) {
+		err = s.Scan(&a.System, &a.Name, &a.Native, at{&a.Since})
+		return a, err
+	}, `select system, name, native, since from account where system=$1 and name=$2`, system, name)
+}
+
+// ForgetAccounts drops what is known of a system's accounts: the next reading begins anew.
+func (tx *Tx) ForgetAccounts(ctx context.Context, system string) error {
+	if _, err := tx.ExecContext(ctx, `delete from account where system=$1`, system); err != nil {
+		return fmt.Errorf("forget accounts of %s: %w", system, err)
+	}
+	return nil
+}
+
 // SetAccount stores that the name is that account's.
 func (tx *Tx) SetAccount(ctx context.Context, a Account) error {
 	return tx.exec(ctx, "account "+a.Name, `insert into account (system, name, native, since) values ($1,$2,$3,$4)
