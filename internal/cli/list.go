@@ -105,6 +105,9 @@ func grantRow(h engine.Holding) []string {
 	if g.Ended != "" {
 		state += " (" + string(g.Ended) + ")"
 	}
+	if h.LeftBehind > 0 {
+		state += fmt.Sprintf(", not closed: %d left behind", h.LeftBehind)
+	}
 	return []string{g.ID, state, g.Identity, g.Entitlement, stamp(g.End), string(h.Assignment.State), stamp(h.Assignment.SeenAt), h.Trouble}
 }
 

@@ -151,17 +151,18 @@ type Accounts interface {
 	Accounts(ctx context.Context, yield func(Account) error) error
 }
 
-// Trace is one thing at a target that an account made, owns or handed out.
+// Trace is one thing at a target that somebody made, owns or handed out.
 type Trace struct {
-	Account string
-	What    string    // for people, and always the same for the same thing
-	At      time.Time // when, as the target remembers it; zero: it does not
+	By   string    // an account, or an object that its holders act as
+	What string    // for people, and always the same for the same thing
+	At   time.Time // when, as the target remembers it; zero: it does not
 }
 
 // Lineage is what a connector can do besides whose target remembers by whose hand
 // things came to be.
 type Lineage interface {
-	// Traces reads what these accounts made, own or handed out and is still there;
-	// what any account did if none is named. A truncated read is an error.
-	Traces(ctx context.Context, accounts []string) ([]Trace, error)
+	// Traces reads what these made, own or handed out and is still there; what
+	// anybody did if none is named. Accounts may act as what they hold: then the
+	// object's name is the one to ask for, too. A truncated read is an error.
+	Traces(ctx context.Context, by []string) ([]Trace, error)
 }

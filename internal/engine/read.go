@@ -35,6 +35,9 @@ type Holding struct {
 	Grant      access.Grant      `json:"grant"`
 	Assignment access.Assignment `json:"assignment"`
 	Trouble    string            `json:"trouble,omitempty"` // what stands in the reconciler's way; why, only for those who can mend it
+	// LeftBehind is how many things that were made under an ended grant are still
+	// there and not settled: it is ended, and not closed.
+	LeftBehind int `json:"left_behind,omitempty"`
 }
 
 // look runs a read-only question as one actor at one moment.
@@ -120,10 +123,14 @@ func (d *deed) holdings(ctx context.Context, grants []access.Grant) ([]Holding, 
 	for _, j := range jobs {
 		of[j.ID] = j
 	}
+	left, err := d.notClosed(ctx, grants)
+	if err != nil {
+		return nil, err
+	}
 	list := make([]Holding, len(grants))
 	for i, g := range grants {
 		job := of[g.Assignment]
-		list[i] = Holding{g, job.Assignment, job.Work.Trouble}
+		list[i] = Holding{g, job.Assignment, job.Work.Trouble, left[g.ID]}
 		if job.Work.Trouble != "" && !d.operates(job.Assignment) {
 			list[i].Trouble = hiddenTrouble
 		}

@@ -148,6 +148,11 @@ func (d *deed) released(ctx context.Context, was, job store.Job, moved bool, gra
 		if err := d.SaveJob(ctx, was, job); err != nil {
 			return err
 		}
+		if moved && job.State == access.Absent {
+			if err := d.traceLater(ctx, job); err != nil {
+				return err
+			}
+		}
 		return d.quiet(ctx, job)
 	}
 	if !moved {

@@ -21,6 +21,12 @@ type Door interface {
 	Observed(ctx context.Context, r engine.Reading) (engine.Drift, error)
 	// ObservedAccounts takes a whole reading of the system's accounts.
 	ObservedAccounts(ctx context.Context, system string, at time.Time, seen []engine.AccountSeen) (engine.AccountDrift, error)
+	// Traced takes a reading of what everybody made.
+	Traced(ctx context.Context, system string, at time.Time, seen []engine.TraceSeen) error
+	// LeftBehind takes a reading of what an assignment's account made, begun after its access was gone.
+	LeftBehind(ctx context.Context, assignment string, at time.Time, seen []engine.TraceSeen) (int, error)
+	// Assignment reads one.
+	Assignment(ctx context.Context, id string) (access.Assignment, error)
 	// Strange lists what of a reading somebody must have given behind our back.
 	Strange(ctx context.Context, r engine.Reading, limit int) ([]engine.Held, error)
 }
@@ -70,6 +76,10 @@ func (r *Reader) Read(ctx context.Context) (engine.Drift, error) {
 	drift, err := r.Door.Observed(ctx, reading)
 	if err != nil {
 		return drift, fmt.Errorf("read %s: %w", r.System, err)
+	}
+	// 6. What everybody made, so that at the end of a grant it can be told what is new.
+	if err := r.traces(ctx); err != nil {
+		return drift, fmt.Errorf("read %s: traces: %w", r.System, err)
 	}
 	r.Log.InfoContext(ctx, "inventory", "system", r.System, "objects", len(objects), "holdings", len(reading.Holdings),
 		"unexpected", drift.Unexpected, "missing", drift.Missing, "again", drift.Again, "adopting", drift.Adopting, "removing", drift.Removing,

@@ -39,6 +39,7 @@ func (s *Server) startWork(ctx context.Context) (*river.Client[*sql.Tx], error) 
 	river.AddWorker(workers, &auditor{s: s})
 	river.AddWorker(workers, &stocktaker{s: s})
 	river.AddWorker(workers, &sweeper{s: s})
+	river.AddWorker(workers, &genealogist{s: s})
 	periodic := []*river.PeriodicJob{
 		// The verbs insert what is needed; these close the gap left by a job that
 		// had read its last batch when the next event was written.
