@@ -41,6 +41,7 @@ samba-tool dsacl set --objectdn=OU=groups,DC=ad,DC=example,DC=org \
 
 // SambaServer is one running domain controller of a domain of its own.
 type SambaServer struct {
+	Address  string // 127.x.x.x
 	URL      string // ldaps://127.x.x.x, shown a certificate of ours
 	PlainURL string // ldap://127.x.x.x
 	Paper
@@ -94,7 +95,7 @@ func ownAddress() (string, error) {
 	for range 20 {
 		ip := net.IPv4(127, byte(64+rand.IntN(128)), byte(rand.IntN(256)), byte(1+rand.IntN(254))).String()
 		last = nil
-		for _, port := range []string{"389", "636", "3268", "3269"} {
+		for _, port := range []string{"88", "389", "464", "636", "3268", "3269"} {
 			l, err := net.Listen("tcp", net.JoinHostPort(ip, port))
 			if err != nil {
 				last = err
@@ -106,7 +107,7 @@ func ownAddress() (string, error) {
 			return ip, last
 		}
 	}
-	return "", fmt.Errorf("no loopback address on which ports 389, 636, 3268 and 3269 are free: %w", last)
+	return "", fmt.Errorf("no loopback address on which ports 88, 389, 464, 636, 3268 and 3269 are free: %w", last)
 }
 
 // sambaKeeper runs the server for as long as its standard input is open, which is
@@ -123,7 +124,7 @@ func startSamba(address string) (*SambaServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &SambaServer{Dir: dir, URL: "ldaps://" + address, PlainURL: "ldap://" + address}
+	s := &SambaServer{Dir: dir, Address: address, URL: "ldaps://" + address, PlainURL: "ldap://" + address}
 	if s.Paper, err = certify(dir, net.ParseIP(address)); err != nil {
 		return nil, err
 	}
@@ -186,13 +187,13 @@ func (s *SambaServer) provision(address string) error {
 	return nil
 }
 
-// sambaConf stands before what provisioning wrote: nothing but LDAP, and that
+// sambaConf stands before what provisioning wrote: LDAP and Kerberos alone, and LDAP
 // plain, too, for the proxy of tests; no disk is waited for.
 const sambaConf = `[global]
 pid directory = $DIR/domain
 ncalrpc dir = $DIR/domain/ncalrpc
 log file = $DIR/domain/log.%m
-server services = ldap
+server services = ldap kdc
 ldap server require strong auth = no
 ldb:nosync = true
 tls enabled = yes

@@ -36,9 +36,9 @@ type dialect struct {
 	lingers time.Duration
 }
 
-// ticketLife is how long a Kerberos ticket lives in a domain nobody arranged
-// otherwise, and with it the list of groups it carries.
-const ticketLife = 10 * time.Hour
+// ticketLife is how long a Kerberos ticket can be renewed in a domain nobody
+// arranged otherwise. A renewed one carries the list of groups of the first.
+const ticketLife = 7 * 24 * time.Hour
 
 // (16, 20) one is already so, (65) the last one may not go, (19, 21, 34, 50) one
 // may not be written.

@@ -218,12 +218,12 @@ func TestDialects(t *testing.T) {
 		lingers time.Duration
 		says    string
 	}{
-		"Samba, asked":         {sambaConfig(w.SambaArea), func(*Config) {}, connector.Ref{Account: w.guid["ann"], Object: wiki}, 10 * time.Hour, ""},
-		"Samba, told":          {sambaConfig(w.SambaArea), func(c *Config) { c.Dialect = ActiveDirectory }, connector.Ref{Account: w.guid["ann"], Object: wiki}, 10 * time.Hour, ""},
-		"tickets live longer":  {sambaConfig(w.SambaArea), func(c *Config) { c.Lingers = 168 * time.Hour }, connector.Ref{Account: w.guid["ann"], Object: wiki}, 168 * time.Hour, ""},
+		"Samba, asked":         {sambaConfig(w.SambaArea), func(*Config) {}, connector.Ref{Account: w.guid["ann"], Object: wiki}, ticketLife, ""},
+		"Samba, told":          {sambaConfig(w.SambaArea), func(c *Config) { c.Dialect = ActiveDirectory }, connector.Ref{Account: w.guid["ann"], Object: wiki}, ticketLife, ""},
+		"tickets live shorter": {sambaConfig(w.SambaArea), func(c *Config) { c.Lingers = 10 * time.Hour }, connector.Ref{Account: w.guid["ann"], Object: wiki}, 10 * time.Hour, ""},
 		"slapd, asked":         {config(slapd), func(*Config) {}, connector.Ref{Account: "ann", Object: "eng"}, 0, ""},
 		"slapd, told":          {config(slapd), func(c *Config) { c.Dialect = OpenLDAP }, connector.Ref{Account: "ann", Object: "eng"}, 0, ""},
-		"slapd, told wrong":    {config(slapd), func(c *Config) { c.Dialect = ActiveDirectory }, connector.Ref{Account: "ann", Object: "eng"}, 10 * time.Hour, "defaultNamingContext"},
+		"slapd, told wrong":    {config(slapd), func(c *Config) { c.Dialect = ActiveDirectory }, connector.Ref{Account: "ann", Object: "eng"}, ticketLife, "defaultNamingContext"},
 		"slapd, by objectGUID": {config(slapd), func(c *Config) { c.AccountAttribute = "objectguid" }, connector.Ref{Account: "ann", Object: "eng"}, 0, "only Active Directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
