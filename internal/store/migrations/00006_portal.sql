@@ -13,8 +13,8 @@ create table session (
 create index session_identity on session (identity);
 create index session_end on session (end_at);
 
--- Who holds an entitlement: what an approver sees of peers.
-create index grants_entitlement on grants (entitlement, state);
+-- Who holds an entitlement: its owner's page, and what an approver sees of peers.
+create index grants_entitlement on grants (entitlement, id);
 
 -- +goose Down
 drop index grants_entitlement;
