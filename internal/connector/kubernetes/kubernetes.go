@@ -28,7 +28,7 @@ const (
 	batch    = 200       // changes worth handing to Apply at once
 	page     = 500       // objects asked for at once
 	parallel = 8         // requests under way at once
-	maxPages = 10000     // a list that goes on for longer is an error
+	maxPages = 10000     // of one list
 	maxBody  = 128 << 20 // a longer answer is refused, never cut
 	maxName  = 2048      // bytes of an account's or object's name
 	maxAsked = 200       // rights of one role asked for one by one
@@ -66,7 +66,8 @@ type Config struct {
 type Connector struct {
 	settings
 	client *http.Client
-	page   int
+	page   int // objects asked for at once
+	pages  int // a list that goes on for longer is an error
 	slots  chan struct{}
 	closed context.Context
 	close  context.CancelFunc
@@ -80,7 +81,7 @@ func New(cfg Config) (*Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Connector{settings: s, client: s.open(), page: page, slots: make(chan struct{}, parallel)}
+	c := &Connector{settings: s, client: s.open(), page: page, pages: maxPages, slots: make(chan struct{}, parallel)}
 	c.closed, c.close = context.WithCancel(context.Background())
 	return c, nil
 }

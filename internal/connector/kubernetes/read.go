@@ -24,8 +24,8 @@ type listOf[T any] struct {
 // one moment, and if the server can no longer give that moment the list is an error.
 func list[T any](ctx context.Context, c *Connector, path string, yield func(T) error) error {
 	for next, n := "", 0; ; n++ {
-		if n == maxPages {
-			return fmt.Errorf("%w: %s goes on for more than %d pages", connector.ErrRefused, path, maxPages)
+		if n == c.pages {
+			return fmt.Errorf("%w: %s goes on for more than %d pages", connector.ErrRefused, path, c.pages)
 		}
 		q := url.Values{"limit": {strconv.Itoa(c.page)}}
 		if next != "" {

@@ -188,7 +188,7 @@ func TestListWithoutEnd(t *testing.T) {
 	c := against(t, func(w http.ResponseWriter, r *http.Request) {
 		says(w, 200, `{"metadata":{"continue":"more"},"items":[]}`)
 	})
-	c.page = 1
+	c.pages = 3
 	if err := list(t.Context(), c, "/x", func(binding) error { return nil }); !errors.Is(err, connector.ErrRefused) {
 		t.Errorf("%v, want %q", err, connector.ErrRefused)
 	}

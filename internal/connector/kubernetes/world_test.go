@@ -146,9 +146,13 @@ func (w world) lease(t testing.TB, o object) {
 	t.Helper()
 	block, was, resource := blockCluster, "[view]", "clusterroles"
 	names := []string{"name: lessor-leases", "name: lessor-leases-" + digest(o.String())}
-	if o.kind == role {
-		block, was, resource = blockSpace, "[deployer]", "roles"
+	if o.namespace != "" {
+		block, was = blockSpace, "[deployer]"
 		names = append(names, "namespace: shop", "namespace: "+o.namespace)
+		if o.kind == role {
+			resource = "roles"
+		}
+		names = append(names, "resources: [roles]", "resources: ["+resource+"]")
 	}
 	for _, d := range manifests(t, block) {
 		w.write(t, strings.NewReplacer(append(names, was, "["+strconv.QuoteToASCII(o.name)+"]")...).Replace(d))
