@@ -20,7 +20,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/lessor-iam/lessor/internal/access"
 )
@@ -54,7 +53,7 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 		return nil, err
 	}
 	if err := db.migrate(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("migrate %s: %w", db.Dialect, err), db.Close())
+		return nil, errors.Join(fmt.Errorf("migrate %s: %w", db.Dialect, worded(err)), db.Close())
 	}
 	if err := db.openJobs(); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -76,7 +75,10 @@ func Inspect(ctx context.Context, dsn string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &DB{Dialect: SQLite, write: r, read: r}, r.PingContext(ctx)
+	if err := r.PingContext(ctx); err != nil {
+		return nil, errors.Join(worded(err), r.Close())
+	}
+	return &DB{Dialect: SQLite, write: r, read: r}, nil
 }
 
 func connect(ctx context.Context, dsn string) (*DB, error) {
@@ -110,7 +112,7 @@ func connectSQLite(ctx context.Context, path string) (*DB, error) {
 	r.SetMaxOpenConns(8)
 	db := &DB{Dialect: SQLite, write: w, read: r, lock: lock}
 	if err := db.gate(ctx); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(worded(err), db.Close())
 	}
 	return db, nil
 }
@@ -197,6 +199,7 @@ func (db *DB) Read(ctx context.Context, do func(*Tx) error) error {
 }
 
 func (db *DB) once(ctx context.Context, on *sql.DB, opts *sql.TxOptions, do func(*Tx) error) (err error) {
+	defer func() { err = worded(err) }()
 	tx, err := on.BeginTx(ctx, opts)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"github.com/lessor-iam/lessor/internal/access"
 )
 
 // folderLock keeps a second process off a SQLite file: WAL over several
@@ -21,7 +23,10 @@ func lockFolder(dir string) (*folderLock, error) {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("data folder %s is in use by another lessor: %w", dir, err), f.Close())
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = fmt.Errorf("%w: data folder %s is in use by another lessor: stop that one first", access.ErrConflict, dir)
+		}
+		return nil, errors.Join(err, f.Close())
 	}
 	return &folderLock{f}, nil
 }

@@ -60,7 +60,7 @@ func (db *DB) MigrationStatus(ctx context.Context) ([]string, error) {
 	}
 	all, err := p.Status(ctx)
 	if err != nil {
-		return nil, err
+		return nil, worded(err)
 	}
 	var lines []string
 	for _, s := range all {

@@ -149,7 +149,7 @@ func TestOpen(t *testing.T) {
 	dir := t.TempDir()
 	first, err := Open(t.Context(), "sqlite:"+filepath.Join(dir, "a name with ? and # and %.db"))
 	must(t, err)
-	if _, err := Open(t.Context(), "sqlite:"+filepath.Join(dir, "other.db")); err == nil || !strings.Contains(err.Error(), "in use by another lessor") {
+	if _, err := Open(t.Context(), "sqlite:"+filepath.Join(dir, "other.db")); err == nil || !errors.Is(err, access.ErrConflict) || !strings.Contains(err.Error(), "in use by another lessor") {
 		t.Errorf("a second process on the folder: %v", err)
 	}
 	must(t, first.Close())
