@@ -132,6 +132,18 @@ func TestRows(t *testing.T) {
 			t.Errorf("%s (%s) is not tested against the running program", id, rows[id].attack)
 		}
 	}
+	// What comes by a webhook or by what a Jira shows is tested at the channel, with
+	// every kind of hand and on both databases, and these of it over HTTP too.
+	for _, id := range []string{"AB-01", "AB-02", "AB-04", "AB-05", "AB-06", "AB-08", "AB-10", "AB-11", "AB-13", "AB-16", "AB-17", "AB-23", "AB-68"} {
+		if !bears[id]["channel/jira"] {
+			t.Errorf("%s (%s) is not tested at the channel to Jira", id, rows[id].attack)
+		}
+	}
+	for _, id := range []string{"AB-01", "AB-02", "AB-06", "AB-08", "AB-10", "AB-13", "AB-23"} {
+		if !bears[id]["abuse"] {
+			t.Errorf("%s (%s) is not tested against the running server before a Jira", id, rows[id].attack)
+		}
+	}
 	if len(rows) != 47 {
 		t.Errorf("the table has %d rows, want 47", len(rows))
 	}
