@@ -39,6 +39,7 @@ deps:
 # What takes minutes to build from source, once; without it its tests say that they did not run.
 deps/all:
 	@scripts/build-kubernetes
+	@scripts/build-gitea
 
 demo:
 	$(GO) run ./cmd/lessor demo
