@@ -36,6 +36,7 @@ var rooms = map[string]struct {
 	"connector":               {nil, false, "the port to target systems"},
 	"connector/exec":          {[]string{"connector"}, false, "anything: a program that speaks the port over JSON lines"},
 	"connector/exec/check":    {[]string{"connector/exec", "connector/promise"}, false, "holds a connector program to every promise, from outside"},
+	"connector/gitea":         {[]string{"connector"}, false, "teams and collaborators in Gitea"},
 	"connector/kubernetes":    {[]string{"connector"}, false, "roles in Kubernetes: one binding for each account and role"},
 	"connector/ldap":          {[]string{"connector"}, false, "OpenLDAP and its kin, 389 Directory Server, Active Directory"},
 	"connector/manual":        {[]string{"connector"}, false, "systems that only people change: a list, and what somebody has seen"},
