@@ -46,6 +46,7 @@ demo:
 
 build:
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/lessor ./cmd/lessor
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/lessor-openssh-host ./cmd/lessor-openssh-host
 
 ## generate: the pages' Go, and the parts of docs and the contract that come from the code
 generate:
