@@ -86,7 +86,7 @@ func (s *OpenSSHServer) await(t testing.TB) {
 		if err != nil {
 			return err
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
 		_, err = conn.Read(make([]byte, 4))
 		return err

@@ -39,6 +39,6 @@ func newTarget(t testing.TB, w *world) connectortest.Target {
 		Put:        w.put,
 		Members:    w.members,
 		Break:      p.fail,
-		Hostile: []string{"ann#", "#ann", "ann #", `from="*" ann`, "ann\tbob", "%23", "ann,bob"},
+		Hostile:    []string{"ann#", "#ann", "ann #", `from="*" ann`, "ann\tbob", "%23", "ann,bob"},
 	}
 }
