@@ -162,6 +162,27 @@ func TestAStoryInTheBrowser(t *testing.T) {
 	b.goTo("/requests")
 	b.says(".reqs", "Payroll, administration")
 	b.seen("requests")
+
+	// 9. Each thing has a page of its own; who audits sees all of it.
+	b.be("Vera Dubois")
+	b.goTo("/register?all=yes")
+	b.says("table", "Ann Petrova")
+	b.seen("register")
+	b.press("gr …")
+	b.says("h2", "Looks at the target")
+	b.seen("grant")
+	b.press("Payroll, administration")
+	b.says("h2", "Who holds it")
+	b.seen("entitlement")
+	b.goTo("/people?id=ann")
+	b.says("h1", "Ann Petrova")
+	b.seen("person")
+	b.goTo("/systems?id=workspace")
+	b.says("h1", "Company workspace")
+	b.seen("system")
+	b.goTo("/findings")
+	b.says("h1", "Findings")
+	b.seen("findings")
 }
 
 // path is where the tab is.

@@ -20,6 +20,7 @@ const mostFound = 25
 // found is one line of the catalog as it is shown.
 type found struct {
 	Name, Sub, Class, Link string
+	About                  string // its own page; empty: none
 	Powers                 []string
 	Longest                access.Term
 	Held                   bool
@@ -44,7 +45,7 @@ func (p *portal) catalog(v *visit) error {
 	for _, l := range lines {
 		if e := l.Entitlement; e.ID != "" {
 			rows = append(rows, found{Name: e.Name, Sub: v.system(e.System) + ", asked of " + few(v.names(e.Owners), 2, "or"), Class: e.Class, Powers: e.Powers, Longest: e.MaxTerm,
-				Link: "/ask/form?" + url.Values{"entitlement": {e.ID}}.Encode(), Held: held[e.ID]})
+				Link: "/ask/form?" + url.Values{"entitlement": {e.ID}}.Encode(), About: "/entitlements?" + url.Values{"id": {e.ID}}.Encode(), Held: held[e.ID]})
 			continue
 		}
 		rows = append(rows, found{Name: l.Bundle.Name, Sub: v.called(l.Bundle.Entitlements), Class: "bundle", Link: "/ask/form?" + url.Values{"bundle": {l.Bundle.ID}}.Encode()})

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"crypto/sha256"
+	"encoding/csv"
 	"encoding/hex"
 	"fmt"
 	"net/http"
@@ -212,7 +213,8 @@ func TestNotYoursIsNotFound(t *testing.T) {
 		"/requests/" + g.Request + "?verify": "/requests/rq-nothing?verify",
 		"/waiting/" + g.Request:              "/waiting/rq-nothing",
 		"/grants/" + g.ID + "/evidence":      "/grants/gr-nothing/evidence",
-		"/ask/form?extends=" + g.ID:          "/ask/form?extends=gr-nothing",
+		"/grants/" + g.ID:                    "/grants/gr-nothing", "/register": "/nothing", "/register.csv": "/nothing",
+		"/ask/form?extends=" + g.ID: "/ask/form?extends=gr-nothing",
 	} {
 		bob.goTo(missing)
 		bob.is(http.StatusNotFound)
@@ -275,7 +277,8 @@ func TestAVoteBindsToWhatWasRead(t *testing.T) {
 func routes(p *portal) (pages, deeds []string) {
 	g := p.Granted("eve", engine.Ask{Entitlements: []string{"dir:wiki"}, Term: 2 * hour, Reason: "notes"}, "mia")
 	w := p.Ask("eve", engine.Ask{Entitlements: []string{"dir:reports"}, Term: 2 * hour, Reason: "figures"})
-	return []string{"/access", "/ask", "/ask/form?entitlement=dir:wiki", "/waiting", "/waiting/" + w.ID, "/requests", "/requests/" + g.Request, "/requests/" + g.Request + "?verify", "/nothing"},
+	return []string{"/access", "/ask", "/ask/form?entitlement=dir:wiki", "/waiting", "/waiting/" + w.ID, "/requests", "/requests/" + g.Request, "/requests/" + g.Request + "?verify", "/nothing",
+			"/grants/" + g.ID, "/entitlements?id=dir:wiki", "/people?id=eve", "/systems?id=dir", "/findings", "/register", "/register?all=yes"},
 		[]string{"/ask/form", "/ask/check", "/ask", "/grants/" + g.ID + "/return", "/waiting/" + w.ID, "/requests/" + w.ID + "/cancel", "/requests/" + w.ID + "/comment"}
 }
 
@@ -500,6 +503,58 @@ func TestListsArePages(t *testing.T) {
 	}
 	mia.goTo("/waiting")
 	mia.is(http.StatusOK, "25 requests and more need your decision", "Older ones")
+}
+
+// Each thing has a page, and shows of it what the reader may know.
+func TestThingsHavePages(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	g := p.Granted("eve", engine.Ask{Entitlements: []string{"dir:wiki"}, Term: 2 * hour, Reason: "notes"}, "mia")
+	p.Advance(time.Minute)
+	eve, owen, anna, bob := p.as("eve"), p.as("owen"), p.as("anna"), p.as("bob")
+	eve.goTo("/grants/" + g.ID)
+	eve.is(http.StatusOK, "A grant to eve", "left", "Looks at the target", "there", "Every rule that decided at the grant")
+	eve.goTo("/entitlements?id=dir:wiki")
+	eve.is(http.StatusOK, "wiki", "Owned by owen", "Ask for it")
+	if strings.Contains(eve.words(), "Who holds it") {
+		t.Error("who holds it is shown to whoever does not answer for it")
+	}
+	owen.goTo("/entitlements?id=dir:wiki")
+	owen.is(http.StatusOK, "Who holds it", "eve", "Seen")
+	owen.goTo("/entitlements?id=dir:audit")
+	owen.is(http.StatusOK, "Not beside pay", "Nobody does by a grant")
+	eve.goTo("/systems?id=dir")
+	eve.is(http.StatusOK, "What it can let people hold", "wiki", "root")
+	eve.goTo("/people?id=eve")
+	eve.is(http.StatusOK, "Managed by mia", "wiki", "robot")
+	bob.goTo("/people?id=eve")
+	bob.is(http.StatusOK, "None that you may know of")
+	bob.goTo("/findings")
+	bob.is(http.StatusOK, "Nothing that you may know of is other than it should be")
+	p.Ask("ada", engine.Ask{Entitlements: []string{"dir:reports"}}) // who has no manager: nobody can answer
+	anna.goTo("/findings")
+	anna.is(http.StatusOK, "1 finding open", "No approver", "dir:reports")
+	for _, at := range []string{"/entitlements?id=dir:nothing", "/people?id=nobody", "/systems?id=none", "/grants/gr-none"} {
+		eve.goTo(at)
+		eve.is(http.StatusNotFound, "Not found")
+	}
+	// The register, and the file of it.
+	if strings.Contains(eve.page, "/register") || !strings.Contains(anna.page, "/register") {
+		t.Error("the register is in the wrong navigation")
+	}
+	anna.goTo("/register")
+	anna.is(http.StatusOK, "eve", "wiki", "Seen")
+	p.Advance(3 * time.Hour)
+	anna.goTo("/register")
+	anna.is(http.StatusOK, "No grants")
+	anna.goTo("/register?all=yes")
+	anna.is(http.StatusOK, "expired", "Seen gone")
+	anna.goTo("/register.csv")
+	anna.is(http.StatusOK)
+	rows, err := csv.NewReader(strings.NewReader(anna.page)).ReadAll()
+	if err != nil || len(rows) != 2 || rows[1][0] != g.ID || rows[1][12] != "absent" || rows[1][10] != "expired" {
+		t.Errorf("%v, %v", rows, err)
+	}
 }
 
 func TestPortalThatCannotBe(t *testing.T) {

@@ -94,6 +94,8 @@ func (p *portal) routes(mux *http.ServeMux) {
 		{"GET /access", p.mine}, {"POST /grants/{id}/return", p.giveBack}, {"GET /grants/{id}/evidence", p.evidence},
 		{"GET /waiting", p.waiting}, {"GET /waiting/{id}", p.waiting}, {"POST /waiting/{id}", p.answer},
 		{"GET /requests", p.requests}, {"GET /requests/{id}", p.request}, {"POST /requests/{id}/cancel", p.cancel}, {"POST /requests/{id}/comment", p.comment},
+		{"GET /grants/{id}", p.grant}, {"GET /entitlements", p.entitlementPage}, {"GET /people", p.person}, {"GET /systems", p.systemPage},
+		{"GET /findings", p.operations}, {"GET /register", p.registerAll}, {"GET /register.csv", p.registerFile},
 		{"/", func(*visit) error { return access.ErrNotFound }},
 	} {
 		mux.HandleFunc(page.at, p.visit(page.do))

@@ -1,0 +1,35 @@
+package web
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/lessor-iam/lessor/internal/access"
+)
+
+// mostLooks is how many looks one page shows: the newest.
+const mostLooks = 50
+
+// grantView is one grant beside reality.
+type grantView struct {
+	Grant  access.Grant
+	Hold   holding
+	For    string
+	Owner  string
+	Looks  []access.Receipt // newest first
+	Earned int              // looks there are
+	Mine   bool
+}
+
+// grant is one grant, and every look at what it is a reason for.
+func (p *portal) grant(v *visit) error {
+	h, looks, err := p.Engine.Grant(v.r.Context(), v.by, v.r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	view := grantView{Grant: h.Grant, Hold: v.holding(h), For: v.name(h.Grant.Identity), Owner: v.name(h.Grant.Owner), Earned: len(looks)}
+	slices.Reverse(looks)
+	view.Looks = looks[:min(len(looks), mostLooks)]
+	view.Mine = slices.Contains(v.dir.Hands(h.Grant.Identity), v.dir.PersonOf(v.by.Identity))
+	return v.page(http.StatusOK, view.Hold.Part.Entitlement.Name, "/access", grantPage(view, v.now))
+}
