@@ -325,6 +325,12 @@ func TestNobodyComesInUnnoted(t *testing.T) {
 	if !ann.lets(t, "deploy") {
 		t.Fatal("turned away")
 	}
+	if err := os.WriteFile(noteOf(t, w), []byte("not JSON\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if !ann.lets(t, "deploy") {
+		t.Error("another's note that is none locks her out")
+	}
 	run := filepath.Join(w.Dir, "run")
 	if err := os.RemoveAll(run); err != nil {
 		t.Fatal(err)
