@@ -16,6 +16,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/config"
 	"github.com/lessor-iam/lessor/internal/connector"
 	"github.com/lessor-iam/lessor/internal/connector/exec"
+	"github.com/lessor-iam/lessor/internal/connector/gitea"
 	"github.com/lessor-iam/lessor/internal/connector/kubernetes"
 	"github.com/lessor-iam/lessor/internal/connector/ldap"
 	"github.com/lessor-iam/lessor/internal/connector/manual"
@@ -32,6 +33,7 @@ var adapters = map[string]func(*settings) (connector.Connector, error){
 	"openssh":    newOpenSSH,
 	"postgres":   newPostgres,
 	"exec":       newExec,
+	"gitea":      newGitea,
 	"kubernetes": newKubernetes,
 	"manual":     newManual,
 }
@@ -62,6 +64,15 @@ func newPostgres(s *settings) (connector.Connector, error) {
 		return nil, nil
 	}
 	return postgres.New(c)
+}
+
+func newGitea(s *settings) (connector.Connector, error) {
+	c := gitea.Config{URL: s.required("url"), Token: s.secret("token_ref"), CA: s.roots("ca_file"), Timeout: s.duration("timeout"),
+		Lingers: s.duration("lingers"), NoLFS: s.flag("no_lfs")}
+	if s.done() {
+		return nil, nil
+	}
+	return gitea.New(c)
 }
 
 // newKubernetes is known to the cluster by a token, or by a client certificate.

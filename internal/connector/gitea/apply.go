@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 
 	"github.com/lessor-iam/lessor/internal/connector"
 )
@@ -108,15 +107,13 @@ func (v *view) changeMember(ctx context.Context, h holding, add bool) error {
 
 // person refuses organizations, which Gitea takes for accounts where one is added.
 func (v *view) person(ctx context.Context, account string) error {
-	org, err := v.organizations.of(account, func() (bool, error) {
-		_, is, err := there[organization](ctx, v.c, "/orgs/"+url.PathEscape(account))
-		return is, err
-	})
+	known, err := v.teams(ctx, account)
+	_, notOurs := says(err, http.StatusForbidden)
 	switch {
+	case known != nil || notOurs:
+		return fmt.Errorf("%w: %s is an organization, not an account", connector.ErrRefused, account)
 	case err != nil:
 		return unsent(err)
-	case org:
-		return fmt.Errorf("%w: %s is an organization, not an account", connector.ErrRefused, account)
 	}
 	return nil
 }

@@ -31,13 +31,12 @@ func (c *Connector) Look(ctx context.Context, refs []connector.Ref) []connector.
 
 // view is what one call has read: each thing once.
 type view struct {
-	c             *Connector
-	orgs          memo[string, map[string]teamRead]
-	organizations memo[string, bool]
-	repos         memo[place, *at]
-	teamRepos     memo[int64, []repository]
-	seats         memo[seat, bool]
-	spots         memo[spot, standing]
+	c         *Connector
+	orgs      memo[string, map[string]teamRead]
+	repos     memo[place, *at]
+	teamRepos memo[int64, []repository]
+	seats     memo[seat, bool]
+	spots     memo[spot, standing]
 }
 
 func (v *view) teams(ctx context.Context, org string) (map[string]teamRead, error) {

@@ -64,7 +64,7 @@ func checkURL(raw string) (string, error) {
 		return "", errors.New("must begin with https://")
 	case u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return "", errors.New("must be scheme, host and path alone, e.g. https://git.example.org")
-	case strings.Contains(u.Path, "/api/"):
+	case strings.Contains(u.Path+"/", "/api/"):
 		return "", errors.New("is the address of Gitea's first page, without /api/v1")
 	}
 	return strings.TrimRight(u.String(), "/"), nil
