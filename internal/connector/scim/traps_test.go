@@ -287,3 +287,33 @@ func TestNestedGroups(t *testing.T) {
 		}
 	}
 }
+
+// A user deleted and made anew under its name is another account.
+func TestAccountsHaveIDs(t *testing.T) {
+	t.Parallel()
+	target, c := between(t, func(target http.Handler) http.HandlerFunc { return target.ServeHTTP })
+	ids := func() map[string]string {
+		t.Helper()
+		list := map[string]string{}
+		if err := c.Accounts(t.Context(), func(a connector.Account) error { list[a.Name] = a.ID; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	for i := range 9 { // more than a page
+		if _, err := target.AddUser(fmt.Sprintf("user%d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := ids()
+	if err := target.DeleteUser("user3"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := target.AddUser("user3"); err != nil {
+		t.Fatal(err)
+	}
+	after := ids()
+	if len(before) != 9 || len(after) != 9 || before["user3"] == after["user3"] || before["user4"] != after["user4"] {
+		t.Errorf("before %v, after %v", before, after)
+	}
+}
