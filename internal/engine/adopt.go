@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -117,4 +118,56 @@ func (d *deed) certifiedFor(ctx context.Context, ent access.Entitlement, r *acce
 		term = dec.MaxTerm
 	}
 	return why, nil
+}
+
+// toCertify is the finding that the end of adopted access comes near.
+const toCertify = "certification_due"
+
+// certifyWithin is how long before its end adopted access is told of: somebody has
+// had it for long, and it must not go without anybody having been asked.
+const certifyWithin = 14 * 24 * time.Hour
+
+// certifications tells the owners of adopted grants whose end comes near: they are
+// extended, or end as any other.
+func (d *deed) certifications(ctx context.Context, system string) error {
+	near, err := d.AdoptedGrants(ctx, system, d.now.Add(certifyWithin))
+	if err != nil {
+		return err
+	}
+	due := map[string]bool{}
+	for _, g := range near {
+		open, err := d.OpenGrants(ctx, []string{g.Assignment})
+		if err != nil {
+			return err
+		}
+		// The last quarter of a short term is near enough, and what goes on by another grant needs nobody.
+		if d.now.Before(g.End.Add(-g.End.Sub(g.Start)/4)) || slices.ContainsFunc(open[g.Assignment], func(o access.Grant) bool { return o.End.After(g.End) }) {
+			continue
+		}
+		due[g.ID] = true
+		if err := d.finding(ctx, access.Finding{Kind: toCertify, Subject: g.ID, Owner: g.Owner, DueAt: g.End,
+			Text: fmt.Sprintf("%s holds %s since before it was asked for; that was adopted, and ends %s. Have it extended (lessor extend %s), or it is removed then.", g.Identity, g.Entitlement, g.End.Format(time.RFC3339), g.ID)}); err != nil {
+			return err
+		}
+	}
+	told, err := d.OpenFindings(ctx, toCertify)
+	if err != nil {
+		return err
+	}
+	for _, f := range told {
+		g, err := d.Grant(ctx, f.Subject)
+		if err != nil {
+			return err
+		}
+		job, err := d.Assignment(ctx, g.Assignment)
+		if err != nil {
+			return err
+		}
+		if job.System == system && !due[f.Subject] {
+			if err := d.settleFinding(ctx, toCertify, f.Subject, "extended, or over"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

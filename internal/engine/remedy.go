@@ -89,7 +89,8 @@ func (d *deed) strays(ctx context.Context, r Reading, found map[Held]bool, drift
 			}
 		}
 	}
-	return nil
+	// 5. What was adopted and comes to its end.
+	return d.certifications(ctx, r.System)
 }
 
 // catalogOf lists the entitlements of the system whose objects were read, in order, one an object.

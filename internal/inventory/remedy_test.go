@@ -131,7 +131,20 @@ func TestAdoptedByRule(t *testing.T) {
 		if g.Owner != "owen" || g.End.IsZero() || g.State != access.Live {
 			t.Errorf("grant is %+v", g)
 		}
-		f.Advance(25 * time.Hour)
+		// Before its end comes, its owner is told.
+		f.Advance(17 * time.Hour)
+		if read(t, r); finding(f, "certification_due").ID != "" {
+			t.Error("told too early")
+		}
+		f.Advance(2 * time.Hour)
+		read(t, r)
+		if one := finding(f, "certification_due"); one.Subject != g.ID || one.Owner != "owen" || !one.DueAt.Equal(g.End) {
+			t.Errorf("finding is %+v, the grant ends %s", one, g.End)
+		}
+		f.Advance(6 * time.Hour)
+		if read(t, r); finding(f, "certification_due").ID != "" {
+			t.Error("told of what is over")
+		}
 		if f.Targets["dir"].Holds("nora", "wiki") {
 			t.Error("still there after the end of its grant")
 		}

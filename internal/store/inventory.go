@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -59,6 +60,13 @@ func (tx *Tx) SetAdoption(ctx context.Context, a Adoption) error {
 // DropAdoption forgets one whose holding is not found ungranted any more.
 func (tx *Tx) DropAdoption(ctx context.Context, a Adoption) error {
 	return tx.exec(ctx, "adoption of "+a.Account, `delete from adoption where system=$1 and account=$2 and object=$3`, a.System, a.Account, a.Object)
+}
+
+// AdoptedGrants lists the open grants of a system that came of adoptions and end before a moment.
+func (tx *Tx) AdoptedGrants(ctx context.Context, system string, before time.Time) ([]access.Grant, error) {
+	columns := "g." + strings.ReplaceAll(strings.Join(strings.Fields(grantColumns), " "), ", ", ", g.")
+	return all(ctx, tx, scanGrant, `select `+columns+` from grants g join request r on r.id = g.request join assignment a on a.id = g.assignment
+		where g.state <> 'ended' and r.channel = $1 and a.system = $2 and g.end_at < $3 order by g.id`, access.ChannelInventory, system, moment(before))
 }
 
 // Finding reads one by id.
