@@ -209,8 +209,11 @@ func (s *Server) Listen(addr string) (net.Listener, error) {
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	// 1. What can no longer be held ends before anything else is done.
 	swept, err := s.engine.Sweep(ctx)
-	if err != nil {
-		return fmt.Errorf("sweep: %w", err)
+	switch {
+	case ctx.Err() != nil:
+		return l.Close() // told to stop before it began
+	case err != nil:
+		return errors.Join(fmt.Errorf("sweep: %w", err), l.Close())
 	}
 	s.log.InfoContext(ctx, "swept", "ended", swept.Ended, "shortened", swept.Shortened, "bereft", swept.Bereft)
 	_ = s.appraise(ctx) // said in the log, and done again with the next sweep
