@@ -53,6 +53,11 @@ func Play(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = errStopped // whatever failed, failed by it
+		}
+	}()
 	// 2. The story.
 	t := &tale{out: o.Stdout, base: c.base, dir: c.dir, target: c.target, queue: c.queue, server: c.server, people: map[string]*client.Client{}}
 	t.say("Meridian Freight, an example company, on %s; its workspace is a SCIM service on %s, its ticket queue a stand-in for Jira on %s", t.base, c.targetURL, c.queue.URL())
@@ -73,8 +78,12 @@ func Play(ctx context.Context, o Options) (err error) {
 	t.whereToLook()
 	t.say("%s", last)
 	<-ctx.Done()
+	t.say("\nStopped; %s and all that is in it is removed.", t.dir)
 	return nil
 }
+
+// errStopped: somebody did not want to hear the rest.
+var errStopped = errors.New("stopped before the story was told to its end")
 
 // company is the example company at work.
 type company struct {
