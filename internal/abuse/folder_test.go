@@ -190,7 +190,7 @@ func TestAB48_DeletedWhileGrantsAreLive(t *testing.T) {
 			s.halt()
 			err = s.start()
 			if c.name == "the system" {
-				if err == nil || !strings.Contains(err.Error(), "play: 1 assignments") {
+				if err == nil || !strings.Contains(err.Error(), "play: assignments not seen absent there: 1") {
 					t.Fatalf("it starts with access held at a system it does not know: %v", err)
 				}
 				if !s.holds("ann", "games") {

@@ -96,7 +96,7 @@ func (a *app) report(r check.Report, only string) error {
 		return fmt.Errorf("%w: no promise has %q in its name", errUsage, only)
 	}
 	err := a.showOne(r, func() error {
-		a.line("%s: %d promises kept, %d broken, %d not shown", r.Name, r.Kept, r.Broken, r.Skipped)
+		a.line("%s: %s kept, %d broken, %d not shown", r.Name, count(r.Kept, "promise", "promises"), r.Broken, r.Skipped)
 		if len(r.Settings) > 0 {
 			a.line("the system's settings must say: %s", strings.Join(r.Settings, ", "))
 		}

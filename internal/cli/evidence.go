@@ -74,7 +74,7 @@ func (a *app) exportCommand() *cobra.Command {
 				if err := writeBelow(args[0], evidence.CheckpointPath, []byte(head.Note)); err != nil {
 					return err
 				}
-				return a.done(map[string]any{"folder": args[0], "tiles": files, "events": head.Size}, "%d tiles of a log of %d events", files, head.Size)
+				return a.done(map[string]any{"folder": args[0], "tiles": files, "events": head.Size}, "%s of a log of %s", count(files, "tile", "tiles"), count(head.Size, "event", "events"))
 			})
 		}}
 }

@@ -84,9 +84,9 @@ func (a *app) jiraDoctor() *cobra.Command {
 			}
 			switch {
 			case found.Ailing() > 0:
-				return fmt.Errorf("site %s: %d things to mend", site.ID, found.Ailing())
+				return fmt.Errorf("site %s: %s to mend", site.ID, count(found.Ailing(), "thing", "things"))
 			case strict && found.Overfed() > 0:
-				return fmt.Errorf("site %s: %d things in excess", site.ID, found.Overfed())
+				return fmt.Errorf("site %s: %s in excess", site.ID, count(found.Overfed(), "thing", "things"))
 			}
 			return nil
 		}}
@@ -228,7 +228,6 @@ func (a *app) confirmCommand() *cobra.Command {
 			if err := door.Confirm(c.Context(), args[0]); err != nil {
 				return err
 			}
-			a.line("%s is yours; it is read again now", args[0])
-			return nil
+			return a.done(map[string]string{"of": args[0], "done": "confirmed"}, "%s is yours; it is read again now", args[0])
 		}}
 }

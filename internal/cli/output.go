@@ -102,6 +102,14 @@ func (a *app) line(format string, args ...any) {
 	}
 }
 
+// count is a number of things in words: "1 bundle", "2 bundles".
+func count[N int | int64](n N, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
+
 // stamp is a moment for people, in UTC; nothing for none.
 func stamp(t time.Time) string {
 	if t.IsZero() {

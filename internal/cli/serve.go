@@ -87,12 +87,13 @@ func (a *app) checkCommand() *cobra.Command {
 				return err
 			}
 			if strict && len(warnings) > 0 {
-				return fmt.Errorf("%d warnings", len(warnings))
+				return errors.New(count(len(warnings), "warning", "warnings"))
 			}
 			d := c.Directory
 			return a.done(map[string]any{"folder": c.Dir, "policy": w.Policy.Digest(), "warnings": warnings},
-				"%s is fine: %d identities, %d groups, %d systems, %d entitlements, %d bundles, %d rules (%s)", c.Dir, len(d.Identities()), len(d.Groups()),
-				len(d.Systems()), len(d.Entitlements()), len(d.Bundles()), len(w.Policy.Rules()), w.Policy.Digest())
+				"%s is fine: %s, %s, %s, %s, %s, %s (%s)", c.Dir, count(len(d.Identities()), "identity", "identities"), count(len(d.Groups()), "group", "groups"),
+				count(len(d.Systems()), "system", "systems"), count(len(d.Entitlements()), "entitlement", "entitlements"), count(len(d.Bundles()), "bundle", "bundles"),
+				count(len(w.Policy.Rules()), "rule", "rules"), w.Policy.Digest())
 		}}
 	c.Flags().BoolVar(&strict, "strict", false, "fail on warnings too")
 	return c

@@ -97,9 +97,9 @@ func (a *app) verifyFiles(args []string, key string) error {
 		}
 	}
 	if bad > 0 {
-		return fmt.Errorf("%w: %d of %d bundles", errDoesNotHold, bad, len(files))
+		return fmt.Errorf("%w: %d of %s", errDoesNotHold, bad, count(len(files), "bundle", "bundles"))
 	}
-	a.line("%d bundles verified", len(files))
+	a.line("%s verified", count(len(files), "bundle", "bundles"))
 	return nil
 }
 
@@ -139,7 +139,7 @@ func (a *app) verifyFile(name string, raw []byte, vkey string) (verified, error)
 	if err != nil {
 		return verified{}, err
 	}
-	a.line("%s: grant %s; every record is in the log of %d events as its key signed it", name, v.Subject, v.Checkpoint.Size)
+	a.line("%s: grant %s; every record is in the log of %s as its key signed it", name, v.Subject, count(v.Checkpoint.Size, "event", "events"))
 	claims := report.Claim(v, story)
 	for _, l := range story.Lines {
 		a.line("  %s", l)
@@ -182,7 +182,7 @@ func (a *app) verifyStore(ctx context.Context, key, head string) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errDoesNotHold, err)
 	}
-	a.line("the log of %d events is intact (root %s, %d more wait for their place), and %d rows are as it tells", rep.Events, rep.Head, rep.Waiting, rep.Rows)
+	a.line("the log of %s is intact (root %s, %d more wait for their place), and %s as it tells", count(rep.Events, "event", "events"), rep.Head, rep.Waiting, count(rep.Rows, "row is", "rows are"))
 	return a.showOne(rep, func() error { return nil })
 }
 

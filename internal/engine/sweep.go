@@ -170,7 +170,7 @@ func (e *Engine) Stranded(ctx context.Context, known func(system string) bool) (
 		systems, err := tx.SystemsInUse(ctx)
 		for _, s := range systems {
 			if !known(s.System) {
-				list = append(list, fmt.Sprintf("%s: %d assignments are not seen absent there", s.System, s.Count))
+				list = append(list, fmt.Sprintf("%s: assignments not seen absent there: %d", s.System, s.Count))
 			}
 		}
 		return err

@@ -22,7 +22,11 @@ func Claim(v evidence.Verified, s Story) Claims {
 		fmt.Sprintf("The log says that %s was granted to %s under a request whose content is the one that was voted on.", s.Grant.Entitlement, s.Grant.Identity),
 	}}
 	if n := len(s.Grant.Votes); n > 0 {
-		c.proved("It says that the grant stands on %d approvals, each by another person who is neither requester nor beneficiary, cast before it, with the rule that gave the say.", n)
+		approvals := "approvals, each"
+		if n == 1 {
+			approvals = "approval,"
+		}
+		c.proved("It says that the grant stands on %d %s by another person who is neither requester nor beneficiary, cast before it, with the rule that gave the say.", n, approvals)
 	} else {
 		c.proved("It says that the rules asked for nobody's approval: %s", s.Grant.Hold.Why)
 	}

@@ -176,6 +176,8 @@ func sessionWords(r access.Receipt) string {
 	switch {
 	case !r.Until.IsZero():
 		return "; a session opened before may last until " + stamp(r.Until)
+	case r.Sessions == 1:
+		return "; a session opened before is still open"
 	case r.Sessions > 0:
 		return fmt.Sprintf("; %d sessions opened before are still open", r.Sessions)
 	}

@@ -172,7 +172,7 @@ func TestClaims(t *testing.T) {
 	}{
 		{p.ended, []string{`The log "log.example.com/test", at`, "dir:root was granted to eve", "stands on 2 approvals, each by another person who is neither requester nor beneficiary",
 			"saw the access held", "(expired), and a look at the target saw the access gone"}, []string{"did not come back after that look", "left out of the file", "never rewritten"}},
-		{p.live, []string{"dir:wiki was granted to eve", "stands on 1 approvals"}, []string{"the grant stands, until"}},
+		{p.live, []string{"dir:wiki was granted to eve", "stands on 1 approval, by another person"}, []string{"the grant stands, until"}},
 		{p.first, []string{"The grant ended"}, []string{"grant " + p.second.ID + " is a reason for it too, and it stays"}},
 	} {
 		v, s := open(t, p.bundle(t, tc.grant.ID), key)

@@ -37,7 +37,7 @@ func (s *Server) Reload(ctx context.Context) error {
 		return err
 	}
 	if len(bereft) > 0 {
-		return fmt.Errorf("%w: the new files leave %d grants without what they are of; revoke them first:\n%s", access.ErrConflict, len(bereft), strings.Join(bereft, "\n"))
+		return fmt.Errorf("%w: the new files leave grants without what they are of (%d); revoke them first:\n%s", access.ErrConflict, len(bereft), strings.Join(bereft, "\n"))
 	}
 	// 3. From here on it is in force; what may no longer be held ends now.
 	for _, w := range warnings {
