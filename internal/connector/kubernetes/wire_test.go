@@ -54,6 +54,7 @@ func TestMeaningOfAnswers(t *testing.T) {
 		"unauthorized":            {401, fmt.Sprintf(no, "Unauthorized", ""), connector.ErrRefused, 0},
 		"missing":                 {404, fmt.Sprintf(no, "NotFound", `"name":"shop","kind":"namespaces"`), connector.ErrNoObject, 0},
 		"missing, but what":       {404, fmt.Sprintf(no, "NotFound", ""), connector.ErrRefused, 0},
+		"somebody else's 404":     {404, `{"kind":"Page","reason":"NotFound","details":{"name":"shop"}}`, connector.ErrRefused, 0},
 		"a gateway's 404":         {404, `<html>no such site`, connector.ErrRefused, 0},
 		"too many":                {429, fmt.Sprintf(no, "TooManyRequests", `"retryAfterSeconds":7`), connector.ErrRefused, 7 * time.Second},
 		"too many, for a year":    {429, fmt.Sprintf(no, "TooManyRequests", `"retryAfterSeconds":31536000`), connector.ErrRefused, time.Hour},
