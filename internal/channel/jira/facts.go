@@ -101,6 +101,9 @@ func refusal(r access.Request) string {
 func decided(r access.Request) Fact {
 	f := Fact{ID: fmt.Sprintf("decided-%s-%d", r.ID, r.Revision)}
 	f.Lines = append(f.Lines, []adf.Span{adf.Strong(fmt.Sprintf("Lessor %s, revision %d", r.ID, r.Revision)), adf.Text(" for " + r.Beneficiary + ", " + r.Term.String())})
+	if len(r.Makers) > 0 {
+		f.Lines = append(f.Lines, lines("Written or changed by "+strings.Join(r.Makers, ", ")+" too, whose approval does not count.")...)
+	}
 	for _, it := range r.Items {
 		line := []adf.Span{adf.Mono(it.Entitlement), adf.Text(": " + it.Decision.Why)}
 		if names := ruleNames(it.Decision); names != "" {
