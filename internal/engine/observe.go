@@ -57,7 +57,18 @@ const mostNamed = 20
 // ended or removed by it: where it differs from what we know, the lane is told to
 // look, and what nobody granted becomes a finding with its owner and, where rules
 // say so, a request or work for the lane. A reading is never believed over a look.
+//
+// The comparison is made in a snapshot that holds up nobody: a removal that is due
+// does not wait for a million rows to be looked through.
 func (e *Engine) Observed(ctx context.Context, r Reading) (drift Drift, err error) {
+	var c contradiction
+	err = e.DB.Read(ctx, func(tx *store.Tx) (err error) {
+		c, err = contradictions(ctx, tx, r)
+		return err
+	})
+	if err != nil {
+		return drift, err
+	}
 	err = e.do(ctx, "observed", access.Clock, func(d *deed) error {
 		drift = Drift{}
 		// 1. Has it shrunk too much to be believed? Then nothing at all follows.
@@ -75,23 +86,29 @@ func (e *Engine) Observed(ctx context.Context, r Reading) (drift Drift, err erro
 		if err := d.SetCount(ctx, "inventory/"+r.System, len(r.Holdings)); err != nil {
 			return err
 		}
-		// 2. Against what we know: whatever it contradicts is looked at.
-		known, err := d.AssignmentsOf(ctx, r.System)
+		// 2. Against what we know: whatever it contradicts is looked at. What has been
+		// granted since the comparison began is ours; then it is made anew.
+		known, err := d.CountAssignments(ctx, r.System)
 		if err != nil {
 			return err
 		}
-		c := contradictions(r, known)
-		drift.Missing, drift.Again, drift.Unexpected = len(c.missing), len(c.again), len(c.strays)
-		for _, job := range c.missing {
-			if err := d.dueAt(ctx, job, d.now); err != nil {
+		if known != c.known {
+			if c, err = contradictions(ctx, d.Tx, r); err != nil {
 				return err
 			}
 		}
-		for _, job := range c.again {
-			if err := d.seenAgain(ctx, job.Assignment, r.By[Held{job.Account, job.Object}]); err != nil {
+		drift.Missing, drift.Again, drift.Unexpected = len(c.missing), len(c.again), len(c.strays)
+		for _, id := range c.missing {
+			if _, err := d.lookAgain(ctx, id, access.Held, r.At); err != nil {
 				return err
 			}
-			if err := d.dueAt(ctx, job, d.now); err != nil {
+		}
+		for _, id := range c.again {
+			job, err := d.lookAgain(ctx, id, access.Absent, r.At)
+			if err == nil && job.ID != "" {
+				err = d.seenAgain(ctx, job.Assignment, r.By[Held{job.Account, job.Object}])
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -107,7 +124,7 @@ func (e *Engine) Observed(ctx context.Context, r Reading) (drift Drift, err erro
 func (e *Engine) Strange(ctx context.Context, r Reading, limit int) (list []Held, err error) {
 	err = e.DB.Read(ctx, func(tx *store.Tx) error {
 		list = nil
-		known, err := tx.AssignmentsOf(ctx, r.System)
+		c, err := contradictions(ctx, tx, r)
 		if err != nil {
 			return err
 		}
@@ -115,10 +132,7 @@ func (e *Engine) Strange(ctx context.Context, r Reading, limit int) (list []Held
 		if err != nil {
 			return err
 		}
-		c := contradictions(r, known)
-		for _, job := range c.again {
-			list = append(list, Held{job.Account, job.Object})
-		}
+		list = append(list, c.back...)
 		for _, o := range before {
 			for h := range c.strays {
 				if h.Object != o.Object {
@@ -153,13 +167,15 @@ func (d *deed) brake(ctx context.Context, system string, seen, last int) error {
 
 // contradiction is where a reading and what we know differ.
 type contradiction struct {
-	missing, again []store.Job
+	known          int           // how many assignments it was compared with
+	missing, again []string      // ids of assignments
+	back           []Held        // those seen again
 	strays         map[Held]bool // what nobody granted
 }
 
 // contradictions compares a reading with every assignment of its system.
-func contradictions(r Reading, known []store.Job) contradiction {
-	c := contradiction{strays: make(map[Held]bool, len(r.Holdings))}
+func contradictions(ctx context.Context, tx *store.Tx, r Reading) (c contradiction, err error) {
+	c.strays = make(map[Held]bool, len(r.Holdings))
 	for _, h := range r.Holdings {
 		c.strays[h] = true
 	}
@@ -167,19 +183,29 @@ func contradictions(r Reading, known []store.Job) contradiction {
 	for _, o := range r.Objects {
 		asked[o] = true
 	}
-	for _, job := range known {
-		h := Held{job.Account, job.Object}
+	c.known, err = tx.Standings(ctx, r.System, func(s store.Standing) {
+		h := Held{s.Account, s.Object}
 		in := c.strays[h]
 		delete(c.strays, h) // ours
 		switch {
-		case job.SeenAt.After(r.At) || !asked[job.Object]: // a look newer than the reading knows better
-		case job.State == access.Held && !in:
-			c.missing = append(c.missing, job)
-		case job.State == access.Absent && in:
-			c.again = append(c.again, job)
+		case s.SeenAt.After(r.At) || !asked[s.Object]: // a look newer than the reading knows better
+		case s.State == access.Held && !in:
+			c.missing = append(c.missing, s.ID)
+		case s.State == access.Absent && in:
+			c.again, c.back = append(c.again, s.ID), append(c.back, h)
 		}
+	})
+	return c, err
+}
+
+// lookAgain makes an assignment due that a reading contradicted, unless it has
+// moved or been looked at meanwhile: then it is empty.
+func (d *deed) lookAgain(ctx context.Context, id string, state access.AssignmentState, read time.Time) (store.Job, error) {
+	job, err := d.Assignment(ctx, id)
+	if err != nil || job.State != state || job.SeenAt.After(read) {
+		return store.Job{}, err
 	}
-	return c
+	return job, d.dueAt(ctx, job, d.now)
 }
 
 // seenAgain opens the finding that access is there again whose removal was seen,

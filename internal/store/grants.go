@@ -211,6 +211,36 @@ func (tx *Tx) AssignmentsOf(ctx context.Context, system string) ([]Job, error) {
 	return all(ctx, tx, scanJob, `select `+assignmentColumns+` from assignment where system = $1 order by id`, system)
 }
 
+// Standing is an assignment as far as a whole reading is compared with it.
+type Standing struct {
+	ID, Account, Object string
+	State               access.AssignmentState
+	SeenAt              time.Time
+}
+
+// Standings yields every assignment of a system, and says how many there are.
+func (tx *Tx) Standings(ctx context.Context, system string, yield func(Standing)) (n int, err error) {
+	rows, err := tx.QueryContext(ctx, `select id, account, object, state, seen_at from assignment where system = $1`, system)
+	if err != nil {
+		return 0, fmt.Errorf("query: %w", err)
+	}
+	defer rows.Close()
+	for ; rows.Next(); n++ {
+		var s Standing
+		if err := rows.Scan(&s.ID, &s.Account, &s.Object, &s.State, at{&s.SeenAt}); err != nil {
+			return n, fmt.Errorf("scan: %w", err)
+		}
+		yield(s)
+	}
+	return n, rows.Err()
+}
+
+// CountAssignments counts the assignments of a system.
+func (tx *Tx) CountAssignments(ctx context.Context, system string) (n int, err error) {
+	err = tx.QueryRowContext(ctx, `select count(*) from assignment where system = $1`, system).Scan(&n)
+	return n, err
+}
+
 // InUse is one system with how many of its assignments are not seen absent.
 type InUse struct {
 	System string
