@@ -73,11 +73,7 @@ func Samba(t testing.TB) *SambaServer {
 	}
 	address, err := ownAddress()
 	if errors.Is(err, fs.ErrPermission) {
-		what := "Samba as a domain controller cannot run here: it listens on port 389, which takes root (or sysctl net.ipv4.ip_unprivileged_port_start=0)"
-		if os.Getenv("LESSOR_TEST_LONG") != "" {
-			t.Fatal(what)
-		}
-		t.Skip(what)
+		needsRoot(t, "Samba as a domain controller", "it listens on port 389")
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -87,6 +83,16 @@ func Samba(t testing.TB) *SambaServer {
 		t.Fatalf("Samba: %v", domain.err)
 	}
 	return domain.server
+}
+
+// needsRoot skips the test and says why, or fails it in the long run.
+func needsRoot(t testing.TB, what, why string) {
+	t.Helper()
+	says := what + " cannot run here: " + why + ", which takes root"
+	if os.Getenv("LESSOR_TEST_LONG") != "" {
+		t.Fatal(says)
+	}
+	t.Skip(says)
 }
 
 // ownAddress finds a loopback address on which nobody listens where Samba will.
