@@ -305,8 +305,3 @@ func (c *Client) Status(ctx context.Context) (api.Status, error) {
 
 // Reload has rules, directory and catalog read anew.
 func (c *Client) Reload(ctx context.Context) error { return c.tell(ctx, "/reload", "") }
-
-// Log fetches a file of the log, such as "checkpoint", as c2sp.org/tlog-tiles names it.
-func (c *Client) Log(ctx context.Context, path string) ([]byte, error) {
-	return c.send(ctx, http.MethodGet, "/log/"+path, nil, nil)
-}
