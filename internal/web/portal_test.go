@@ -273,6 +273,34 @@ func TestAVoteBindsToWhatWasRead(t *testing.T) {
 	}
 }
 
+// A vote that needs a stronger sign-in is shown with what it needs, and cannot
+// be cast without it.
+func TestAVoteThatNeedsAStrongerSignIn(t *testing.T) {
+	t.Parallel()
+	p := open(t, func(c *enginetest.Company) {
+		c.Rules["strong.cedar"] = `@id("oblige-strong")
+@reason("Every vote is by a second factor.")
+@step_up("mfa")
+permit (principal, action == Action::"oblige", resource);
+`
+	})
+	eve, mia := p.as("eve"), p.as("mia")
+	r := eve.asks("dir:wiki", "2h", "notes")
+	mia.goTo("/waiting")
+	mia.is(http.StatusOK, "Approving needs a sign-in by mfa", "notes")
+	mia.send(http.MethodPost, "/waiting/"+r.ID, url.Values{"verdict": {"approve"}, "digest": {r.Digest}})
+	mia.is(http.StatusUnprocessableEntity)
+	if s := p.Request(r.ID).State; s != access.Pending {
+		t.Errorf("it is %s", s)
+	}
+	mia.send(http.MethodPost, "/sign-in", url.Values{"who": {"mia"}, "strength": {"mfa"}, "next": {"/waiting/" + r.ID}})
+	mia.press("Approve", nil)
+	mia.is(http.StatusOK, "Your approval is counted")
+	if s := p.Request(r.ID).State; s != access.Approved {
+		t.Errorf("it is %s", s)
+	}
+}
+
 // routes are every page and every deed.
 func routes(p *portal) (pages, deeds []string) {
 	g := p.Granted("eve", engine.Ask{Entitlements: []string{"dir:wiki"}, Term: 2 * hour, Reason: "notes"}, "mia")

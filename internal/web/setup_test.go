@@ -27,7 +27,7 @@ const hour = access.Term(time.Hour)
 // portal is the pages over a real engine, with a clock held by hand.
 type portal struct {
 	*enginetest.Fixture
-	t    *testing.T
+	t    testing.TB
 	base string
 }
 
@@ -52,7 +52,7 @@ func (p proof) Bundle(ctx context.Context, grant string) ([]byte, error) {
 	return report.Bundle(ctx, p.f.DB, grant)
 }
 
-func open(t *testing.T, change ...func(*enginetest.Company)) *portal {
+func open(t testing.TB, change ...func(*enginetest.Company)) *portal {
 	t.Helper()
 	f := enginetest.Open(t, store.SQLite)
 	for _, do := range change {
@@ -66,7 +66,7 @@ func open(t *testing.T, change ...func(*enginetest.Company)) *portal {
 	}
 	signIn := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if who := r.FormValue("who"); who != "" {
-			if err := sessions.Begin(w, r, who, ""); err != nil {
+			if err := sessions.Begin(w, r, who, r.FormValue("strength")); err != nil {
 				http.Error(w, err.Error(), http.StatusForbidden)
 				return
 			}
