@@ -243,6 +243,9 @@ func (s *GiteaServer) Run(env []string, args ...string) ([]byte, error) {
 	return cmd.CombinedOutput()
 }
 
+// Database is the file with all that it knows.
+func (s *GiteaServer) Database() string { return filepath.Join(s.dir, "gitea.db") }
+
 // Ask sends a request of the API with a token, or as "name:password".
 func (s *GiteaServer) Ask(as, method, path string, body any) (code int, answer []byte, err error) {
 	raw, err := json.Marshal(body)

@@ -151,7 +151,7 @@ func (v *view) ways(ctx context.Context, a *at, account string, l level) (w ways
 		name(st.level, "is a collaborator of %s with %s", p, st.level)
 	}
 	if !a.Private && l == read && st.level >= read {
-		name(read, "%s is public: whoever may sign in reads it", p)
+		name(read, "%s is public: whoever may see %s reads it", p, p.owner)
 	}
 	// 3. What is left is what only Gitea knows.
 	if st.level >= l && !explained && (!w.direct || st.level > l) {

@@ -2,6 +2,7 @@ package gitea
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -95,6 +96,7 @@ func (v *view) everything(ctx context.Context) (all []object, err error) {
 	return all, nil
 }
 
+// members of a team; none if it goes away while it is read.
 func (v *view) members(ctx context.Context, o team) (held []connector.Holding, err error) {
 	known, err := v.teams(ctx, o.org)
 	if err != nil {
@@ -105,17 +107,33 @@ func (v *view) members(ctx context.Context, o team) (held []connector.Holding, e
 		return nil, nil
 	}
 	who, err := list[user](ctx, v.c, teamPath(t.ID)+"/members")
+	if _, not := says(err, http.StatusNotFound); not {
+		if again, err := v.c.teams(ctx, o.org); err == nil && again[o.name].ID != t.ID {
+			return nil, nil
+		}
+	}
 	for _, u := range who {
 		held = append(held, connector.Holding{Ref: connector.Ref{Account: u.name(), Object: o.String()}})
 	}
 	return held, err
 }
 
+// collaborators of a repository; none if it goes away while it is read.
 func (v *view) collaborators(ctx context.Context, p place, asked []level) (held []connector.Holding, err error) {
 	a, err := v.repo(ctx, p)
 	if err != nil || a == nil {
 		return nil, err
 	}
+	held, err = v.leveled(ctx, p, asked)
+	if _, not := says(err, http.StatusNotFound); not {
+		if a, err := v.c.repo(ctx, p); err == nil && a == nil {
+			return nil, nil
+		}
+	}
+	return held, err
+}
+
+func (v *view) leveled(ctx context.Context, p place, asked []level) (held []connector.Holding, err error) {
 	who, err := list[user](ctx, v.c, p.path()+"/collaborators")
 	if err != nil {
 		return nil, err

@@ -103,7 +103,7 @@ type dict = map[string]any
 func (w world) org(t testing.TB, name string) string {
 	t.Helper()
 	w.Must(t, http.MethodPost, "/orgs", dict{"username": name, "visibility": "private"})
-	w.join(t, svc, name+"/team/owners")
+	w.join(t, svc, strings.ToLower(name)+"/team/owners")
 	return name
 }
 
