@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,11 +52,15 @@ type world struct {
 	mu      sync.Mutex // people and principals, as the host's owner writes them
 }
 
+var programDir atomic.Pointer[string]
+
+// program builds the host's program, once.
 var program = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "lessor-openssh-host-")
 	if err != nil {
 		return "", err
 	}
+	programDir.Store(&dir)
 	if err := os.Chmod(dir, 0o755); err != nil {
 		return dir, err
 	}
@@ -68,8 +73,8 @@ var program = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if dir, _ := program(); dir != "" {
-		_ = os.RemoveAll(dir)
+	if dir := programDir.Load(); dir != nil { // where any test has built it
+		_ = os.RemoveAll(*dir)
 	}
 	os.Exit(code)
 }

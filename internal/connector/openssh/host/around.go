@@ -35,7 +35,10 @@ func (h *Host) around(ctx context.Context, user string) (*Around, error) {
 	if a.Problem, err = h.problem(set, a); err != nil {
 		return nil, err
 	}
-	return a, errors.Join(h.authorized(ctx, user, set["authorizedkeysfile"], a), notes(set, a))
+	if c := set["authorizedkeyscommand"]; c != "" && c != "none" {
+		a.Notes = append(a.Notes, "sshd asks "+c+" for keys, too")
+	}
+	return a, h.authorized(ctx, user, set["authorizedkeysfile"], a)
 }
 
 // problem says why what we read is not what sshd goes by; "" if it is.
@@ -70,13 +73,6 @@ func (h *Host) problem(set map[string]string, a *Around) (string, error) {
 		return "sshd does not read " + krl + " (RevokedKeys)", nil
 	}
 	return "", nil
-}
-
-func notes(set map[string]string, a *Around) error {
-	if c := set["authorizedkeyscommand"]; c != "" && c != "none" {
-		a.Notes = append(a.Notes, "sshd asks "+c+" for keys, too")
-	}
-	return nil
 }
 
 // keys reads public keys, one a line.
