@@ -80,4 +80,8 @@ permit (principal, action == Action::"remedy", resource in System::"work");
 		}
 	}
 	s.soon("mia is out", func() bool { return !s.holds("mia", "lobby") })
+	// 5. The log gives the tables still.
+	if code, out, errs := s.lessor("", "verify", "--store"); code != 0 || !strings.Contains(out, "is intact") {
+		t.Errorf("verify: %d %s %s", code, out, errs)
+	}
 }
