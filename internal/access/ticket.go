@@ -60,7 +60,7 @@ func (t Ticket) Request() string {
 }
 
 // mostAnswers is how many answers a ticket keeps.
-const mostAnswers = 100
+const mostAnswers = 50
 
 // Take keeps an answer. Of more than a ticket keeps, those to what was put to
 // people first are done with, and so is whatever else answers that: an approval
