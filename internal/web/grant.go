@@ -31,5 +31,5 @@ func (p *portal) grant(v *visit) error {
 	slices.Reverse(looks)
 	view.Looks = looks[:min(len(looks), mostLooks)]
 	view.Mine = slices.Contains(v.dir.Hands(h.Grant.Identity), v.dir.PersonOf(v.by.Identity))
-	return v.page(http.StatusOK, view.Hold.Part.Entitlement.Name, "/access", grantPage(view, v.now))
+	return v.page(http.StatusOK, view.Hold.Part.Entitlement.Name, "", grantPage(view, v.now))
 }
