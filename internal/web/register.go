@@ -48,6 +48,7 @@ func (p *portal) registerFile(v *visit) error {
 		}
 		return t.UTC().Format(time.RFC3339)
 	}
+	// If whoever asked has gone, writing fails and the next page's reading ends it.
 	_ = w.Write([]string{"grant", "request", "identity", "entitlement", "system", "account", "state", "start", "end", "ended", "ended_because", "first_seen", "assignment", "last_looked", "owner"})
 	for len(list) > 0 {
 		for _, g := range list {
