@@ -39,6 +39,9 @@ var others = []struct{ name, method, path, body string }{
 	{"extend under another name", "POST", "/requests", `{"extends":"%[1]s","entitlements":["dir:pay"],"beneficiary":"eve","reason":"more","term":"1h"}`},
 	{"preview an extension", "POST", "/preview", `{"extends":"%[1]s","beneficiary":"eve","reason":"more","term":"1h"}`},
 	{"confirm a ticket", "POST", "/tickets/confirm", `{"ticket":"%[1]s"}`},
+	{"adopt what was found", "POST", "/findings/%s/adopt", `{"accounts":["stranger"],"reason":"mine"}`},
+	{"remove what was found", "POST", "/findings/%s/remove", `{"all":true,"reason":"mine"}`},
+	{"let be what was found", "POST", "/findings/%s/accept", `{"reason":"mine"}`},
 	{"list below it", "GET", "/requests?before=%s", ""},
 	{"grants below it", "GET", "/grants?before=%s", ""},
 	{"grants of its holder", "GET", "/grants?identity=eve&before=%s", ""},
@@ -46,7 +49,7 @@ var others = []struct{ name, method, path, body string }{
 
 // lists are the operations that name nothing: TestAB67_ListsHoldOnesOwn, and
 // who may use them at all.
-var lists = []string{"list-requests", "desk", "list-grants", "list-findings", "list-entitlements", "list-tickets", "status", "reload", "submit", "preview"}
+var lists = []string{"list-requests", "desk", "list-grants", "list-findings", "list-entitlements", "list-tickets", "status", "reload", "submit", "preview", "audited"}
 
 // Every operation of the contract is attacked, or is one of those lists: a new
 // one fails here until somebody has thought of it.
@@ -93,6 +96,9 @@ func TestAB67_SomebodyElses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		d.Targets["dir"].Put("stranger", "wiki")
+		d.read()
+		found := d.about("unexpected_access", "dir:wiki").ID
 		const ticket = "jira:acme:10041"
 		if _, err := d.Engine.KeepTicket(t.Context(), access.Ticket{ID: ticket, Key: "ACC-41", State: access.Unconfirmed, Claim: "eve"}, "came by mail"); err != nil {
 			t.Fatal(err)
@@ -100,7 +106,7 @@ func TestAB67_SomebodyElses(t *testing.T) {
 		real := strings.NewReplacer("DIGEST", pending.Digest, "VOTE", story.Approvals[0].ID)
 		for _, who := range []string{"bob", "nora", "xena"} {
 			for _, op := range others {
-				for _, id := range []string{pending.ID, live.Request, live.ID, early.ID, live.Assignment, story.Approvals[0].ID, ticket} {
+				for _, id := range []string{pending.ID, live.Request, live.ID, early.ID, live.Assignment, story.Approvals[0].ID, ticket, found} {
 					d.Clock.Pass(100 * time.Millisecond)
 					unknown := id[:len(id)-8] + strings.ToLower(rand.Text())[:8]
 					d.unstored(op.name, func() {
@@ -124,6 +130,10 @@ func TestAB67_SomebodyElses(t *testing.T) {
 				}
 			}
 		}
+		if !d.Targets["dir"].Holds("stranger", "wiki") || d.about("unexpected_access", "dir:wiki").ID != found {
+			t.Error("the finding was settled")
+		}
+		d.Targets["dir"].Take("stranger", "wiki")
 		if pending = d.Request(pending.ID); pending.State != access.Pending || d.votesFor(pending.ID) != 1 || d.Grant(live.ID).State != access.Live {
 			t.Errorf("request %s, grant %s", pending.State, d.Grant(live.ID).State)
 		}
