@@ -155,8 +155,7 @@ func TestSecondPath(t *testing.T) {
 
 // A repository of a user's: its owner keeps what he has, and Lessor's account needs to
 // administer it.
-func TestRepositoryOfAUser(t *testing.T) {
-	t.Parallel()
+func TestRepositoryOfAUser(t *testing.T) { // alone: meanwhile nothing can be read whole
 	w := open(t)
 	c := connect(t, w.config())
 	owner, ann := w.person(t, "users-owner"), w.person(t, "users-ann")
@@ -186,8 +185,7 @@ func TestRepositoryOfAUser(t *testing.T) {
 }
 
 // "Not found" is also what Gitea says to whoever may not see: it proves no removal.
-func TestNotShownIsNotGone(t *testing.T) {
-	t.Parallel()
+func TestNotShownIsNotGone(t *testing.T) { // alone: meanwhile nothing can be read whole
 	w := open(t)
 	c := connect(t, w.config())
 	org := w.org(t, "hidden")
@@ -218,8 +216,7 @@ func TestNotShownIsNotGone(t *testing.T) {
 }
 
 // What was renamed has what it had, under its new name.
-func TestRenamed(t *testing.T) {
-	t.Parallel()
+func TestRenamed(t *testing.T) { // alone: meanwhile nothing can be read whole
 	w := open(t)
 	c := connect(t, w.config())
 	org := w.org(t, "renamed")
