@@ -121,8 +121,8 @@ func (p *program) write(ctx context.Context, until time.Time, req request) (int,
 	if err := ctx.Err(); err != nil { // a select picks any that is ready
 		return 0, err
 	}
-	if err := p.in.SetWriteDeadline(until); err != nil {
-		return 0, err
+	if err := p.in.SetWriteDeadline(until); err != nil { // it says "use of closed file", and is not os.ErrClosed
+		return 0, fmt.Errorf("%w: %w", os.ErrClosed, err)
 	}
 	return p.in.Write(line)
 }

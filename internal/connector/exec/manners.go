@@ -51,7 +51,12 @@ func ping(ctx context.Context, p *program) error {
 	case a.OK == nil:
 		return fmt.Errorf(`ping was answered with %s, not with "ok":true`, a.parts()[0])
 	}
-	return nil
+	select {
+	case <-p.over: // the answer came, after something that is none
+		return fmt.Errorf("ping: the program %w", p.reason())
+	default:
+		return nil
+	}
 }
 
 func pingIsAnswered(ctx context.Context, cfg Config) error { return alone(ctx, cfg, false, ping) }
