@@ -138,7 +138,7 @@ func (v *view) ways(ctx context.Context, a *at, account string, l level) (w ways
 				most = owner // as which Gitea counts them
 			}
 			name(most, "is in %s, which gives %s", title, gives.word())
-		case gives.somewhere(l) && l < admin:
+		case gives.somewhere(l):
 			name(none, "partly: is in %s, which gives %s", title, gives.word())
 		}
 	}
@@ -197,40 +197,39 @@ func (v *view) seeTeam(ctx context.Context, h holding) (s connector.Seen, err er
 		return s, nil
 	}
 	// 3. The same at each of its repositories, by whatever way.
-	all, asked, err := v.everywhere(ctx, t, h.account)
+	var asked string
+	s.Effective, s.Residual, asked, err = v.everywhere(ctx, t, h.account)
 	s.Path += asked
-	s.Effective = len(all) > 0
-	s.Residual = all
 	return s, err
 }
 
-// everywhere says by what ways, if there are any, the account may do at each of the
-// team's repositories all that the team lets its members do. One where it may less
-// settles it.
-func (v *view) everywhere(ctx context.Context, t teamRead, account string) (named []string, asked string, err error) {
+// everywhere says whether, and by what ways, the account may do at each of the team's
+// repositories all that the team lets its members do. One where it may less settles it.
+func (v *view) everywhere(ctx context.Context, t teamRead, account string) (can bool, named []string, asked string, err error) {
 	repos, err := v.teamRepos.of(t.ID, func() ([]repository, error) { return list[repository](ctx, v.c, teamPath(t.ID)+"/repos") })
 	if err != nil || len(repos) == 0 {
-		return nil, "; it has no repository", err
+		return false, nil, "; it has no repository", err
 	}
 	need := t.powers()
 	if need.whole == none && len(need.units) == 0 {
-		return nil, "; it lets nobody do anything", nil
+		return false, nil, "; it lets nobody do anything", nil
 	}
 	for i, r := range repos[:min(len(repos), maxAsked)] {
 		a, err := v.repo(ctx, r.place())
 		if err != nil {
-			return nil, asked, err
+			return false, nil, asked, err
 		}
 		if a == nil {
 			continue // deleted meanwhile
 		}
 		w, err := v.ways(ctx, a, account, need.least())
 		if err != nil {
-			return nil, asked, err
+			return false, nil, asked, err
 		}
 		if !w.has.cover(need) {
-			return nil, fmt.Sprintf("; at %s, %d of its %d repositories, the account may less", r.place(), i+1, len(repos)), nil
+			return false, nil, fmt.Sprintf("; at %s, %d of its %d repositories, the account may less", r.place(), i+1, len(repos)), nil
 		}
+		can = true
 		if w.direct {
 			w.named = append(w.named, fmt.Sprintf("is a collaborator of %s with %s", r.place(), need.least()))
 		}
@@ -240,5 +239,5 @@ func (v *view) everywhere(ctx context.Context, t teamRead, account string) (name
 			}
 		}
 	}
-	return named, fmt.Sprintf("; the account may the same at all of its %d repositories asked for", min(len(repos), maxAsked)), nil
+	return can, named, fmt.Sprintf("; the account may the same at all of its %d repositories asked for", min(len(repos), maxAsked)), nil
 }

@@ -153,6 +153,33 @@ func TestSecondPath(t *testing.T) {
 	}
 }
 
+// A team of many units is given back only by what has them all, together if need be.
+func TestTeamOfUnits(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	c := connect(t, w.config())
+	org := w.org(t, "units")
+	ann := w.person(t, "units-ann")
+	leased := w.team(t, org, "leased", dict{code: "admin", "repo.wiki": "read"})
+	others := []string{w.team(t, org, "coders", dict{code: "admin"}), w.team(t, org, "readers", dict{"repo.wiki": "read"})}
+	sees(t, c, ann, leased, false, false) // it has no repository
+	for _, name := range []string{"one", "two"} {
+		p := w.repo(t, org, name)
+		w.give(t, leased, p)
+		w.give(t, others[0], p)
+		if name == "one" {
+			w.give(t, others[1], p)
+		}
+	}
+	w.join(t, ann, others[0])
+	w.join(t, ann, others[1])
+	sees(t, c, ann, leased, false, false) // at the second it may less
+	w.give(t, others[1], place{org, "two"})
+	sees(t, c, ann, leased, false, true, "is in units/team/coders", "partly: is in units/team/readers, which gives read of repo.wiki")
+	w.leave(t, ann, others[1])
+	sees(t, c, ann, leased, false, false)
+}
+
 // A repository of a user's: its owner keeps what he has, and Lessor's account needs to
 // administer it.
 func TestRepositoryOfAUser(t *testing.T) { // alone: meanwhile nothing can be read whole
