@@ -134,11 +134,11 @@ func (w *teller) request(r *row, l report.Line, what string) {
 		r.Minor, r.Head = true, "Approved: "+l.Note
 	case "denied", "expired", "cancelled":
 		w.end(r, claimLane, "request")
-		r.Lanes[authorityLane] = lane0("refused", "wrong")
+		r.Lanes[authorityLane] = signOf("refused", "wrong")
 		r.Word = map[string]string{"denied": "Denied", "expired": "Not answered in time", "cancelled": "Taken back"}[what]
 		r.Sub = l.Note
 		if what == "cancelled" {
-			r.Lanes[authorityLane] = lane0("gone", "quiet")
+			r.Lanes[authorityLane] = signOf("gone", "quiet")
 		}
 	case "commented":
 		lane.Sign = "claim"
@@ -148,7 +148,7 @@ func (w *teller) request(r *row, l report.Line, what string) {
 	}
 }
 
-func lane0(sign, color string) lane { return lane{Sign: sign, Color: color} }
+func signOf(sign, color string) lane { return lane{Sign: sign, Color: color} }
 
 // decided tells what policy said of each entitlement.
 func (w *teller) decided(r *row, of access.Request) {
@@ -172,10 +172,10 @@ func (w *teller) decided(r *row, of access.Request) {
 		subs = append(subs, say)
 	}
 	r.Head, r.Sub = "Policy: ", strings.Join(subs, "; ")
-	r.Lanes[authorityLane] = lane0("authority", "authority")
+	r.Lanes[authorityLane] = signOf("authority", "authority")
 	r.Word = "may be granted"
 	if !allow {
-		r.Lanes[authorityLane] = lane0("refused", "wrong")
+		r.Lanes[authorityLane] = signOf("refused", "wrong")
 		r.Word = "refused"
 	}
 	if len(of.Items) == 1 {
@@ -191,10 +191,10 @@ func (w *teller) vote(r *row, l report.Line, what string) {
 	case "cast":
 		r.Head = w.v.name(a.Voter) + " "
 		r.Word = "approved " + w.v.entitlement(a.Entitlement).Name
-		r.Lanes[authorityLane] = lane0("authority", "authority")
+		r.Lanes[authorityLane] = signOf("authority", "authority")
 		if a.Verdict == access.Deny {
 			r.Word = "denied " + w.v.entitlement(a.Entitlement).Name
-			r.Lanes[authorityLane] = lane0("refused", "wrong")
+			r.Lanes[authorityLane] = signOf("refused", "wrong")
 		}
 		r.Sub = a.Basis.Why
 		if a.Note != "" {
@@ -209,11 +209,11 @@ func (w *teller) vote(r *row, l report.Line, what string) {
 		}
 		r.Dec = a.Basis
 	case "refused":
-		r.Lanes[authorityLane] = lane0("refused", "wrong")
+		r.Lanes[authorityLane] = signOf("refused", "wrong")
 		r.Head, r.Word, r.Sub = "A vote of "+w.v.name(l.Actor.Identity)+" was ", "refused", capital(l.Note)
 	default:
 		r.Head, r.Sub = "A vote of "+w.v.name(a.Voter)+" no longer counts", l.Note
-		r.Lanes[authorityLane] = lane0("gone", "quiet")
+		r.Lanes[authorityLane] = signOf("gone", "quiet")
 	}
 }
 
