@@ -31,6 +31,7 @@ const (
 	parallel = 8        // requests under way at once
 	maxPages = 10000    // a list that goes on for longer is an error
 	maxBody  = 64 << 20 // a longer answer is refused, never cut
+	few      = 10       // accounts that are looked for in a team one by one
 	maxAsked = 100      // repositories of a team asked about one by one
 )
 

@@ -16,7 +16,12 @@ import (
 func (c *Connector) Look(ctx context.Context, refs []connector.Ref) []connector.Seen {
 	at := c.now() // before the first read: nothing seen is older than this
 	seen := make([]connector.Seen, len(refs))
-	v := &view{c: c}
+	v := &view{c: c, crowd: map[team]int{}}
+	for _, r := range refs {
+		if h, wrong := parse(r); wrong == "" {
+			v.crowd[h.object.team]++
+		}
+	}
 	c.each(len(refs), func(i int) {
 		s, err := v.see(ctx, refs[i])
 		if err != nil {
@@ -37,6 +42,9 @@ type view struct {
 	teamRepos memo[int64, []repository]
 	seats     memo[seat, bool]
 	spots     memo[spot, standing]
+	crowd     map[team]int // how many accounts are asked about
+	crowds    memo[int64, map[string]bool]
+	names     memo[string, struct{}]
 }
 
 func (v *view) teams(ctx context.Context, org string) (map[string]teamRead, error) {
@@ -49,6 +57,28 @@ func (v *view) repo(ctx context.Context, p place) (*at, error) {
 
 func (v *view) member(ctx context.Context, s seat) (bool, error) {
 	return v.seats.of(s, func() (bool, error) { return v.c.member(ctx, s) })
+}
+
+// in asks whether the account is in the team that is looked at: by itself, or, where
+// many are asked about, by the list of all.
+func (v *view) in(ctx context.Context, id int64, h holding) (bool, string, error) {
+	if v.crowd[h.object.team] <= few {
+		is, err := v.member(ctx, seat{id, h.account})
+		return is, "GET " + memberPath(id, h.account), err
+	}
+	path := teamPath(id) + "/members"
+	all, err := v.crowds.of(id, func() (map[string]bool, error) {
+		list, err := list[user](ctx, v.c, path)
+		in := make(map[string]bool, len(list))
+		for _, u := range list {
+			in[u.name()] = true
+		}
+		return in, err
+	})
+	if err == nil && !all[h.account] { // who was renamed is in it under another name
+		_, err = v.names.of(h.account, func() (struct{}, error) { return struct{}{}, v.c.renamed(ctx, h.account) })
+	}
+	return all[h.account], "GET " + path, err
 }
 
 func (v *view) standing(ctx context.Context, s spot) (standing, error) {
@@ -174,10 +204,11 @@ func (v *view) seeTeam(ctx context.Context, h holding) (s connector.Seen, err er
 		return s, nil
 	}
 	// 1. The team itself.
-	s.Path += "GET " + memberPath(t.ID, h.account)
-	if s.Direct, err = v.member(ctx, seat{t.ID, h.account}); err != nil {
+	var path string
+	if s.Direct, path, err = v.in(ctx, t.ID, h); err != nil {
 		return s, err
 	}
+	s.Path += path
 	s.Effective = s.Direct
 	// 2. Owners may do all that any team may.
 	for name, other := range known {

@@ -262,6 +262,21 @@ func TestRenamed(t *testing.T) { // alone: meanwhile nothing can be read whole
 	}
 	w.Must(t, http.MethodPost, "/admin/users/"+ann+"/rename", dict{"new_username": "renamed-anna"})
 	check(ann, team, "renamed/shop:read")
+	// Among many in the team, and where the team is the owners' own.
+	w.join(t, "renamed-anna", "renamed/team/owners")
+	for _, o := range []string{team, "renamed/team/owners"} {
+		var refs []connector.Ref
+		for i := range few + 2 {
+			refs = append(refs, connector.Ref{Account: "renamed-nobody-" + string(rune('a'+i)), Object: o})
+		}
+		refs = append(refs, connector.Ref{Account: ann, Object: o}, connector.Ref{Account: "renamed-anna", Object: o})
+		for _, s := range c.Look(t.Context(), refs) {
+			if (s.Err != nil) != (s.Account == ann) || s.Direct != (s.Account == "renamed-anna") {
+				t.Errorf("%v: direct %t, %v", s.Ref, s.Direct, s.Err)
+			}
+		}
+	}
+	w.leave(t, "renamed-anna", "renamed/team/owners")
 	w.Must(t, http.MethodPatch, p.path(), dict{"name": "store"})
 	check("renamed-anna", "renamed/shop:read")
 	sees(t, c, "renamed-anna", "renamed/store:read", true, true, "is in renamed/team/devs")
