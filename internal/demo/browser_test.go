@@ -124,6 +124,9 @@ func TestAStoryInTheBrowser(t *testing.T) {
 	b.says("#rq", "Payroll, administration")
 	b.says(".basis", "You may decide this")
 	b.seen("waiting")
+	b.goTo("/waiting/" + id) // on a phone the queue and the one laid open are two pages
+	b.says("#rq", "Payroll, administration")
+	b.seen("waiting-one")
 	b.press("Deny")
 	b.says(".err", "Say why in a sentence")
 	b.press("Approve for 4 hours")
