@@ -19,7 +19,9 @@ func (e *Engine) Register(ctx context.Context, by access.Actor, entitlement stri
 		}
 		page := func(tx *store.Tx) ([]access.Grant, error) { return tx.GrantsOf(ctx, nil, open, before, limit) }
 		if entitlement != "" {
-			page = func(tx *store.Tx) ([]access.Grant, error) { return tx.GrantsWith(ctx, entitlement, open, before, limit) }
+			page = func(tx *store.Tx) ([]access.Grant, error) {
+				return tx.GrantsWith(ctx, entitlement, open, before, limit)
+			}
 		}
 		// What policy hides even from them takes nobody's place on the page.
 		var known []access.Grant
