@@ -66,7 +66,7 @@ func newTarget(t testing.TB, w world) (connectortest.Target, string) {
 		},
 		Members: w.members,
 		Break:   l.breaks(c),
-		Large:   210, // each account is one request to make, and one to put in
+		Large:   60, // each account is one request to make, and one to put in; a removal reckons anew for all
 	}, org
 }
 

@@ -26,7 +26,7 @@ import (
 )
 
 const (
-	batch    = 200      // changes worth handing to Apply at once
+	batch    = 50       // changes worth handing to Apply at once: each takes several requests
 	page     = 50       // things asked for at once; servers give fewer if told so
 	parallel = 8        // requests under way at once
 	maxPages = 10000    // a list that goes on for longer is an error

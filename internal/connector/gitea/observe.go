@@ -34,24 +34,30 @@ func (c *Connector) Observe(ctx context.Context, objects []string, yield func(co
 		}
 	}
 	done := map[object]bool{} // a thing that moved while a list was read is in it twice
+	var once []object
 	for _, o := range only {
-		var held []connector.Holding
-		var err error
-		o.level = none // a repository's levels are read together
-		switch {
-		case done[o]:
-		case o.isTeam():
-			held, err = v.members(ctx, o.team)
-		default:
-			held, err = v.collaborators(ctx, o.place, levels[o.place])
+		if o.level = none; !done[o] { // a repository's levels are read together
+			done[o] = true
+			once = append(once, o)
 		}
-		done[o] = true
-		if err != nil {
-			return err
-		}
-		for _, h := range held {
-			if err := yield(h); err != nil {
-				return err
+	}
+	for some := range slices.Chunk(once, parallel) {
+		held, errs := make([][]connector.Holding, len(some)), make([]error, len(some))
+		c.each(len(some), func(i int) {
+			if some[i].isTeam() {
+				held[i], errs[i] = v.members(ctx, some[i].team)
+				return
+			}
+			held[i], errs[i] = v.collaborators(ctx, some[i].place, levels[some[i].place])
+		})
+		for i := range some {
+			if errs[i] != nil {
+				return errs[i]
+			}
+			for _, h := range held[i] {
+				if err := yield(h); err != nil {
+					return err
+				}
 			}
 		}
 	}
