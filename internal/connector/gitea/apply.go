@@ -11,7 +11,9 @@ import (
 // Apply (1) gathers the changes by holding, asked twice the last word counts, (2)
 // removes, and (3) adds. Removals come first: if the time runs out, access is late
 // rather than too long. Changes for one account at one repository go one after the
-// other, because Gitea keeps one level for it and each must see what the last one left.
+// other, because Gitea keeps one level for it and each must see what the last one left;
+// so do those for an organization's owners, because Gitea counts wrong what happens at
+// once and by that count keeps the last owner from going.
 func (c *Connector) Apply(ctx context.Context, changes []connector.Change) []connector.Result {
 	results := make([]connector.Result, len(changes))
 	asked := map[connector.Ref][]int{}
@@ -48,11 +50,14 @@ func together(order []connector.Ref, turn func(connector.Ref) bool) (groups [][]
 			continue
 		}
 		h, wrong := parse(r)
-		if wrong != "" || h.object.isTeam() {
+		if wrong != "" || h.object.isTeam() && h.object.team.name != "owners" {
 			groups = append(groups, []connector.Ref{r})
 			continue
 		}
 		key := spot{h.object.place, h.account}
+		if h.object.isTeam() {
+			key = spot{account: h.object.team.org + "/owners"} // which no account is called
+		}
 		if i, ok := at[key]; ok {
 			groups[i] = append(groups[i], r)
 			continue
