@@ -1,12 +1,14 @@
 package demo
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"slices"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/lessor-iam/lessor/internal/testserver"
 )
 
 // company opens the demo's company, ended with the test.
@@ -42,13 +44,12 @@ func (b *tab) be(name string) {
 // holds waits until the target itself says whether somebody is in a group.
 func holds(t *testing.T, c *company, group, account string, want bool) {
 	t.Helper()
-	deadline := time.Now().Add(tabPatience)
-	for slices.Contains(c.target.Members(group), account) != want {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s in %s: %v, want %v", account, group, !want, want)
+	testserver.Await(t, "the target's own list of "+group, tabPatience, func() error {
+		if slices.Contains(c.target.Members(group), account) != want {
+			return fmt.Errorf("%s in %s: %v, want %v", account, group, !want, want)
 		}
-		time.Sleep(20 * time.Millisecond) // the target tells nobody by itself
-	}
+		return nil
+	})
 }
 
 // A new user asks, is refused, asks rightly; others answer; access comes and
