@@ -166,3 +166,36 @@ type Lineage interface {
 	// object's name is the one to ask for, too. A truncated read is an error.
 	Traces(ctx context.Context, by []string) ([]Trace, error)
 }
+
+// Feed is what a connector can do besides whose target says when something changes.
+type Feed interface {
+	// Follow calls changed with the objects of which a holding may have changed, and
+	// with none where the target does not tell which: then any may have. What it says
+	// is a nudge and no reading: whoever hears it reads those objects anew. It calls
+	// changed with none as soon as it listens, for what happened before that only a
+	// whole reading finds. It returns when ctx ends or the line breaks, never nil
+	// before that, and calls changed from one goroutine at a time.
+	Follow(ctx context.Context, changed func(objects []string)) error
+}
+
+// Credential is one key, token, password or certificate that lets its bearer in as
+// an account. What it is worth is never read, only that it is there.
+type Credential struct {
+	ID      string    // as the target names it, for as long as it is there; given to no other
+	Kind    string    // e.g. "access token", "ssh key", "deploy key", "service account token"
+	Account string    // whom its bearer acts as; empty: no account's
+	Objects []string  // what it opens besides what its account may, as a Ref would name it
+	Name    string    // what somebody called it, for people
+	Issued  time.Time // zero: not known
+	Used    time.Time // zero: never, or not known
+	Ends    time.Time // zero: never, unless EndUnknown
+	// EndUnknown: the target does not tell when it ends.
+	EndUnknown bool
+}
+
+// Credentials is what a connector can do besides whose target lists what lets bearers in.
+type Credentials interface {
+	// Credentials reads every credential and yields them as they come. A truncated
+	// read is an error, never a short list.
+	Credentials(ctx context.Context, yield func(Credential) error) error
+}
