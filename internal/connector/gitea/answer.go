@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/connector/call"
 )
 
 // no is an answer other than 2xx that is Gitea's own.
@@ -42,14 +43,16 @@ func noAccount(err error) bool {
 		(n.message == noUser || strings.HasPrefix(n.message, noUserEither))
 }
 
-// refusal turns a status other than 2xx into what it means for the request.
+// refusal turns a status other than 2xx into what it means for the request. A 404 is
+// what Gitea says to whoever may not see, and what any gateway says: by itself it is a
+// refusal, and whoever asked must know better.
 func refusal(resp *http.Response, raw []byte) error {
 	var said struct {
 		Message string  `json:"message"`
 		URL     *string `json:"url"` // of the API's description: Gitea's mark
 	}
 	own := json.Unmarshal(raw, &said) == nil && said.Message != "" && said.URL != nil
-	err := fmt.Errorf("%w: %s %s: %d %s%s%s", meaning(resp.StatusCode), resp.Request.Method, resp.Request.URL.Path,
+	err := fmt.Errorf("%w: %s %s: %d %s%s%s", call.Meaning(resp.StatusCode), resp.Request.Method, resp.Request.URL.Path,
 		resp.StatusCode, http.StatusText(resp.StatusCode), moved(resp), detail(said.Message, resp.Request))
 	if own {
 		err = &no{resp.StatusCode, said.Message, err}
@@ -58,20 +61,6 @@ func refusal(resp *http.Response, raw []byte) error {
 		return &connector.RetryAfter{Err: err, Wait: wait}
 	}
 	return err
-}
-
-// meaning of a status. A 404 is what Gitea says to whoever may not see, and what any
-// gateway says: by itself it is a refusal, and whoever asked must know better.
-func meaning(code int) error {
-	switch {
-	case code == http.StatusRequestTimeout, code == http.StatusSeeOther:
-		return connector.ErrUnanswered // either may follow a deed
-	case code == http.StatusNotImplemented:
-		return connector.ErrRefused
-	case code >= 300 && code < 500: // also 429: it was not let in
-		return connector.ErrRefused
-	}
-	return connector.ErrUnanswered
 }
 
 // moved says where a redirect leads: what was renamed keeps its old name as one.
@@ -89,11 +78,7 @@ func detail(message string, req *http.Request) string {
 	if message == "" {
 		return ""
 	}
-	if token := strings.TrimPrefix(req.Header.Get("Authorization"), "token "); token != "" {
-		message = strings.ReplaceAll(message, token, "[token]")
-	}
-	r := []rune(message)
-	return fmt.Sprintf(" (%q)", string(r[:min(len(r), 300)]))
+	return " (" + call.Quote(message, req, 300) + ")"
 }
 
 // retryAfter reads how long whoever stands before Gitea wants to be left alone, in
@@ -104,13 +89,4 @@ func retryAfter(header string) time.Duration {
 		return 0
 	}
 	return time.Duration(min(max(n, 0), 3600)) * time.Second
-}
-
-// unsent words the error of a read that came before a write was sent. What the
-// server refused it refused; of anything else only this is known: nothing was sent.
-func unsent(err error) error {
-	if errors.Is(err, connector.ErrUnanswered) {
-		return fmt.Errorf("%w: nothing was sent: %s", connector.ErrUnreachable, strings.TrimPrefix(err.Error(), connector.ErrUnanswered.Error()+": "))
-	}
-	return err
 }

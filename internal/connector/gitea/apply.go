@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/connector/call"
 )
 
 // Apply (1) gathers the changes by holding, asked twice the last word counts, (2)
@@ -87,7 +88,7 @@ func (v *view) change(ctx context.Context, r connector.Ref, add bool) error {
 func (v *view) changeMember(ctx context.Context, h holding, add bool) error {
 	known, err := v.teams(ctx, h.object.team.org)
 	if err != nil {
-		return unsent(err)
+		return call.Unsent(err)
 	}
 	t, is := known[h.object.team.name]
 	switch {
@@ -118,7 +119,7 @@ func (v *view) person(ctx context.Context, account string) error {
 	case known != nil || notOurs:
 		return fmt.Errorf("%w: %s is an organization, not an account", connector.ErrRefused, account)
 	case err != nil:
-		return unsent(err)
+		return call.Unsent(err)
 	}
 	return nil
 }
@@ -130,7 +131,7 @@ func (v *view) addCollaborator(ctx context.Context, h holding) error {
 	a, w, st, err := v.stands(ctx, h)
 	switch {
 	case err != nil:
-		return unsent(err)
+		return call.Unsent(err)
 	case a == nil:
 		return fmt.Errorf("%w: there is no %s", connector.ErrNoObject, p)
 	case w.direct:
@@ -154,7 +155,7 @@ func (v *view) removeCollaborator(ctx context.Context, h holding) error {
 	p := h.object.place
 	a, w, _, err := v.stands(ctx, h)
 	if err != nil {
-		return unsent(err)
+		return call.Unsent(err)
 	}
 	if a == nil || !w.direct {
 		return nil

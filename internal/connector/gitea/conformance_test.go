@@ -53,10 +53,7 @@ var targets atomic.Int64
 func newTarget(t testing.TB, w world) (connectortest.Target, string) {
 	t.Helper()
 	org := w.org(t, fmt.Sprintf("conform-%d", targets.Add(1)))
-	l := newLine(t, w)
-	cfg := w.config()
-	cfg.URL = "https://" + l.addr
-	c := connect(t, cfg)
+	c, l := onLine(t, w)
 	c.page = 20
 	return connectortest.Target{
 		Connector: c,
@@ -65,7 +62,7 @@ func newTarget(t testing.TB, w world) (connectortest.Target, string) {
 			w.Must(t, http.MethodDelete, "/admin/users/"+account+"?purge=true", nil)
 		},
 		Members: w.members,
-		Break:   l.breaks(c),
+		Break:   l.Break,
 		Large:   60, // each account is one request to make, and one to put in; a removal reckons anew for all
 	}, org
 }

@@ -16,13 +16,12 @@
 package gitea
 
 import (
-	"context"
 	"crypto/x509"
-	"net/http"
 	"sync"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/connector/call"
 )
 
 const (
@@ -62,11 +61,8 @@ type Config struct {
 // Connector speaks to one Gitea.
 type Connector struct {
 	settings
-	client *http.Client
-	page   int
-	slots  chan struct{}
-	closed context.Context
-	close  context.CancelFunc
+	line *call.Line
+	page int
 }
 
 var _ connector.Connector = (*Connector)(nil)
@@ -77,9 +73,7 @@ func New(cfg Config) (*Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Connector{settings: s, client: s.open(), page: page, slots: make(chan struct{}, parallel)}
-	c.closed, c.close = context.WithCancel(context.Background())
-	return c, nil
+	return &Connector{settings: s, line: s.dial(), page: page}, nil
 }
 
 // Capabilities never changes. Gitea asks for each request anew what the account may
@@ -90,8 +84,7 @@ func (c *Connector) Capabilities() connector.Capabilities {
 
 // Close makes calls under way fail, and later ones be refused unsent.
 func (c *Connector) Close() error {
-	c.close()
-	c.client.CloseIdleConnections()
+	c.line.Close()
 	return nil
 }
 

@@ -327,13 +327,10 @@ func TestAB54LieIsNotBelieved(t *testing.T) {
 	org := w.org(t, "ab54")
 	object := w.team(t, org, "wiki", dict{code: "read"})
 	account := w.person(t, "eve-ab54")
-	l := newLine(t, w)
-	cfg := w.config()
-	cfg.URL = "https://" + l.addr
-	c := connect(t, cfg)
+	c, l := onLine(t, w)
 	f, work := lane(t, c, account, object)
 	g := granted(t, f, work)
-	mend := l.breaks(c)(t, "lie")
+	mend := l.Break(t, "lie")
 	f.Clock.Pass(2 * time.Hour)
 	work()
 	if job := f.Job(g.Assignment); job.State != access.Removing {

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/connector/call"
 )
 
 // What a refusal says besides what it means for the holding.
@@ -42,17 +42,10 @@ func refusal(resp *http.Response, raw []byte) error {
 // or an API that is not there: read as "gone" it would prove removals that never
 // happened.
 func meaning(code int, s status, own bool) error {
-	switch {
-	case code == http.StatusNotFound && own && s.Reason == "NotFound" && s.Details.Name != "":
+	if code == http.StatusNotFound && own && s.Reason == "NotFound" && s.Details.Name != "" {
 		return connector.ErrNoObject
-	case code == http.StatusRequestTimeout, code == http.StatusSeeOther:
-		return connector.ErrUnanswered // either may follow a deed
-	case code == http.StatusNotImplemented:
-		return connector.ErrRefused
-	case code >= 300 && code < 500: // also 429: it was not let in
-		return connector.ErrRefused
 	}
-	return connector.ErrUnanswered
+	return call.Meaning(code)
 }
 
 // detail quotes the server's own words, short, on one line, and without the token if
@@ -61,12 +54,7 @@ func detail(s status, req *http.Request) string {
 	if s.Message == "" {
 		return ""
 	}
-	m := s.Message
-	if token := strings.TrimPrefix(req.Header.Get("Authorization"), "Bearer "); token != "" {
-		m = strings.ReplaceAll(m, token, "[token]")
-	}
-	r := []rune(m)
-	return fmt.Sprintf(" (%q)", string(r[:min(len(r), 300)]))
+	return " (" + call.Quote(s.Message, req, 300) + ")"
 }
 
 // retryAfter reads how long the server wants to be left alone; more than an hour is
@@ -77,13 +65,4 @@ func retryAfter(header string, s status) time.Duration {
 		n = s.Details.RetryAfterSeconds
 	}
 	return time.Duration(min(max(n, 0), 3600)) * time.Second
-}
-
-// unsent words the error of a read that came before a write was sent. What the
-// server refused it refused; of anything else only this is known: nothing was sent.
-func unsent(err error) error {
-	if errors.Is(err, connector.ErrUnanswered) {
-		return fmt.Errorf("%w: nothing was sent: %s", connector.ErrUnreachable, strings.TrimPrefix(err.Error(), connector.ErrUnanswered.Error()+": "))
-	}
-	return err
 }

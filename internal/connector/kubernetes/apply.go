@@ -8,6 +8,7 @@ import (
 	"net/url"
 
 	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/connector/call"
 )
 
 // Apply (1) gathers the changes by holding, asked twice the last word counts, (2)
@@ -75,9 +76,9 @@ func (p presence) may(h holding) error {
 	case h.account.everybody():
 		return fmt.Errorf("%w: %s is everybody, not an account", connector.ErrRefused, h.account)
 	case at.err != nil:
-		return unsent(at.err)
+		return call.Unsent(at.err)
 	case who.err != nil:
-		return unsent(who.err)
+		return call.Unsent(who.err)
 	case !at.is:
 		return fmt.Errorf("%w: there is no %s", connector.ErrNoObject, h.object)
 	case !who.is:
@@ -104,7 +105,7 @@ func (c *Connector) add(ctx context.Context, r connector.Ref, p presence) error 
 	there, err := c.standing(ctx, h)
 	switch {
 	case err != nil:
-		return unsent(err)
+		return call.Unsent(err)
 	case there == nil:
 		return fmt.Errorf("%w: the binding was there and went away meanwhile", connector.ErrRefused)
 	case there.as(want) && there.Metadata.DeletionTimestamp == "":
@@ -124,7 +125,7 @@ func (c *Connector) remove(ctx context.Context, r connector.Ref) error {
 	}
 	there, err := c.standing(ctx, h)
 	if err != nil {
-		return unsent(err)
+		return call.Unsent(err)
 	}
 	if there == nil {
 		return nil

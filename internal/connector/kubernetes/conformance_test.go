@@ -75,10 +75,7 @@ var safe = strings.NewReplacer("/", "∕", "%", "٪")
 func newTarget(t testing.TB, w world, of func(ns, name string) object) *target {
 	t.Helper()
 	g := &target{space: w.space(t, fmt.Sprintf("conform-%d", spaces.Add(1)))}
-	l := newLine(t, w)
-	cfg := w.config()
-	cfg.URL = "https://" + l.addr
-	c := connect(t, cfg)
+	c, l := onLine(t, w)
 	c.page = 20
 	g.Target = connectortest.Target{
 		Connector: c,
@@ -107,7 +104,7 @@ func newTarget(t testing.TB, w world, of func(ns, name string) object) *target {
 			})
 		},
 		Members: func(t testing.TB, name string) []string { return w.members(t, must(t, "user:any", name).object) },
-		Break:   l.breaks(c),
+		Break:   l.Break,
 		Large:   210, // one binding each
 	}
 	return g

@@ -1,101 +1,20 @@
 package kubernetes
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"net/http"
-	"net/http/httptrace"
-	"sync/atomic"
 
-	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/connector/call"
 )
+
+// dial gives the line to the API server. It connects to nothing yet.
+func (s *settings) dial() *call.Line {
+	return call.New(call.Config{Base: s.base, Client: s.open(), Timeout: s.timeout, Parallel: parallel, MaxBody: maxBody,
+		Type: "application/json", Agent: "lessor", Not: "not an API server's answer", Sign: s.credential, Refusal: refusal})
+}
 
 // call sends one request to path (already escaped, below the base) and decodes a
 // 2xx answer into out, if given. Its error wraps one of the port's sentinels.
 func (c *Connector) call(ctx context.Context, method, path string, body, out any) error {
-	leave := c.slot(ctx)
-	defer leave()
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	defer context.AfterFunc(c.closed, cancel)() // Close ends calls under way
-	if err := errors.Join(ctx.Err(), c.closed.Err()); err != nil {
-		return fmt.Errorf("%w: %w", connector.ErrUnreachable, err)
-	}
-	req, sent, err := c.request(ctx, method, path, body)
-	if err != nil {
-		return err
-	}
-	resp, err := c.client.Do(req)
-	if err != nil {
-		if !sent.Load() {
-			return fmt.Errorf("%w: %w", connector.ErrUnreachable, err)
-		}
-		return fmt.Errorf("%w: %w", connector.ErrUnanswered, err)
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
-	if resp.StatusCode/100 != 2 {
-		return refusal(resp, raw)
-	}
-	switch {
-	case out == nil: // a write: the status is the whole hint
-		return nil
-	case err != nil:
-		return fmt.Errorf("%w: %s %s: %w", connector.ErrUnanswered, method, path, err)
-	case len(raw) > maxBody:
-		return fmt.Errorf("%w: %s %s: the answer is over %d bytes", connector.ErrRefused, method, path, maxBody)
-	}
-	if err := json.Unmarshal(raw, out); err != nil {
-		return fmt.Errorf("%w: %s %s: not an API server's answer: %w", connector.ErrRefused, method, path, err)
-	}
-	return nil
-}
-
-// slot waits for one of the connector's slots, no longer than the call may take,
-// and gives the function that leaves it.
-func (c *Connector) slot(ctx context.Context) (leave func()) {
-	select {
-	case c.slots <- struct{}{}:
-		return func() { <-c.slots }
-	case <-ctx.Done():
-	case <-c.closed.Done():
-	}
-	return func() {}
-}
-
-// request builds it, and a flag that is up once a connection was had: from then on
-// we cannot know that nothing went out. It goes down where the transport turns to
-// another connection, which for a write it does only when nothing of it was written
-// or the server has said that it did not take it up.
-func (c *Connector) request(ctx context.Context, method, path string, body any) (*http.Request, *atomic.Bool, error) {
-	var rd io.Reader
-	if body != nil {
-		raw, err := json.Marshal(body)
-		if err != nil {
-			return nil, nil, fmt.Errorf("%w: %w", connector.ErrRefused, err)
-		}
-		rd = bytes.NewReader(raw)
-	}
-	sent := new(atomic.Bool)
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { sent.Store(false) },
-		GotConn: func(httptrace.GotConnInfo) { sent.Store(true) },
-	})
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, rd)
-	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %w", connector.ErrRefused, err)
-	}
-	if err := c.credential(req); err != nil {
-		return nil, nil, err
-	}
-	req.Header.Set("User-Agent", "lessor")
-	req.Header.Set("Accept", "application/json")
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	return req, sent, nil
+	_, err := c.line.Do(ctx, method, path, body, out)
+	return err
 }

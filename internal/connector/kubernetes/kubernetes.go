@@ -15,13 +15,12 @@
 package kubernetes
 
 import (
-	"context"
 	"crypto/x509"
-	"net/http"
 	"sync"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/connector/call"
 )
 
 const (
@@ -65,12 +64,9 @@ type Config struct {
 // Connector speaks to one cluster.
 type Connector struct {
 	settings
-	client *http.Client
-	page   int // objects asked for at once
-	pages  int // a list that goes on for longer is an error
-	slots  chan struct{}
-	closed context.Context
-	close  context.CancelFunc
+	line  *call.Line
+	page  int // objects asked for at once
+	pages int // a list that goes on for longer is an error
 }
 
 var _ connector.Connector = (*Connector)(nil)
@@ -81,9 +77,7 @@ func New(cfg Config) (*Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Connector{settings: s, client: s.open(), page: page, pages: maxPages, slots: make(chan struct{}, parallel)}
-	c.closed, c.close = context.WithCancel(context.Background())
-	return c, nil
+	return &Connector{settings: s, line: s.dial(), page: page, pages: maxPages}, nil
 }
 
 // Capabilities is the same for every cluster, but for how long a watch lasts there.
@@ -93,8 +87,7 @@ func (c *Connector) Capabilities() connector.Capabilities {
 
 // Close makes calls under way fail, and later ones be refused unsent.
 func (c *Connector) Close() error {
-	c.close()
-	c.client.CloseIdleConnections()
+	c.line.Close()
 	return nil
 }
 

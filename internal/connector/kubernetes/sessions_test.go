@@ -243,13 +243,10 @@ func TestAB54LieIsNotBelieved(t *testing.T) {
 	w := open(t)
 	ns := w.space(t, "ab54")
 	object := w.role(t, object{ns, role, "reader"})
-	l := newLine(t, w)
-	cfg := w.config()
-	cfg.URL = "https://" + l.addr
-	c := connect(t, cfg)
+	c, l := onLine(t, w)
 	f, work := lane(t, c, object)
 	g := granted(t, f, work)
-	mend := l.breaks(c)(t, "lie")
+	mend := l.Break(t, "lie")
 	f.Clock.Pass(2 * time.Hour)
 	work()
 	if job := f.Job(g.Assignment); job.State != access.Removing {

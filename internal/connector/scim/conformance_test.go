@@ -38,7 +38,7 @@ func TestConformance(t *testing.T) {
 			}
 		}
 		return connectortest.Target{
-			Connector: connect(t, l.base(), token),
+			Connector: connect(t, l.URL, token),
 			Account: func(t testing.TB, name string) string {
 				t.Helper()
 				_, err := s.AddUser(name)
@@ -59,7 +59,7 @@ func TestConformance(t *testing.T) {
 			},
 			Members: func(_ testing.TB, object string) []string { return s.Members(object) },
 			Nest:    func(t testing.TB, outer, inner string) { t.Helper(); must(t, s.Nest(outer, inner)) },
-			Break:   l.breaks,
+			Break:   l.Break,
 			Hostile: hostile,
 			Rings:   true,
 		}
@@ -77,7 +77,7 @@ func TestConformanceScimmy(t *testing.T) {
 		}
 		l := newLine(t, s.BaseURL)
 		return connectortest.Target{
-			Connector:   connect(t, l.base(), s.Token),
+			Connector:   connect(t, l.URL, s.Token),
 			Account:     func(t testing.TB, name string) string { t.Helper(); s.AddUser(t, name); return name },
 			DropAccount: func(t testing.TB, account string) { t.Helper(); s.Delete(t, "/Users/"+userIDs(t, s)[account]) },
 			Object:      func(t testing.TB, name string) string { t.Helper(); s.AddGroup(t, name); return name },
@@ -105,7 +105,7 @@ func TestConformanceScimmy(t *testing.T) {
 				t.Helper()
 				s.AddMembers(t, group(t, s, outer).ID, group(t, s, inner).ID)
 			},
-			Break:   l.breaks,
+			Break:   l.Break,
 			Hostile: hostile,
 			Rings:   true,
 			Large:   800, // the engine needs seconds for a PATCH of a larger group

@@ -9,7 +9,6 @@
 package scim
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -22,6 +21,7 @@ import (
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/connector/call"
 )
 
 // How names in a Ref are read.
@@ -65,15 +65,9 @@ type Config struct {
 
 // Connector speaks to one SCIM service provider.
 type Connector struct {
-	base    string
-	token   func() string
-	client  *http.Client
-	timeout time.Duration
-	now     func() time.Time
-	lanes   lanes
-	slots   chan struct{}
-	closed  context.Context
-	close   context.CancelFunc
+	line  *call.Line
+	now   func() time.Time
+	lanes lanes
 }
 
 var _ connector.Connector = (*Connector)(nil)
@@ -96,16 +90,7 @@ func New(cfg Config) (*Connector, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	c := &Connector{
-		base:    base,
-		token:   cfg.Token,
-		client:  client(cfg),
-		timeout: cfg.Timeout,
-		now:     cfg.Now,
-		slots:   make(chan struct{}, parallel),
-	}
-	c.closed, c.close = context.WithCancel(context.Background())
-	return c, nil
+	return &Connector{line: dial(base, cfg), now: cfg.Now}, nil
 }
 
 // checkBase gives the base without a trailing slash.
@@ -156,8 +141,7 @@ func (c *Connector) Capabilities() connector.Capabilities {
 
 // Close makes calls under way fail, and later ones be refused unsent.
 func (c *Connector) Close() error {
-	c.close()
-	c.client.CloseIdleConnections()
+	c.line.Close()
 	return nil
 }
 
