@@ -40,6 +40,8 @@ type DB struct {
 	pool    *pgxpool.Pool // PostgreSQL only
 	lock    *folderLock   // SQLite only: one process per file
 	jobs    jobs
+
+	compiled map[*sql.DB]*statements // SQLite only
 }
 
 // oldestSQLite has the fix for the WAL-reset corruption.
@@ -78,7 +80,7 @@ func Inspect(ctx context.Context, dsn string) (*DB, error) {
 	if err := r.PingContext(ctx); err != nil {
 		return nil, errors.Join(worded(err), r.Close())
 	}
-	return &DB{Dialect: SQLite, write: r, read: r}, nil
+	return &DB{Dialect: SQLite, write: r, read: r, compiled: map[*sql.DB]*statements{r: newStatements(r)}}, nil
 }
 
 func connect(ctx context.Context, dsn string) (*DB, error) {
@@ -110,7 +112,7 @@ func connectSQLite(ctx context.Context, path string) (*DB, error) {
 		return nil, errors.Join(err, w.Close(), lock.release())
 	}
 	r.SetMaxOpenConns(8)
-	db := &DB{Dialect: SQLite, write: w, read: r, lock: lock}
+	db := &DB{Dialect: SQLite, write: w, read: r, lock: lock, compiled: map[*sql.DB]*statements{w: newStatements(w), r: newStatements(r)}}
 	if err := db.gate(ctx); err != nil {
 		return nil, errors.Join(worded(err), db.Close())
 	}
@@ -158,6 +160,9 @@ func connectPostgres(ctx context.Context, dsn string) (*DB, error) {
 
 // Close waits for what is under way and closes every connection.
 func (db *DB) Close() error {
+	for _, s := range db.compiled {
+		s.close()
+	}
 	err := db.write.Close()
 	if db.Dialect == SQLite {
 		return errors.Join(err, db.read.Close(), db.lock.release())
@@ -169,7 +174,10 @@ func (db *DB) Close() error {
 // Tx is one transaction, for one goroutine.
 type Tx struct {
 	*sql.Tx
-	db *DB
+	db       *DB
+	compiled *statements          // of this pool; nil: there are none
+	using    map[string]*sql.Stmt // those of this transaction
+	wanted   []string             // texts that came so often that they should be
 }
 
 // writeTries bounds how often a transaction that could not be serialized is
@@ -204,12 +212,16 @@ func (db *DB) once(ctx context.Context, on *sql.DB, opts *sql.TxOptions, do func
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
+	ours := &Tx{Tx: tx, db: db, compiled: db.compiled[on]}
 	defer func() {
 		if rerr := tx.Rollback(); rerr != nil && !errors.Is(rerr, sql.ErrTxDone) && err == nil {
 			err = rerr
 		}
+		for _, query := range ours.wanted {
+			ours.compiled.make(ctx, query)
+		}
 	}()
-	if err := do(&Tx{tx, db}); err != nil {
+	if err := do(ours); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
