@@ -108,10 +108,13 @@ func chunks(ids []string) func(yield func([]string) bool) {
 	}
 }
 
-func in(ids []string) (marks string, args []any) {
+func in(ids []string) (marks string, args []any) { return inFrom(1, ids) }
+
+// inFrom is in, with the first mark of that number.
+func inFrom(first int, ids []string) (marks string, args []any) {
 	list := make([]string, len(ids))
 	for i, id := range ids {
-		list[i] = fmt.Sprintf("$%d", i+1)
+		list[i] = fmt.Sprintf("$%d", first+i)
 		args = append(args, id)
 	}
 	return strings.Join(list, ","), args
