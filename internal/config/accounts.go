@@ -63,6 +63,9 @@ func (d *files) places() (places map[string]string, what string) {
 	for id := range d.known.sites {
 		places[id], what = "site", "system or site"
 	}
+	for _, id := range d.providerIDs() {
+		places[id], what = "provider", what+" or provider"
+	}
 	for id := range d.known.systems {
 		places[id] = "system"
 	}

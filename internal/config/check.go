@@ -15,6 +15,7 @@ type known struct {
 	entitlements map[string]*entitlement
 	bundles      map[string]*bundle
 	sites        map[string]*site
+	providers    map[string]*provider
 	tokens       map[string]*bearer
 }
 
@@ -28,6 +29,7 @@ func (d *files) check() {
 		entitlements: register[entitlement](d, "id", "entitlement", d.entitlements, entitlementID),
 		bundles:      register[bundle](d, "id", "bundle", d.bundles, plainID),
 		sites:        register[site](d, "id", "site", d.sites, plainID),
+		providers:    register[provider](d, "id", "provider", d.providers, plainID),
 		tokens:       register[bearer](d, "name", "token", d.tokens, plainID),
 	}
 
@@ -61,6 +63,7 @@ func (d *files) check() {
 
 	// 5. Who may speak.
 	d.checkTokens()
+	d.checkProviders()
 }
 
 // written is an entry of a file under its id.

@@ -54,6 +54,8 @@ type files struct {
 	bundles      []bundle
 	duties       []duty
 	sites        []site
+	signIn       *SignIn
+	providers    []provider
 
 	known  known                 // by id; filled by check
 	opened []access.GroupMembers // the groups without their circles; filled by check
@@ -67,7 +69,7 @@ var (
 	sectionsOf = []struct {
 		what  string
 		names []string
-	}{{"a directory", directorySections}, {"a catalog", catalogSections}, {"a Jira", jiraSections}}
+	}{{"a directory", directorySections}, {"a catalog", catalogSections}, {"a Jira", jiraSections}, {"the sign-in", signInSections}}
 
 	identityKeys = []string{"id", "kind", "name", "mail", "department", "manager", "owner", "sponsor",
 		"external", "same", "inactive", "start", "end", "accounts"}

@@ -16,10 +16,10 @@ const (
 	jiraFile      = "jira.yaml"
 )
 
-// found names the files that are read. No settings file means all defaults, and
-// no Jira file that no tickets are read.
+// found names the files that are read. No settings file means all defaults, no
+// Jira file that no tickets are read, and no sign-in file that nobody signs in.
 type found struct {
-	settings                 string
+	settings, signIn         string
 	directory, catalog, jira []string
 }
 
@@ -38,6 +38,8 @@ func (d *files) find() (found, bool) {
 		switch {
 		case name == settingsFile:
 			out.settings = name
+		case name == signInFile:
+			out.signIn = name
 		case name == directoryFile:
 			out.directory = slices.Insert(out.directory, 0, name)
 		case name == catalogFile:
@@ -50,11 +52,11 @@ func (d *files) find() (found, bool) {
 			out.catalog = append(out.catalog, d.under(name)...)
 		case name == "jira":
 			out.jira = append(out.jira, d.under(name)...)
-		case isYAML && slices.Contains([]string{settingsFile, directoryFile, catalogFile, jiraFile}, stem+".yaml"):
+		case isYAML && slices.Contains([]string{settingsFile, directoryFile, catalogFile, jiraFile, signInFile}, stem+".yaml"):
 			d.problem(mark{file: name}, "is not read: rename it to %s.yaml", stem)
 		case !strings.HasPrefix(name, ".") && (isYAML || strings.HasSuffix(name, ".yaml")):
-			d.warn(mark{file: name}, "is not read: only %s, %s, %s, %s and the folders directory, catalog and jira are",
-				settingsFile, directoryFile, catalogFile, jiraFile)
+			d.warn(mark{file: name}, "is not read: only %s, %s, %s, %s, %s and the folders directory, catalog and jira are",
+				settingsFile, directoryFile, catalogFile, jiraFile, signInFile)
 		}
 	}
 	return out, d.enough(out)

@@ -28,6 +28,7 @@ type Config struct {
 	Tokens          []Token
 	Directory       *access.Directory
 	Jira            []JiraSite // none: no tickets are read
+	SignIn          *SignIn    // nil: nobody signs in
 	Warnings        Problems   // what is allowed and most likely not meant
 
 	systems map[string]mark
@@ -118,6 +119,9 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	for _, name := range found.jira {
 		d.readJira(name, d.text(name))
 	}
+	if found.signIn != "" {
+		d.readSignIn(d.text(found.signIn))
+	}
 
 	// 3. Whether they fit together.
 	d.check()
@@ -132,6 +136,7 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	for _, s := range d.sites {
 		c.Jira = append(c.Jira, s.JiraSite)
 	}
+	c.SignIn = d.signIn
 	for _, s := range d.systems {
 		c.systems[s.ID] = s.f.here()
 	}
