@@ -28,6 +28,7 @@ type Reading struct {
 	System   string
 	At       time.Time // when it began
 	Objects  []string  // all that was read
+	Part     bool      // there are others that were not
 	Holdings []Held
 	By       map[Held]string // who gave it, where the system remembers; for people to read
 }
@@ -40,7 +41,7 @@ type Drift struct {
 	Adopting   int  // of the unexpected ones, asked for on behalf of their holders, now or before
 	Removing   int  // … handed to the lane to be removed
 	HeldBack   int  // … that rules would remove and a brake does not
-	Braked     bool // the reading had shrunk too much to be believed
+	Braked     bool // the reading had shrunk too much to be believed; of a part: without a whole one
 }
 
 // shrunk is the share of the last reading below which one is not believed: an
@@ -72,18 +73,7 @@ func (e *Engine) Observed(ctx context.Context, r Reading) (drift Drift, err erro
 	err = e.do(ctx, "observed", access.Clock, func(d *deed) error {
 		drift = Drift{}
 		// 1. Has it shrunk too much to be believed? Then nothing at all follows.
-		last, err := d.Count(ctx, "inventory/"+r.System)
-		if err != nil {
-			return err
-		}
-		if last >= fewest && float64(len(r.Holdings)) < shrunk*float64(last) {
-			drift.Braked = true
-			return d.brake(ctx, r.System, len(r.Holdings), last)
-		}
-		if err := d.settleFinding(ctx, "inventory_shrunk", r.System, "a whole reading is there again"); err != nil {
-			return err
-		}
-		if err := d.SetCount(ctx, "inventory/"+r.System, len(r.Holdings)); err != nil {
+		if drift.Braked, err = d.measure(ctx, r, c); err != nil || drift.Braked {
 			return err
 		}
 		// 2. Against what we know: whatever it contradicts is looked at. What has been
@@ -154,6 +144,36 @@ func (h Held) compare(o Held) int {
 	return cmp.Or(cmp.Compare(h.Object, o.Object), cmp.Compare(h.Account, o.Account))
 }
 
+// measure tells whether a reading has shrunk too much to be believed. A whole one is
+// measured by the last whole one, and the next by it. A part is measured by what we
+// know of its objects, and changes no measure: what it is short of, a whole reading
+// must say, too.
+func (d *deed) measure(ctx context.Context, r Reading, c contradiction) (braked bool, err error) {
+	if r.Part {
+		had := c.held
+		before, err := d.InventoryObjects(ctx, r.System)
+		for _, o := range before {
+			if slices.Contains(r.Objects, o.Object) {
+				had += len(o.Stray)
+			}
+		}
+		return tooFew(len(r.Holdings), had), err
+	}
+	last, err := d.Count(ctx, "inventory/"+r.System)
+	if err != nil {
+		return false, err
+	}
+	if tooFew(len(r.Holdings), last) {
+		return true, d.brake(ctx, r.System, len(r.Holdings), last)
+	}
+	if err := d.settleFinding(ctx, "inventory_shrunk", r.System, "a whole reading is there again"); err != nil {
+		return false, err
+	}
+	return false, d.SetCount(ctx, "inventory/"+r.System, len(r.Holdings))
+}
+
+func tooFew(seen, last int) bool { return last >= fewest && float64(seen) < shrunk*float64(last) }
+
 // brake notes a reading that has shrunk too much. The next one is measured by it:
 // what two readings in a row say is believed, and then all that follows is looks.
 func (d *deed) brake(ctx context.Context, system string, seen, last int) error {
@@ -168,6 +188,7 @@ func (d *deed) brake(ctx context.Context, system string, seen, last int) error {
 // contradiction is where a reading and what we know differ.
 type contradiction struct {
 	known          int           // how many assignments it was compared with
+	held           int           // how many of them are held, of the objects that were read
 	missing, again []string      // ids of assignments
 	back           []Held        // those seen again
 	strays         map[Held]bool // what nobody granted
@@ -187,6 +208,9 @@ func contradictions(ctx context.Context, tx *store.Tx, r Reading) (c contradicti
 		h := Held{s.Account, s.Object}
 		in := c.strays[h]
 		delete(c.strays, h) // ours
+		if s.State == access.Held && asked[s.Object] {
+			c.held++
+		}
 		switch {
 		case s.SeenAt.After(r.At) || !asked[s.Object]: // a look newer than the reading knows better
 		case s.State == access.Held && !in:

@@ -169,17 +169,64 @@ func (d *deed) found(f access.Finding, ent access.Entitlement, holder string) po
 
 // boundRemovals holds all of them back if there are more than is believed.
 func (d *deed) boundRemovals(ctx context.Context, r Reading, removals []*stray, drift *Drift) error {
-	if n := len(removals); n > fewRemoved && float64(n) > shareRemoved*float64(len(r.Holdings)) {
+	m := measured{n: len(removals), of: len(r.Holdings)}
+	if r.Part {
+		var err error
+		if m, err = d.measurePart(ctx, r.System, m.n); err != nil || m.n == 0 {
+			return err
+		}
+	}
+	if m.held || m.n > fewRemoved && float64(m.n) > shareRemoved*float64(m.of) {
 		for _, s := range removals {
 			s.remedy, s.note = policy.Alert, "held back"
 		}
-		drift.HeldBack = n
+		drift.HeldBack = len(removals)
 		sys, _ := d.world.Directory.System(r.System)
 		return d.finding(ctx, access.Finding{Kind: heldBack, Subject: r.System, Owner: sys.Owner, DueAt: d.now.Add(4 * time.Hour),
-			Text: fmt.Sprintf("Rules would remove %d of the %d holdings read at %s, which nobody granted. That is more than is done by itself, and none is removed: the rules may match too much, or the database may not be the latest. If it is meant, remove them by hand (lessor findings remove).", n, len(r.Holdings), r.System)})
+			Text: fmt.Sprintf("Rules would remove %d of the %d holdings read at %s, which nobody granted%s. That is more than is done by itself, and none is removed: the rules may match too much, or the database may not be the latest. If it is meant, remove them by hand (lessor findings remove).", m.n, m.of, r.System, m.with)})
+	}
+	if r.Part {
+		return d.SetCount(ctx, removedOf(r.System), m.n)
+	}
+	if err := d.SetCount(ctx, removedOf(r.System), 0); err != nil {
+		return err
 	}
 	return d.settleFinding(ctx, heldBack, r.System, "no more is to be removed than is believed")
 }
+
+// measured is how many of how many holdings would be removed.
+type measured struct {
+	n, of int
+	held  bool   // so many were to be before that none is
+	with  string // what is counted besides, for people
+}
+
+// measurePart measures what is to be removed of a part of a system by the whole, with
+// all that parts had removed since that was read: bit by bit no more goes than at
+// once. While the whole's are held back, so are a part's.
+func (d *deed) measurePart(ctx context.Context, system string, n int) (m measured, err error) {
+	if n == 0 {
+		return m, nil
+	}
+	before, err := d.Count(ctx, removedOf(system))
+	if err != nil {
+		return m, err
+	}
+	if m.n = n + before; before > 0 {
+		m.with = fmt.Sprintf(" (with %d that parts had removed since it was read whole)", before)
+	}
+	if m.of, err = d.Count(ctx, "inventory/"+system); err != nil {
+		return m, err
+	}
+	_, err = d.OpenFinding(ctx, heldBack, system)
+	if m.held = err == nil; errors.Is(err, access.ErrNotFound) {
+		err = nil
+	}
+	return m, err
+}
+
+// removedOf counts what readings of parts of a system had removed since it was read whole.
+func removedOf(system string) string { return "removed/" + system }
 
 // carryOut asks for what is adopted and hands to the lane what is removed.
 func (d *deed) carryOut(ctx context.Context, ent access.Entitlement, list []stray, drift *Drift) error {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -42,25 +43,89 @@ type Config struct {
 }
 
 // Reader reads one system.
-type Reader struct{ Config }
+type Reader struct {
+	Config
+	turn chan struct{} // held by the one reading there is: an older view never comes after a newer
+	last time.Time     // when the last whole reading that came to its end began; guarded by turn
+}
 
 // New returns a reader; it reads nothing yet.
-func New(c Config) *Reader { return &Reader{c} }
+func New(c Config) *Reader { return &Reader{Config: c, turn: make(chan struct{}, 1)} }
 
 // Read reads who holds what of everything the catalog names at the system, and
 // tells the engine. A reading that was cut short tells nothing.
 func (r *Reader) Read(ctx context.Context) (engine.Drift, error) {
+	return r.whole(ctx, time.Time{})
+}
+
+// whole reads all of it, unless that was done since the given moment.
+func (r *Reader) whole(ctx context.Context, since time.Time) (engine.Drift, error) {
 	// 1. What is to be read. Objects the catalog does not name are not in our charge.
 	objects := Objects(r.Directory(), r.System)
 	if len(objects) == 0 {
+		return engine.Drift{}, nil
+	}
+	done, err := r.mine(ctx)
+	if err != nil {
+		return engine.Drift{}, err
+	}
+	defer done()
+	began := time.Now() // of this machine, as what is heard from it is
+	if !since.IsZero() && r.last.After(since) {
 		return engine.Drift{}, nil
 	}
 	// 2. Whose accounts are which: before what they hold.
 	if err := r.accounts(ctx); err != nil {
 		return engine.Drift{}, fmt.Errorf("read %s: accounts: %w", r.System, err)
 	}
-	// 3. All of it, or nothing.
-	reading := engine.Reading{System: r.System, At: r.Now(), Objects: objects} // a reading is as old as its beginning
+	// 3. Who holds what.
+	drift, err := r.holdings(ctx, objects, false)
+	if err != nil {
+		return drift, err
+	}
+	r.last = began
+	// 4. What everybody made, so that at the end of a grant it can be told what is new.
+	if err := r.traces(ctx); err != nil {
+		return drift, fmt.Errorf("read %s: traces: %w", r.System, err)
+	}
+	return drift, nil
+}
+
+// ReadObjects reads who holds these objects, as Read does everything. Those that the
+// catalog does not name are left out.
+func (r *Reader) ReadObjects(ctx context.Context, objects []string) (engine.Drift, error) {
+	named := Objects(r.Directory(), r.System)
+	var some []string
+	for _, o := range named {
+		if slices.Contains(objects, o) {
+			some = append(some, o)
+		}
+	}
+	if len(some) == 0 {
+		return engine.Drift{}, nil
+	}
+	done, err := r.mine(ctx)
+	if err != nil {
+		return engine.Drift{}, err
+	}
+	defer done()
+	return r.holdings(ctx, some, true)
+}
+
+// mine waits until no other reading of the system is under way.
+func (r *Reader) mine(ctx context.Context) (done func(), err error) {
+	select {
+	case r.turn <- struct{}{}:
+		return func() { <-r.turn }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("read %s: another reading is under way: %w", r.System, ctx.Err())
+	}
+}
+
+// holdings reads who holds the objects, and tells the engine.
+func (r *Reader) holdings(ctx context.Context, objects []string, part bool) (engine.Drift, error) {
+	// 1. All of it, or nothing.
+	reading := engine.Reading{System: r.System, At: r.Now(), Objects: objects, Part: part} // a reading is as old as its beginning
 	err := r.Connector.Observe(ctx, objects, func(h connector.Holding) error {
 		reading.Holdings = append(reading.Holdings, engine.Held{Account: h.Account, Object: h.Object})
 		return nil
@@ -68,20 +133,16 @@ func (r *Reader) Read(ctx context.Context) (engine.Drift, error) {
 	if err != nil {
 		return engine.Drift{}, fmt.Errorf("read %s: %w", r.System, err)
 	}
-	// 4. Who gave what nobody granted.
+	// 2. Who gave what nobody granted.
 	if err := r.attribute(ctx, &reading); err != nil {
 		return engine.Drift{}, fmt.Errorf("read %s: %w", r.System, err)
 	}
-	// 5. What it comes to.
+	// 3. What it comes to.
 	drift, err := r.Door.Observed(ctx, reading)
 	if err != nil {
 		return drift, fmt.Errorf("read %s: %w", r.System, err)
 	}
-	// 6. What everybody made, so that at the end of a grant it can be told what is new.
-	if err := r.traces(ctx); err != nil {
-		return drift, fmt.Errorf("read %s: traces: %w", r.System, err)
-	}
-	r.Log.InfoContext(ctx, "inventory", "system", r.System, "objects", len(objects), "holdings", len(reading.Holdings),
+	r.Log.InfoContext(ctx, "inventory", "system", r.System, "part", part, "objects", len(objects), "holdings", len(reading.Holdings),
 		"unexpected", drift.Unexpected, "missing", drift.Missing, "again", drift.Again, "adopting", drift.Adopting, "removing", drift.Removing,
 		"held_back", drift.HeldBack, "braked", drift.Braked)
 	return drift, nil
