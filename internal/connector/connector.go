@@ -186,6 +186,7 @@ type Credential struct {
 	Account string    // whom its bearer acts as; empty: no account's
 	Objects []string  // what it opens besides what its account may, as a Ref would name it
 	Name    string    // what somebody called it, for people
+	Print   string    // of a key: its fingerprint, by which it is known elsewhere
 	Issued  time.Time // zero: not known
 	Used    time.Time // zero: never, or not known
 	Ends    time.Time // zero: never, unless EndUnknown

@@ -101,7 +101,7 @@ func (e *Engine) Remove(ctx context.Context, by access.Actor, m Remedy) (removin
 }
 
 // acceptable are the kinds of findings that stand until somebody lets them be.
-var acceptable = []string{leftBehind, madeAnew, manyMadeAnew}
+var acceptable = []string{leftBehind, madeAnew, manyMadeAnew, credentialOrphan, credentialUnderGrant}
 
 // Accept closes a finding that only people can settle, for a reason.
 func (e *Engine) Accept(ctx context.Context, by access.Actor, m Remedy) error {
@@ -125,6 +125,11 @@ func (e *Engine) Accept(ctx context.Context, by access.Actor, m Remedy) error {
 				return err
 			}
 		}
+		if aboutCredential(f) {
+			if err := d.letBe(ctx, f); err != nil {
+				return err
+			}
+		}
 		return d.settleFinding(ctx, f.Kind, f.Subject, "let be by "+by.Identity+": "+m.Reason)
 	})
 }
@@ -138,6 +143,10 @@ func (d *deed) about(ctx context.Context, f access.Finding) (ent access.Entitlem
 		}
 		ent, _ = d.world.Directory.Entitlement(g.Entitlement)
 		return ent, g.Identity, nil
+	}
+	if aboutCredential(f) {
+		c, err := d.Credential(ctx, f.Subject)
+		return access.Entitlement{System: c.System}, d.holderOf(c), err
 	}
 	system, account, _ := strings.Cut(f.Subject, " ")
 	holder, _ = d.world.Directory.ByAccount(system, account)

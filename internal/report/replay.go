@@ -183,6 +183,8 @@ func noun(room string, ev event) (key, digest string, err error) {
 		return readNoun(ev.After, func(v access.Assignment) (string, any) { return "assignment " + v.ID, bare(v) })
 	case room == "ticket":
 		return readNoun(ev.After, func(v access.Ticket) (string, any) { return "ticket " + v.ID, v })
+	case room == "credential":
+		return readNoun(ev.After, func(v access.Credential) (string, any) { return "credential " + v.ID, v.Told() })
 	case room == "finding":
 		return readNoun(ev.After, func(v access.Finding) (string, any) { return "finding " + v.ID, v })
 	}

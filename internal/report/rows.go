@@ -11,7 +11,7 @@ import (
 
 // rows compares every row of every table, table by table in the order in which they refer to each other.
 func (r *replay) rows(ctx context.Context) error {
-	for _, table := range []func(context.Context) error{r.requests, r.grants, r.assignments, r.findings, r.tickets} {
+	for _, table := range []func(context.Context) error{r.requests, r.grants, r.assignments, r.findings, r.tickets, r.credentials} {
 		if err := table(ctx); err != nil {
 			return err
 		}
@@ -161,4 +161,19 @@ func (r *replay) findings(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (r *replay) credentials(ctx context.Context) error {
+	for after := ""; ; {
+		page, err := r.tx.CredentialsAfter(ctx, after, replayPage)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, row := range page {
+			after = row.ID
+			if err := r.compare("credential "+row.ID, row.Told()); err != nil {
+				return err
+			}
+		}
+	}
 }
