@@ -22,6 +22,8 @@ type Door interface {
 	Observed(ctx context.Context, r engine.Reading) (engine.Drift, error)
 	// ObservedAccounts takes a whole reading of the system's accounts.
 	ObservedAccounts(ctx context.Context, system string, at time.Time, seen []engine.AccountSeen) (engine.AccountDrift, error)
+	// ObservedCredentials takes a whole reading of what lets bearers in.
+	ObservedCredentials(ctx context.Context, system string, at time.Time, seen []engine.CredentialSeen) (engine.CredentialDrift, error)
 	// Traced takes a reading of what everybody made.
 	Traced(ctx context.Context, system string, at time.Time, seen []engine.TraceSeen) error
 	// LeftBehind takes a reading of what an assignment's account made, begun after its access was gone.
@@ -87,6 +89,10 @@ func (r *Reader) whole(ctx context.Context, since time.Time) (engine.Drift, erro
 	// 4. What everybody made, so that at the end of a grant it can be told what is new.
 	if err := r.traces(ctx); err != nil {
 		return drift, fmt.Errorf("read %s: traces: %w", r.System, err)
+	}
+	// 5. What lets bearers in.
+	if err := r.credentials(ctx); err != nil {
+		return drift, fmt.Errorf("read %s: credentials: %w", r.System, err)
 	}
 	return drift, nil
 }
