@@ -52,6 +52,10 @@ func (p proof) Bundle(ctx context.Context, grant string) ([]byte, error) {
 	return report.Bundle(ctx, p.f.DB, grant)
 }
 
+func (p proof) Numbers(ctx context.Context, from, to time.Time) (report.Numbers, error) {
+	return report.Count(ctx, p.f.DB, p.f.WorldAt(p.f.Now()).Directory, from, to)
+}
+
 func open(t testing.TB, change ...func(*enginetest.Company)) *portal {
 	t.Helper()
 	f := enginetest.Open(t, store.SQLite)

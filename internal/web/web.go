@@ -25,7 +25,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/report"
 )
 
-// Proof is what pages show of the log. It reads; whoever may see it was asked before.
+// Proof is what pages show of the log, and what is counted from it. It reads; whoever may see it was asked before.
 type Proof interface {
 	// Trail is a request's story, each line checked against the newest signed head.
 	Trail(ctx context.Context, request string) (report.Trail, error)
@@ -33,6 +33,8 @@ type Proof interface {
 	Settled(ctx context.Context, request string) (report.Trail, error)
 	// Bundle writes the evidence bundle of a grant.
 	Bundle(ctx context.Context, grant string) ([]byte, error)
+	// Numbers counts the figures of a window.
+	Numbers(ctx context.Context, from, to time.Time) (report.Numbers, error)
 }
 
 // Config is what the portal is made of. Every field but SignIn and Log is needed.
@@ -95,7 +97,7 @@ func (p *portal) routes(mux *http.ServeMux) {
 		{"GET /waiting", p.waiting}, {"GET /waiting/{id}", p.waiting}, {"POST /waiting/{id}", p.answer},
 		{"GET /requests", p.requests}, {"GET /requests/{id}", p.request}, {"POST /requests/{id}/cancel", p.cancel}, {"POST /requests/{id}/comment", p.comment},
 		{"GET /grants/{id}", p.grant}, {"GET /entitlements", p.entitlementPage}, {"GET /people", p.person}, {"GET /systems", p.systemPage},
-		{"GET /findings", p.operations}, {"GET /register", p.registerAll}, {"GET /register.csv", p.registerFile},
+		{"GET /findings", p.operations}, {"GET /numbers", p.numbers}, {"GET /register", p.registerAll}, {"GET /register.csv", p.registerFile},
 		{"/", func(*visit) error { return access.ErrNotFound }},
 	} {
 		mux.HandleFunc(page.at, p.visit(page.do))

@@ -1,0 +1,13 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/report"
+)
+
+// Numbers implements [web.Proof].
+func (p proof) Numbers(ctx context.Context, from, to time.Time) (report.Numbers, error) {
+	return report.Count(ctx, p.s.db, p.s.world.Load().Directory, from, to)
+}
