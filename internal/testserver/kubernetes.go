@@ -37,6 +37,7 @@ type KubernetesServer struct {
 	Shown   []byte // a client certificate, PEM, of the user KubernetesByCertificate
 	ShownBy []byte // its key, PEM
 	client  *http.Client
+	etcd    string
 	life    io.Closer // open while the servers are to run
 }
 
@@ -121,9 +122,9 @@ func startKubernetes(t testing.TB, bin string) (*KubernetesServer, error) {
 		return nil, err
 	}
 	// 2. Both servers, for as long as this process lives.
-	port := Port(t)
-	s.URL = "https://127.0.0.1:" + strconv.Itoa(port)
-	keep := exec.Command("/bin/sh", "-c", clusterKeeper, "sh", bin, dir, strconv.Itoa(Port(t)), strconv.Itoa(Port(t)), strconv.Itoa(port),
+	port, etcd := Port(t), strconv.Itoa(Port(t))
+	s.URL, s.etcd = "https://127.0.0.1:"+strconv.Itoa(port), "http://127.0.0.1:"+etcd
+	keep := exec.Command("/bin/sh", "-c", clusterKeeper, "sh", bin, dir, etcd, strconv.Itoa(Port(t)), strconv.Itoa(port),
 		strconv.Itoa(int(KubernetesWatch/time.Second)))
 	keep.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if s.life, err = keep.StdinPipe(); err != nil {
@@ -175,6 +176,22 @@ func (s *KubernetesServer) credentials(dir string) error {
 		os.WriteFile(filepath.Join(dir, "tokens.csv"), []byte(tokens), 0o600),
 		os.WriteFile(filepath.Join(dir, "shown.pem"), s.Shown, 0o600),
 		os.WriteFile(filepath.Join(dir, "sa.key"), pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: signsDER}), 0o600))
+}
+
+// Forget makes etcd forget what was before that version, as it does every few minutes
+// of its own accord. The lists of others, which read on from where they are, stay as
+// they are if it is an early one.
+func (s *KubernetesServer) Forget(t testing.TB, version int) {
+	t.Helper()
+	resp, err := http.Post(s.etcd+"/v3/kv/compaction", "application/json", strings.NewReader(fmt.Sprintf(`{"revision":"%d","physical":true}`, version)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if resp.StatusCode != http.StatusOK && !strings.Contains(string(answer), "has been compacted") {
+		t.Fatalf("compaction: %d %s %v", resp.StatusCode, answer, err)
+	}
 }
 
 // Ask sends a request as the user. The body is JSON, or YAML as people write it.

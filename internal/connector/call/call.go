@@ -94,6 +94,40 @@ func (l *Line) Do(ctx context.Context, method, path string, body, out any) (Answ
 	return a, nil
 }
 
+// Stream sends one GET and gives a 2xx answer's body to be read as it comes, for as
+// long as its context lasts. Timeout bounds the time until the answer begins. It takes
+// no slot. Close ends it.
+func (l *Line) Stream(ctx context.Context, path string) (io.ReadCloser, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	unhook := context.AfterFunc(l.closed, func() { cancel(context.Canceled) })
+	end := func() { unhook(); cancel(context.Canceled) }
+	late := time.AfterFunc(l.Timeout, func() { cancel(context.DeadlineExceeded) })
+	resp, err := l.send(ctx, http.MethodGet, path, nil)
+	late.Stop()
+	if err != nil {
+		end()
+		return nil, err
+	}
+	if resp.StatusCode/100 != 2 {
+		defer end()
+		defer resp.Body.Close()
+		raw, _ := io.ReadAll(io.LimitReader(resp.Body, l.MaxBody)) // what cannot be read says nothing more
+		return nil, l.Refusal(resp, raw)
+	}
+	return &stream{resp.Body, end}, nil
+}
+
+// stream ends its call when it is closed.
+type stream struct {
+	io.ReadCloser
+	end func()
+}
+
+func (s *stream) Close() error {
+	s.end()
+	return s.ReadCloser.Close()
+}
+
 // slot waits for one of the line's slots, no longer than the call may take, and gives
 // the function that leaves it.
 func (l *Line) slot(ctx context.Context) (leave func()) {

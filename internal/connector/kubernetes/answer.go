@@ -18,6 +18,8 @@ var (
 	errExists = errors.New("already exists")
 	// errChanged: it is not the one we meant any more.
 	errChanged = errors.New("changed meanwhile")
+	// errForgotten: the API server does not know any more what was since then.
+	errForgotten = errors.New("no longer known")
 )
 
 // refusal turns a status other than 2xx into what it means for the request.
@@ -31,6 +33,8 @@ func refusal(resp *http.Response, raw []byte) error {
 		err = fmt.Errorf("%w: %w", errExists, err)
 	case own && s.Reason == "Conflict":
 		err = fmt.Errorf("%w: %w", errChanged, err)
+	case own && s.forgotten():
+		err = fmt.Errorf("%w: %w", errForgotten, err)
 	}
 	if wait := retryAfter(resp.Header.Get("Retry-After"), s); wait > 0 {
 		return &connector.RetryAfter{Err: err, Wait: wait}
@@ -47,6 +51,9 @@ func meaning(code int, s status, own bool) error {
 	}
 	return call.Meaning(code)
 }
+
+// forgotten says that a version is too old to go on from.
+func (s status) forgotten() bool { return s.Reason == "Expired" || s.Reason == "Gone" }
 
 // detail quotes the server's own words, short, on one line, and without the token if
 // that is what it complains about.

@@ -67,9 +67,14 @@ type Connector struct {
 	line  *call.Line
 	page  int // objects asked for at once
 	pages int // a list that goes on for longer is an error
+	// lasting is how long one watch of a feed is opened for, in whole seconds.
+	lasting time.Duration
 }
 
-var _ connector.Connector = (*Connector)(nil)
+var (
+	_ connector.Connector = (*Connector)(nil)
+	_ connector.Feed      = (*Connector)(nil)
+)
 
 // New checks the configuration; it sends nothing.
 func New(cfg Config) (*Connector, error) {
@@ -77,7 +82,7 @@ func New(cfg Config) (*Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Connector{settings: s, line: s.dial(), page: page, pages: maxPages}, nil
+	return &Connector{settings: s, line: s.dial(), page: page, pages: maxPages, lasting: lasting}, nil
 }
 
 // Capabilities is the same for every cluster, but for how long a watch lasts there.

@@ -14,7 +14,8 @@ import (
 // listOf is one page of a list.
 type listOf[T any] struct {
 	Metadata struct {
-		Continue string `json:"continue"`
+		Continue        string `json:"continue"`
+		ResourceVersion string `json:"resourceVersion"`
 	} `json:"metadata"`
 	Items []T `json:"items"`
 }

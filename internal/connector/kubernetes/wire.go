@@ -93,6 +93,7 @@ type powers struct {
 // status is what the API server answers where it says no.
 type status struct {
 	Kind    string `json:"kind"`
+	Code    int    `json:"code"`
 	Reason  string `json:"reason"`
 	Message string `json:"message"`
 	Details struct {
