@@ -47,6 +47,9 @@ type Config struct {
 	// Token is asked anew for every request, so that it can be rotated. Empty: the
 	// request is not sent.
 	Token func() string
+	// AdminToken is of an administrator of the server, with scopes that only read: to
+	// whom Gitea shows what tokens and keys accounts have. Nil: those are not read.
+	AdminToken func() string
 	// Timeout bounds one request; the call's context bounds all of them. 0 means 30 s.
 	Timeout time.Duration
 	// Lingers is the server's LFS_HTTP_AUTH_EXPIRY. 0 means Lasting.
@@ -61,11 +64,15 @@ type Config struct {
 // Connector speaks to one Gitea.
 type Connector struct {
 	settings
-	line *call.Line
-	page int
+	line  *call.Line
+	page  int
+	reads *Connector // as the administrator; nil where there is no token of one
 }
 
-var _ connector.Connector = (*Connector)(nil)
+var (
+	_ connector.Connector   = (*Connector)(nil)
+	_ connector.Credentials = (*Connector)(nil)
+)
 
 // New checks the configuration; it sends nothing.
 func New(cfg Config) (*Connector, error) {
@@ -73,7 +80,11 @@ func New(cfg Config) (*Connector, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Connector{settings: s, line: s.dial(), page: page}, nil
+	c := &Connector{settings: s, line: s.dial(), page: page}
+	if cfg.AdminToken != nil {
+		c.reads = s.keeper(cfg.AdminToken)
+	}
+	return c, nil
 }
 
 // Capabilities never changes. Gitea asks for each request anew what the account may
@@ -85,6 +96,9 @@ func (c *Connector) Capabilities() connector.Capabilities {
 // Close makes calls under way fail, and later ones be refused unsent.
 func (c *Connector) Close() error {
 	c.line.Close()
+	if c.reads != nil {
+		c.reads.line.Close()
+	}
 	return nil
 }
 
