@@ -69,6 +69,9 @@ func newPostgres(s *settings) (connector.Connector, error) {
 func newGitea(s *settings) (connector.Connector, error) {
 	c := gitea.Config{URL: s.required("url"), Token: s.secret("token_ref"), CA: s.roots("ca_file"), Timeout: s.duration("timeout"),
 		Lingers: s.duration("lingers"), NoLFS: s.flag("no_lfs")}
+	if s.text("reader_token_ref") != "" {
+		c.AdminToken = s.secret("reader_token_ref")
+	}
 	if s.done() {
 		return nil, nil
 	}
@@ -85,10 +88,18 @@ func newKubernetes(s *settings) (connector.Connector, error) {
 	if s.text("token_ref") != "" || c.Certificate == nil {
 		c.Token = s.secret("token_ref")
 	}
+	var reader func() string
+	if s.text("reader_token_ref") != "" {
+		reader = s.secret("reader_token_ref")
+	}
 	if s.done() {
 		return nil, nil
 	}
-	return kubernetes.New(c)
+	k, err := kubernetes.New(c)
+	if err != nil || reader == nil {
+		return k, err
+	}
+	return k.Reading(reader), nil
 }
 
 func newOpenSSH(s *settings) (connector.Connector, error) {

@@ -15,6 +15,7 @@ func TestGiteaSettings(t *testing.T) {
 		rest + "      lingers: 1h\n":                     "",
 		rest + "      no_lfs: true\n":                    "",
 		rest + "      timeout: 5s\n":                     "",
+		rest + "      reader_token_ref: env:HOME\n":      "",
 		"      url: https://git.example.org\n":           `"token_ref" is needed`,
 		"      token_ref: env:HOME\n":                    `"url" is needed`,
 		rest + "      plain: true\n":                     `has no setting "plain"`,
