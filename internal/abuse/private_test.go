@@ -42,14 +42,14 @@ var others = []struct{ name, method, path, body string }{
 	{"adopt what was found", "POST", "/findings/%s/adopt", `{"accounts":["stranger"],"reason":"mine"}`},
 	{"remove what was found", "POST", "/findings/%s/remove", `{"all":true,"reason":"mine"}`},
 	{"let be what was found", "POST", "/findings/%s/accept", `{"reason":"mine"}`},
-	{"list below it", "GET", "/requests?before=%s", ""},
-	{"grants below it", "GET", "/grants?before=%s", ""},
-	{"grants of its holder", "GET", "/grants?identity=eve&before=%s", ""},
+	{"list below it", "GET", "/requests?cursor=%s", ""},
+	{"grants below it", "GET", "/grants?cursor=%s", ""},
+	{"grants of its holder", "GET", "/grants?identity=eve&cursor=%s", ""},
 }
 
 // lists are the operations that name nothing: TestAB67_ListsHoldOnesOwn, and
 // who may use them at all.
-var lists = []string{"list-requests", "desk", "list-grants", "list-findings", "list-entitlements", "list-tickets", "status", "reload", "submit", "preview", "audited"}
+var lists = []string{"list-requests", "desk", "list-grants", "register", "list-findings", "list-entitlements", "list-tickets", "status", "reload", "submit", "preview", "audited"}
 
 // Every operation of the contract is attacked, or is one of those lists: a new
 // one fails here until somebody has thought of it.
@@ -259,7 +259,7 @@ func TestAB68_CursorsOpenNothing(t *testing.T) {
 	each(t, func(t *testing.T, d *door) {
 		d.ask("eve", engine.Ask{Entitlements: []string{"dir:root"}, Reason: "of eve"})
 		for _, before := range []string{"", "~", "zzzz", "rq-", "rq-~", "' or 1=1 --", "%", "\x7f", "0", strings.Repeat("z", 64)} {
-			list, err := d.as("bob").Requests(t.Context(), "", false, client.Page{Before: before, Limit: 500})
+			list, err := d.as("bob").Requests(t.Context(), "", false, client.Page{Cursor: before, Limit: 500})
 			if err != nil && status(err)/100 != 4 {
 				t.Errorf("%q: %v", before, err)
 			}

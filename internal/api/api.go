@@ -94,8 +94,10 @@ func (d *door) mount(mux *http.ServeMux) huma.API {
 	cfg.Security = []map[string][]string{{"token": {}}}
 	h := humago.New(mux, cfg)
 	h.UseMiddleware(d.knock(h))
-	for _, register := range []func(verbs){d.requests, d.votes, d.grants, d.findings, d.rest} {
-		register(verbs{h, d.Log})
+	for _, register := range []func(verbs){d.lists, d.requests, d.votes, d.grants, d.findings, d.rest} {
+		register(verbs{h, d.Log, func(ctx context.Context, by access.Actor, key string, status int, body string) error {
+			return d.Engine.Answer(ctx, by, key, status, body)
+		}})
 	}
 	return h
 }
@@ -178,14 +180,21 @@ func deep(raw []byte) bool {
 // verbs is where they are registered, and where it is said what failed.
 type verbs struct {
 	huma.API
-	log *slog.Logger
+	log    *slog.Logger
+	answer func(ctx context.Context, by access.Actor, key string, status int, body string) error // keeps an answer for when it is asked for again
 }
 
 // op registers one verb. Its path, method and summary are the whole of the routing.
 func op[I, O any](h verbs, method, path, id, summary string, do func(context.Context, *I) (*O, error)) {
-	huma.Register(h.API, huma.Operation{OperationID: id, Method: method, Path: "/api/v1" + path, Summary: summary, MaxBodyBytes: longestBody},
+	huma.Register(h.API, huma.Operation{OperationID: id, Method: method, Path: "/api/v1" + path, Summary: summary, MaxBodyBytes: longestBody, Parameters: keyParam(method, id)},
 		func(ctx context.Context, in *I) (*O, error) {
-			out, err := do(ctx, in)
+			var out *O
+			var err error
+			if keyAt(ctx) != "" && keyed(method, id) {
+				out, err = onceOf(h, ctx, id, in, do)
+			} else {
+				out, err = do(ctx, in)
+			}
 			if err != nil {
 				answer, ours := problem(err)
 				if ours {

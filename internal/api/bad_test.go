@@ -171,8 +171,8 @@ func TestBadPathsAndQueries(t *testing.T) {
 	}
 	before := d.stored()
 	for _, q := range []string{"/requests?unknown=1", "/requests?limit=0", "/requests?limit=-1", "/requests?limit=501", "/requests?limit=1e3", "/requests?limit=9223372036854775808", "/requests?limit=٣",
-		"/requests?limit=1&limit=2&no=1", "/requests?state=anything", "/requests?state=PENDING", "/requests?mine=maybe", "/requests?before=" + long, "/requests?Limit=5", "/requests?%00=1",
-		"/requests/" + r.ID + "/explain?question=everything", "/grants?open=2", "/findings?limit=x", "/status?verbose=1", "/entitlements?class=standard"} {
+		"/requests?limit=1&limit=2&no=1", "/requests?state=anything", "/requests?state=PENDING", "/requests?mine=maybe", "/requests?cursor=" + long, "/requests?Limit=5", "/requests?%00=1",
+		"/requests/" + r.ID + "/explain?question=everything", "/grants?open=2", "/findings?limit=x", "/status?verbose=1", "/entitlements?klass=standard"} {
 		d.Clock.Pass(time.Second)
 		d.refused(q, d.send("GET", "/api/v1"+q, "eve", ""), before)
 	}

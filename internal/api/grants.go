@@ -20,14 +20,6 @@ type Sight struct {
 }
 
 func (d *door) grants(h verbs) {
-	op(h, http.MethodGet, "/grants", "list-grants", "Grants beside what was last seen",
-		func(ctx context.Context, in *struct {
-			Page
-			Identity string `query:"identity" doc:"empty: yourself, with your workloads and agents"`
-			Open     bool   `query:"open" doc:"leave out the ended ones"`
-		}) (*body[[]engine.Holding], error) {
-			return answer(d.Engine.Holdings(ctx, by(ctx), in.Identity, in.Open, in.Before, in.Limit))
-		})
 	op(h, http.MethodGet, "/grants/{id}", "show-grant", "One grant and the looks it rests on",
 		func(ctx context.Context, in *InGrant) (*body[Sight], error) {
 			holding, looks, err := d.Engine.Grant(ctx, by(ctx), in.ID)

@@ -38,6 +38,21 @@ func problem(err error) (answer error, ours bool) {
 	return &huma.ErrorModel{Status: http.StatusInternalServerError, Title: "Internal Server Error", Detail: "something failed here; the server's log says what"}, true
 }
 
+// problemTypes names what each status means here: the type of problem details.
+var problemTypes = map[int]string{
+	http.StatusBadRequest: "invalid", http.StatusUnprocessableEntity: "invalid", http.StatusUnauthorized: "no-token", http.StatusForbidden: "denied",
+	http.StatusNotFound: "not-found", http.StatusMethodNotAllowed: "not-found", http.StatusNotAcceptable: "wrong-kind", http.StatusUnsupportedMediaType: "wrong-kind",
+	http.StatusConflict: "conflict", http.StatusGone: "gone", http.StatusRequestEntityTooLarge: "too-long", http.StatusTooManyRequests: "too-many", http.StatusInternalServerError: "failed",
+}
+
+// problemType is a name and not a place: there is nothing to fetch.
+func problemType(status int) string {
+	if name, ok := problemTypes[status]; ok {
+		return "urn:lessor:problem:" + name
+	}
+	return "about:blank"
+}
+
 // parts lists the problems of an error that holds several, one a line.
 func parts(err error) []*huma.ErrorDetail {
 	lines := strings.Split(err.Error(), "\n")
@@ -66,6 +81,7 @@ func brief(_ huma.Context, _ string, v any) (any, error) {
 	}
 	short := *m
 	short.Detail, short.Errors = fit(m.Detail), nil
+	short.Type = problemType(m.Status)
 	for _, part := range m.Errors[:min(len(m.Errors), mostParts)] {
 		short.Errors = append(short.Errors, &huma.ErrorDetail{Message: fit(part.Message), Location: fit(part.Location)})
 	}
@@ -82,7 +98,7 @@ func fit(s string) string {
 
 // say answers outside of any verb.
 func say(w http.ResponseWriter, status int, detail string) {
-	raw, err := json.Marshal(&huma.ErrorModel{Status: status, Title: http.StatusText(status), Detail: detail})
+	raw, err := json.Marshal(&huma.ErrorModel{Type: problemType(status), Status: status, Title: http.StatusText(status), Detail: detail})
 	if err != nil {
 		panic(fmt.Errorf("write a refusal: %w", err)) // net/http ends the connection
 	}

@@ -16,12 +16,6 @@ type InRequest struct {
 	ID string `path:"id" maxLength:"64"`
 }
 
-// Page asks for a part of a list, newest first.
-type Page struct {
-	Before string `query:"before" maxLength:"64" doc:"ids below this one"`
-	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
-}
-
 func (d *door) requests(h verbs) {
 	op(h, http.MethodPost, "/requests", "submit", "Ask for access",
 		func(ctx context.Context, in *struct {
@@ -36,18 +30,6 @@ func (d *door) requests(h verbs) {
 	op(h, http.MethodPost, "/preview", "preview", "What policy would say to an ask",
 		func(ctx context.Context, in *struct{ Body engine.Ask }) (*body[[]access.Item], error) {
 			return answer(d.Engine.Preview(ctx, by(ctx), in.Body))
-		})
-	op(h, http.MethodGet, "/requests", "list-requests", "Requests you may know of",
-		func(ctx context.Context, in *struct {
-			Page
-			State access.RequestState `query:"state" enum:"submitted,pending,approved,denied,cancelled,expired"`
-			Mine  bool                `query:"mine"`
-		}) (*body[[]access.Request], error) {
-			return answer(d.Engine.List(ctx, by(ctx), in.State, in.Mine, in.Before, in.Limit))
-		})
-	op(h, http.MethodGet, "/desk", "desk", "Requests that wait for your vote",
-		func(ctx context.Context, in *Page) (*body[[]access.Request], error) {
-			return answer(d.Engine.Desk(ctx, by(ctx), in.Before, in.Limit))
 		})
 	op(h, http.MethodGet, "/requests/{id}", "show-request", "A request and what came of it",
 		func(ctx context.Context, in *InRequest) (*body[engine.Story], error) {

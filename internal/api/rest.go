@@ -12,17 +12,6 @@ import (
 )
 
 func (d *door) rest(h verbs) {
-	op(h, http.MethodGet, "/entitlements", "list-entitlements", "What can be asked for",
-		func(ctx context.Context, in *struct{}) (*body[[]access.Entitlement], error) {
-			return answer(d.Engine.Entitlements(ctx, by(ctx)))
-		})
-	op(h, http.MethodGet, "/findings", "list-findings", "What is not as it should be",
-		func(ctx context.Context, in *struct {
-			Closed bool `query:"closed" doc:"the closed ones too"`
-			Limit  int  `query:"limit" minimum:"1" maximum:"500" default:"50"`
-		}) (*body[[]access.Finding], error) {
-			return answer(d.Engine.Findings(ctx, by(ctx), in.Closed, in.Limit))
-		})
 	op(h, http.MethodPost, "/findings/audited", "audited", "Say what an audit of a ticket queue saw: its findings open, change and close by it",
 		func(ctx context.Context, in *struct{ Body engine.AuditRun }) (*body[engine.Audited], error) {
 			return answer(d.Engine.Audited(ctx, by(ctx), in.Body))

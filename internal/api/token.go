@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -100,12 +101,26 @@ type visitorKey struct{}
 type visitor struct {
 	access.Actor
 	token string // its name
+	at    url.URL
+	key   string // Idempotency-Key
 }
 
 // by is who is at the door. knock put them there.
 func by(ctx context.Context) access.Actor {
 	v, _ := ctx.Value(visitorKey{}).(visitor) // without one no scope is held, and the engine refuses
 	return v.Actor
+}
+
+// at is the address that was asked for.
+func at(ctx context.Context) *url.URL {
+	v, _ := ctx.Value(visitorKey{}).(visitor)
+	return &v.at
+}
+
+// keyAt is the key that was given for the deed; empty: none.
+func keyAt(ctx context.Context) string {
+	v, _ := ctx.Value(visitorKey{}).(visitor)
+	return v.key
 }
 
 // tokenOf is the name of the token that opened the door.
@@ -129,7 +144,7 @@ func (d *door) knock(h huma.API) func(huma.Context, func(huma.Context)) {
 			refuse(h, ctx, http.StatusTooManyRequests, flooded)
 		default:
 			d.Log.DebugContext(ctx.Context(), "at the door", "by", actor.Identity, "token", key.Name, "method", ctx.Method(), "path", ctx.URL().Path)
-			next(huma.WithValue(ctx, visitorKey{}, visitor{actor, key.Name}))
+			next(huma.WithValue(ctx, visitorKey{}, visitor{actor, key.Name, ctx.URL(), ctx.Header("Idempotency-Key")}))
 		}
 	}
 }

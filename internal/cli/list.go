@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,39 +31,87 @@ func limitFlag(c *cobra.Command, limit *int) {
 	}
 }
 
-func pageFlags(c *cobra.Command, p *client.Page) {
-	limitFlag(c, &p.Limit)
-	c.Flags().StringVar(&p.Before, "before", "", "older than this one")
+// narrowing are the flags that lists of requests and grants have in common.
+type narrowing struct {
+	client.Page
+	engine.Only
+	since string
+}
+
+func (n *narrowing) flags(c *cobra.Command) {
+	limitFlag(c, &n.Limit)
+	c.Flags().StringVar(&n.Cursor, "cursor", "", "go on where a list left off, as it said")
+	c.Flags().StringVar(&n.System, "system", "", "of this system only")
+	c.Flags().StringVar(&n.Entitlement, "entitlement", "", "of this entitlement only")
+	c.Flags().StringVar(&n.since, "since", "", "of the last 24h or 30d, or from 2026-11-30T08:00:00Z on")
+}
+
+// read finds out what since means.
+func (n *narrowing) read(now time.Time) (err error) {
+	n.Since, err = sinceWhen(n.since, now)
+	return err
+}
+
+func sinceWhen(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if at, err := time.Parse(time.RFC3339, text); err == nil {
+		return at, nil
+	}
+	ago, err := access.ParseTerm(text)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%w: --since %.40q is neither a time such as 24h or 30d nor a moment such as 2026-11-30T08:00:00Z", errUsage, text)
+	}
+	return now.Add(-ago.D()), nil
+}
+
+// listed shows a list, and says beside it where it goes on.
+func listed[T any](c *cobra.Command, a *app, l client.List[T], p client.Page, head []string, row func(T) []string) error {
+	list, next, err := l.First(c.Context(), p)
+	if err != nil {
+		return err
+	}
+	rows := make([][]string, len(list))
+	for i, v := range list {
+		rows[i] = row(v)
+	}
+	if list == nil {
+		list = []T{}
+	}
+	if err := a.show(list, head, rows); err != nil {
+		return err
+	}
+	if next != "" {
+		fmt.Fprintln(a.err, "there is more: add --cursor "+plain(next))
+	}
+	return nil
 }
 
 func (a *app) listRequests() *cobra.Command {
-	var p client.Page
-	var state string
-	var mine, waiting bool
+	var n narrowing
+	var waiting bool
 	c := &cobra.Command{Use: "requests", Short: "Requests you may know of, newest first", Args: takes(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			server, err := a.connect()
 			if err != nil {
 				return err
 			}
-			var list []access.Request
-			if waiting {
-				list, err = server.Desk(c.Context(), p)
-			} else {
-				list, err = server.Requests(c.Context(), access.RequestState(state), mine, p)
-			}
-			if err != nil {
+			if err := n.read(time.Now()); err != nil {
 				return err
 			}
-			rows := [][]string{}
-			for _, r := range list {
-				rows = append(rows, []string{r.ID, string(r.State), r.Requester, r.Beneficiary, named(r), r.Term.String(), stamp(r.At), r.Reason})
+			list := server.RequestList(n.Only)
+			if waiting {
+				list = server.DeskList(n.Only)
 			}
-			return a.show(list, []string{"REQUEST", "STATE", "BY", "FOR", "ENTITLEMENTS", "TERM", "ASKED", "REASON"}, rows)
+			return listed(c, a, list, n.Page, []string{"REQUEST", "STATE", "BY", "FOR", "ENTITLEMENTS", "TERM", "ASKED", "REASON"}, func(r access.Request) []string {
+				return []string{r.ID, string(r.State), r.Requester, r.Beneficiary, named(r), r.Term.String(), stamp(r.At), r.Reason}
+			})
 		}}
-	pageFlags(c, &p)
-	c.Flags().StringVar(&state, "state", "", "submitted, pending, approved, denied, cancelled or expired")
-	c.Flags().BoolVar(&mine, "mine", false, "your own only")
+	n.flags(c)
+	c.Flags().StringVar(&n.State, "state", "", "submitted, pending, approved, denied, cancelled or expired")
+	c.Flags().StringVar(&n.Identity, "of", "", "whose: who asked, or for whom")
+	c.Flags().BoolVar(&n.Mine, "mine", false, "your own only")
 	c.Flags().BoolVar(&waiting, "waiting", false, "those that wait for your vote")
 	c.MarkFlagsMutuallyExclusive("waiting", "mine")
 	c.MarkFlagsMutuallyExclusive("waiting", "state")
@@ -72,27 +121,29 @@ func (a *app) listRequests() *cobra.Command {
 func named(r access.Request) string { return strings.Join(r.Content().Entitlements, " ") }
 
 func (a *app) listGrants() *cobra.Command {
-	var p client.Page
-	var whose string
-	var all bool
+	var n narrowing
+	var all, everybody bool
 	c := &cobra.Command{Use: "grants", Short: "Grants beside what was last seen at the target", Args: takes(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			server, err := a.connect()
 			if err != nil {
 				return err
 			}
-			list, err := server.Grants(c.Context(), whose, !all, p)
-			if err != nil {
+			if err := n.read(time.Now()); err != nil {
 				return err
 			}
-			rows := [][]string{}
-			for _, h := range list {
-				rows = append(rows, grantRow(h))
+			if !all {
+				n.State = "open"
 			}
-			return a.show(list, grantHead, rows)
+			list := server.GrantList(n.Only)
+			if everybody {
+				list = server.Register(n.Only)
+			}
+			return listed(c, a, list, n.Page, grantHead, grantRow)
 		}}
-	pageFlags(c, &p)
-	c.Flags().StringVar(&whose, "of", "", "whose (default: yours, with your workloads and agents)")
+	n.flags(c)
+	c.Flags().StringVar(&n.Identity, "of", "", "whose (default: yours, with your workloads and agents)")
+	c.Flags().BoolVar(&everybody, "everybody", false, "everybody's: of an entitlement for its owners, of all for security and auditors")
 	c.Flags().BoolVar(&all, "all", false, "the ended ones too")
 	return c
 }
@@ -112,45 +163,51 @@ func grantRow(h engine.Holding) []string {
 }
 
 func (a *app) listEntitlements() *cobra.Command {
-	return &cobra.Command{Use: "entitlements", Short: "What can be asked for", Args: takes(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error {
+	var system, class string
+	c := &cobra.Command{Use: "entitlements [WORD...]", Short: "What can be asked for, by words of its id or name", Args: takes(cobra.ArbitraryArgs),
+		RunE: func(c *cobra.Command, words []string) error {
 			server, err := a.connect()
 			if err != nil {
 				return err
 			}
-			list, err := server.Entitlements(c.Context())
-			if err != nil {
-				return err
-			}
-			rows := [][]string{}
-			for _, e := range list {
+			list, rows := []access.Entitlement{}, [][]string{}
+			for e, err := range server.EntitlementList(strings.Join(words, " "), system, class).All(c.Context()) {
+				if err != nil {
+					return err
+				}
+				list = append(list, e)
 				rows = append(rows, []string{e.ID, e.Class, e.MaxTerm.String(), strings.Join(e.Powers, " "), strings.Join(e.Owners, " "), e.Name})
 			}
 			return a.show(list, []string{"ENTITLEMENT", "CLASS", "AT MOST", "POWERS", "OWNERS", "NAME"}, rows)
 		}}
+	c.Flags().StringVar(&system, "system", "", "of this system only")
+	c.Flags().StringVar(&class, "class", "", "of this class only")
+	return c
 }
 
 func (a *app) listFindings() *cobra.Command {
-	var closed bool
-	var limit int
+	var only engine.OnlyFindings
+	var p client.Page
+	var since string
 	c := &cobra.Command{Use: "findings", Short: "What is not as it should be", Args: takes(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			server, err := a.connect()
 			if err != nil {
 				return err
 			}
-			list, err := server.Findings(c.Context(), closed, limit)
-			if err != nil {
+			if only.Since, err = sinceWhen(since, time.Now()); err != nil {
 				return err
 			}
-			rows := [][]string{}
-			for _, f := range list {
-				rows = append(rows, []string{f.ID, f.Kind, f.Owner, stamp(f.OpenedAt), stamp(f.DueAt), stamp(f.ClosedAt), f.Text})
-			}
-			return a.show(list, []string{"FINDING", "KIND", "OWNER", "OPENED", "DUE", "CLOSED", "TEXT"}, rows)
+			return listed(c, a, server.FindingList(only), p, []string{"FINDING", "KIND", "OWNER", "OPENED", "DUE", "CLOSED", "TEXT"}, func(f access.Finding) []string {
+				return []string{f.ID, f.Kind, f.Owner, stamp(f.OpenedAt), stamp(f.DueAt), stamp(f.ClosedAt), f.Text}
+			})
 		}}
-	c.Flags().BoolVar(&closed, "closed", false, "the closed ones too")
-	limitFlag(c, &limit)
+	c.Flags().BoolVar(&only.Closed, "closed", false, "the closed ones too")
+	c.Flags().StringVar(&only.Kind, "kind", "", "of this kind only")
+	c.Flags().StringVar(&only.Owner, "owner", "", "of this owner only")
+	c.Flags().StringVar(&since, "since", "", "opened in the last 24h or 30d, or from 2026-11-30T08:00:00Z on")
+	c.Flags().StringVar(&p.Cursor, "cursor", "", "go on where a list left off, as it said")
+	limitFlag(c, &p.Limit)
 	return c
 }
 

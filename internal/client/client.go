@@ -87,11 +87,17 @@ const longestAnswer = 256 << 20
 
 // send does one call and returns the body of a good answer.
 func (c *Client) send(ctx context.Context, method, path string, query url.Values, in any) ([]byte, error) {
+	raw, _, err := c.sent(ctx, method, path, query, in)
+	return raw, err
+}
+
+// sent is send, with the answer's header.
+func (c *Client) sent(ctx context.Context, method, path string, query url.Values, in any) ([]byte, http.Header, error) {
 	var content io.Reader
 	if in != nil {
 		raw, err := json.Marshal(in)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		content = bytes.NewReader(raw)
 	}
@@ -101,20 +107,23 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	}
 	req, err := http.NewRequestWithContext(ctx, method, u, content)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	if key, ok := ctx.Value(keyOf{}).(string); ok {
+		req.Header.Set("Idempotency-Key", key)
+	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	defer res.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(res.Body, longestAnswer))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	if res.StatusCode >= 300 {
 		p := &Problem{}
@@ -124,9 +133,9 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 		if p.Status = res.StatusCode; p.Status == http.StatusUnauthorized {
 			p.Detail += " (the one sent is wrong, has expired, is of somebody no longer active, or is not in force yet: lessor token new, lessor reload)"
 		}
-		return nil, p
+		return nil, nil, p
 	}
-	return raw, nil
+	return raw, res.Header, nil
 }
 
 func call[T any](ctx context.Context, c *Client, method, path string, query url.Values, in any) (out T, err error) {
@@ -145,16 +154,24 @@ func (c *Client) tell(ctx context.Context, path, note string) error {
 	return err
 }
 
+type keyOf struct{}
+
+// Once gives the next call a key: sent again with the same content within a day, it
+// is not done again and is answered alike.
+func Once(ctx context.Context, key string) context.Context {
+	return context.WithValue(ctx, keyOf{}, key)
+}
+
 // Page asks for a part of a list.
 type Page struct {
-	Before string
+	Cursor string // as the page before gave it; empty: from the beginning
 	Limit  int
 }
 
 func (p Page) query() url.Values {
 	q := url.Values{}
-	if p.Before != "" {
-		q.Set("before", p.Before)
+	if p.Cursor != "" {
+		q.Set("cursor", p.Cursor)
 	}
 	if p.Limit > 0 {
 		q.Set("limit", strconv.Itoa(p.Limit))
@@ -170,23 +187,6 @@ func (c *Client) Submit(ctx context.Context, a engine.Ask) (access.Request, erro
 // Preview asks what policy would say, and asks nothing.
 func (c *Client) Preview(ctx context.Context, a engine.Ask) ([]access.Item, error) {
 	return call[[]access.Item](ctx, c, http.MethodPost, "/preview", nil, a)
-}
-
-// Requests lists those one may know of; state may be empty, mine keeps one's own.
-func (c *Client) Requests(ctx context.Context, state access.RequestState, mine bool, p Page) ([]access.Request, error) {
-	q := p.query()
-	if state != "" {
-		q.Set("state", string(state))
-	}
-	if mine {
-		q.Set("mine", "true")
-	}
-	return call[[]access.Request](ctx, c, http.MethodGet, "/requests", q, nil)
-}
-
-// Desk lists the requests that wait for one's vote.
-func (c *Client) Desk(ctx context.Context, p Page) ([]access.Request, error) {
-	return call[[]access.Request](ctx, c, http.MethodGet, "/desk", p.query(), nil)
 }
 
 // Request shows one with what came of it.
@@ -231,18 +231,6 @@ func (c *Client) Withdraw(ctx context.Context, request, vote string) error {
 	return err
 }
 
-// Grants lists an identity's grants (empty: one's own) beside what was seen.
-func (c *Client) Grants(ctx context.Context, identity string, open bool, p Page) ([]engine.Holding, error) {
-	q := p.query()
-	if identity != "" {
-		q.Set("identity", identity)
-	}
-	if open {
-		q.Set("open", "true")
-	}
-	return call[[]engine.Holding](ctx, c, http.MethodGet, "/grants", q, nil)
-}
-
 // Grant shows one with the looks it rests on.
 func (c *Client) Grant(ctx context.Context, id string) (api.Sight, error) {
 	return call[api.Sight](ctx, c, http.MethodGet, "/grants/"+url.PathEscape(id), nil, nil)
@@ -261,20 +249,6 @@ func (c *Client) Revoke(ctx context.Context, id, reason string) error {
 // Evidence fetches a grant's bundle, byte for byte.
 func (c *Client) Evidence(ctx context.Context, id string) ([]byte, error) {
 	return c.send(ctx, http.MethodGet, "/api/v1/grants/"+url.PathEscape(id)+"/evidence", nil, nil)
-}
-
-// Entitlements lists what can be asked for.
-func (c *Client) Entitlements(ctx context.Context) ([]access.Entitlement, error) {
-	return call[[]access.Entitlement](ctx, c, http.MethodGet, "/entitlements", nil, nil)
-}
-
-// Findings lists what is not as it should be.
-func (c *Client) Findings(ctx context.Context, closed bool, limit int) ([]access.Finding, error) {
-	q := Page{Limit: limit}.query()
-	if closed {
-		q.Set("closed", "true")
-	}
-	return call[[]access.Finding](ctx, c, http.MethodGet, "/findings", q, nil)
 }
 
 // Audited says what an audit saw: for auditors and security, by a token that is good for it.

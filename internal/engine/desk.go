@@ -18,28 +18,9 @@ const ScopeAudit = "audit"
 // first, that wait for a vote this actor has authority to cast, however
 // strongly it is known: a weak sign-in may read what it cannot answer yet.
 func (e *Engine) Desk(ctx context.Context, by access.Actor, before string, limit int) (list []access.Request, err error) {
-	if err := cursor(before, "request", "rq"); err != nil {
-		return nil, err
-	}
-	err = e.look(ctx, by, func(d *deed) error {
-		list = []access.Request{}
-		for len(list) < limit {
-			page, err := d.Requests(ctx, access.Pending, "", before, 200)
-			if err != nil || len(page) == 0 {
-				return err
-			}
-			for _, r := range page {
-				before = r.ID
-				mine, err := d.awaits(ctx, r)
-				if err != nil {
-					return err
-				}
-				if mine && len(list) < limit {
-					list = append(list, r)
-				}
-			}
-		}
-		return nil
+	err = e.look(ctx, by, func(d *deed) (err error) {
+		list, _, err = d.desk(ctx, Only{}, Page{before, limit}, 0)
+		return err
 	})
 	return list, err
 }
@@ -67,20 +48,6 @@ func (d *deed) awaits(ctx context.Context, r access.Request) (bool, error) {
 		}
 	}
 	return false, nil
-}
-
-// Entitlements lists what can be asked for, to whoever may look at anything.
-func (e *Engine) Entitlements(_ context.Context, by access.Actor) ([]access.Entitlement, error) {
-	if err := e.MayLook(by); err != nil {
-		return nil, err
-	}
-	dir := e.World().Directory
-	list := []access.Entitlement{}
-	for _, id := range dir.Entitlements() {
-		ent, _ := dir.Entitlement(id)
-		list = append(list, ent)
-	}
-	return list, nil
 }
 
 // MayLook refuses an actor whose sign-in is not good for looking.

@@ -16,6 +16,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,7 @@ type World struct {
 	Directory *access.Directory
 	Policy    *policy.Set
 	powers    *powers.Graph // what everything in the catalog can become; only read
+	ways      *ways         // what lists are found by; only read
 }
 
 // Config is what an engine is made of. Every field but Carries, Nudge, Seam and Log is needed.
@@ -99,13 +101,14 @@ func New(c Config) (*Engine, error) {
 // decides by, and what must be told once it is committed.
 type deed struct {
 	*store.Tx
-	e      *Engine
-	now    time.Time
-	by     access.Actor
-	world  World
-	due    map[string]time.Time // system -> earliest new due time
-	events int
-	toldOf []string // requests whose tickets may have to say something new
+	e       *Engine
+	now     time.Time
+	by      access.Actor
+	world   World
+	due     map[string]time.Time // system -> earliest new due time
+	events  int
+	toldOf  []string // requests whose tickets may have to say something new
+	subject string   // the first request, grant or finding an event tells of
 }
 
 // do runs one verb in one transaction and, once it is durable, nudges the
@@ -114,7 +117,13 @@ func (e *Engine) do(ctx context.Context, verb string, by access.Actor, do func(*
 	var d *deed
 	err := e.DB.Write(ctx, func(tx *store.Tx) error {
 		d = &deed{Tx: tx, e: e, now: e.Now().UTC().Truncate(time.Microsecond), by: by, world: e.World(), due: map[string]time.Time{}}
+		if err := d.repeated(ctx); err != nil {
+			return err
+		}
 		if err := do(d); err != nil {
+			return err
+		}
+		if err := d.doneOnce(ctx); err != nil {
 			return err
 		}
 		if err := d.tellTickets(ctx); err != nil {
@@ -158,6 +167,7 @@ func (d *deed) tell(ctx context.Context, ev access.Event) error {
 		return err
 	}
 	d.events++
+	d.subject = cmp.Or(d.subject, ev.Request, ev.Grant, ev.Finding)
 	if ev.Kind != "ticket."+ev.To {
 		d.mention(ev.Request)
 	}

@@ -41,3 +41,14 @@ func (g *ids) salt() ([]byte, error) {
 	defer g.mu.Unlock()
 	return evidence.NewSalt(g.rand)
 }
+
+// secret is 32 bytes that nobody can guess.
+func (g *ids) secret() []byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	b := make([]byte, 32)
+	if _, err := io.ReadFull(g.rand, b); err != nil {
+		panic(fmt.Errorf("randomness: %w", err))
+	}
+	return b
+}

@@ -21,7 +21,7 @@ func NewWorld(dir *access.Directory, set *policy.Set, classes []string) (w World
 	if err != nil {
 		return w, nil, fmt.Errorf("what the catalog's entitlements can become: %w", err)
 	}
-	return World{Directory: dir, Policy: set, powers: graph}, unplaced, nil
+	return World{Directory: dir, Policy: set, powers: graph, ways: newWays(dir, set)}, unplaced, nil
 }
 
 // reach is what an entitlement can become now: by the catalog, and by what those

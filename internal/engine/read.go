@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/policy"
@@ -159,75 +158,19 @@ func (d *deed) operates(a access.Assignment) bool {
 // List returns up to limit requests the actor may know of, newest first, with
 // ids below before. mine keeps those of the actor's own; waiting those it could answer.
 func (e *Engine) List(ctx context.Context, by access.Actor, state access.RequestState, mine bool, before string, limit int) (list []access.Request, err error) {
-	if err := cursor(before, "request", "rq"); err != nil {
-		return nil, err
-	}
-	err = e.look(ctx, by, func(d *deed) error {
-		list = list[:0]
-		person := ""
-		if mine {
-			person = by.Identity
-		}
-		for len(list) < limit {
-			page, err := d.Requests(ctx, state, person, before, 200)
-			if err != nil || len(page) == 0 {
-				return err
-			}
-			for _, r := range page {
-				before = r.ID
-				if len(list) < limit && d.world.Policy.MayView(d.world.Directory, d.now, by, r).Allow {
-					list = append(list, r)
-				}
-			}
-		}
-		return nil
+	err = e.look(ctx, by, func(d *deed) (err error) {
+		list, _, err = d.visibleOf(ctx, Only{State: string(state), Mine: mine}, Page{before, limit}, 0)
+		return err
 	})
 	return list, err
-}
-
-// cursor refuses what is no id: any text sorts somewhere, and the page it
-// begins would look like one.
-func cursor(before, what, prefix string) error {
-	if before == "" || strings.HasPrefix(before, prefix+"-") {
-		return nil
-	}
-	return fmt.Errorf("%w: before %.80q is not the id of a %s, such as %s-…", access.ErrInvalid, before, what, prefix)
 }
 
 // Holdings returns up to limit grants, newest first, with ids below before: the
 // actor's own and those of its workloads, or, to whoever may view its
 // requests, those of somebody else.
 func (e *Engine) Holdings(ctx context.Context, by access.Actor, identity string, open bool, before string, limit int) (list []Holding, err error) {
-	if err := cursor(before, "grant", "gr"); err != nil {
-		return nil, err
-	}
-	err = e.look(ctx, by, func(d *deed) error {
-		dir := d.world.Directory
-		if identity == "" {
-			identity = by.Identity
-		}
-		whose := append(slices.Clone(dir.IdentitiesOf(identity)), dir.OwnedBy(identity)...)
-		if len(whose) == 0 {
-			whose = []string{identity} // gone from the directory: what is still being removed is there to be seen
-		}
-		// What the actor may not know of takes nobody's place on the page.
-		var known []access.Grant
-		for len(known) < limit {
-			page, err := d.GrantsOf(ctx, whose, open, before, limit)
-			if err != nil {
-				return err
-			}
-			for _, g := range page {
-				before = g.ID
-				if len(known) < limit && d.mayKnow(ctx, g) == nil {
-					known = append(known, g)
-				}
-			}
-			if len(page) < limit {
-				break
-			}
-		}
-		list, err = d.holdings(ctx, known)
+	err = e.look(ctx, by, func(d *deed) (err error) {
+		list, _, err = d.grantsOf(ctx, store.GrantsSought{Identities: d.whose(identity), Open: open}, Only{}, Page{before, limit}, 0)
 		return err
 	})
 	return list, err
@@ -274,23 +217,9 @@ func (d *deed) mayKnow(ctx context.Context, g access.Grant) error {
 // security, auditors and, each its own, owners: those of audits as far as policy
 // lets them see the requests they tell of.
 func (e *Engine) Findings(ctx context.Context, by access.Actor, closed bool, limit int) (list []access.Finding, err error) {
-	err = e.look(ctx, by, func(d *deed) error {
-		groups := d.world.Directory.GroupsOf(by.Identity)
-		all := slices.Contains(groups, "security") || slices.Contains(groups, "auditors")
-		for most := limit; ; most *= 2 { // what the actor may not know of takes nobody's place
-			if all {
-				list, err = d.Tx.Findings(ctx, !closed, most)
-			} else {
-				list, err = d.FindingsOf(ctx, by.Identity, !closed, most)
-			}
-			if err != nil {
-				return err
-			}
-			read := len(list)
-			if list, err = d.visibleFindings(ctx, list, limit); err != nil || len(list) == limit || read < most {
-				return err
-			}
-		}
+	err = e.look(ctx, by, func(d *deed) (err error) {
+		list, _, err = d.findings(ctx, OnlyFindings{Closed: closed}, Page{"", limit}, 0)
+		return err
 	})
 	return list, err
 }

@@ -13,34 +13,11 @@ import (
 // beside what was last seen: those of one entitlement to its owners, and of it or
 // everything to security and auditors. open leaves the ended ones out.
 func (e *Engine) Register(ctx context.Context, by access.Actor, entitlement string, open bool, before string, limit int) (list []Holding, err error) {
-	err = e.look(ctx, by, func(d *deed) error {
+	err = e.look(ctx, by, func(d *deed) (err error) {
 		if err := d.mayRegister(entitlement); err != nil {
 			return err
 		}
-		page := func(tx *store.Tx) ([]access.Grant, error) { return tx.GrantsOf(ctx, nil, open, before, limit) }
-		if entitlement != "" {
-			page = func(tx *store.Tx) ([]access.Grant, error) {
-				return tx.GrantsWith(ctx, entitlement, open, before, limit)
-			}
-		}
-		// What policy hides even from them takes nobody's place on the page.
-		var known []access.Grant
-		for len(known) < limit {
-			grants, err := page(d.Tx)
-			if err != nil {
-				return err
-			}
-			for _, g := range grants {
-				before = g.ID
-				if len(known) < limit && d.mayKnow(ctx, g) == nil {
-					known = append(known, g)
-				}
-			}
-			if len(grants) < limit {
-				break
-			}
-		}
-		list, err = d.holdings(ctx, known)
+		list, _, err = d.grantsOf(ctx, store.GrantsSought{Entitlement: entitlement, Open: open}, Only{}, Page{before, limit}, 0)
 		return err
 	})
 	return list, err

@@ -13,8 +13,8 @@ import (
 // Ballot is one person's answer to a request. It speaks for every undecided
 // entitlement the person may answer for, unless Entitlements names some.
 type Ballot struct {
-	Request      string         `json:"request"`
-	Digest       string         `json:"digest"` // of the revision the person has read
+	Request      string         `json:"request,omitempty"` // a door that has it in the path may leave it out
+	Digest       string         `json:"digest"`            // of the revision the person has read
 	Verdict      access.Verdict `json:"verdict"`
 	Entitlements []string       `json:"entitlements,omitempty"`
 	Stage        string         `json:"stage,omitempty"` // empty: the first open stage the person may answer

@@ -56,35 +56,13 @@ func (tx *Tx) OpenGrants(ctx context.Context, assignments []string) (map[string]
 // GrantsOf lists up to limit grants of any of the identities (all if none),
 // newest first, with ids below before; open leaves the ended ones out.
 func (tx *Tx) GrantsOf(ctx context.Context, identities []string, open bool, before string, limit int) ([]access.Grant, error) {
-	if before == "" {
-		before = "~"
-	}
-	args := []any{before, open, limit}
-	where := ""
-	if len(identities) > 0 {
-		var marks []string
-		for _, id := range identities {
-			args = append(args, id)
-			marks = append(marks, fmt.Sprintf("$%d", len(args)))
-		}
-		where = " and identity in (" + strings.Join(marks, ",") + ")"
-	}
-	return all(ctx, tx, scanGrant, `select `+grantColumns+` from grants where id < $1 and ($2 = false or state <> 'ended')`+where+` order by id desc limit $3`, args...)
-}
-
-// GrantsWith lists up to limit grants of an entitlement, newest first, with ids
-// below before; open leaves the ended ones out.
-func (tx *Tx) GrantsWith(ctx context.Context, entitlement string, open bool, before string, limit int) ([]access.Grant, error) {
-	if before == "" {
-		before = "~"
-	}
-	return all(ctx, tx, scanGrant, `select `+grantColumns+` from grants where entitlement = $1 and id < $2 and ($3 = false or state <> 'ended') order by id desc limit $4`, entitlement, before, open, limit)
+	return tx.GrantsSought(ctx, GrantsSought{Identities: identities, Open: open, Before: before, Limit: limit})
 }
 
 // HoldersOf lists up to limit identities with a grant of the entitlement that has not ended.
 func (tx *Tx) HoldersOf(ctx context.Context, entitlement string, limit int) ([]string, error) {
 	return all(ctx, tx, func(s scanner) (id string, err error) { err = s.Scan(&id); return id, err },
-		`select distinct identity from grants where entitlement=$1 and state in ('scheduled', 'live') limit $2`, entitlement, limit)
+		`select distinct identity from grants where entitlement=$1 and state <> 'ended' limit $2`, entitlement, limit)
 }
 
 // GrantsFor lists every grant of a request.

@@ -33,6 +33,9 @@ func (db *DB) migrate(ctx context.Context) error {
 	if err := db.guardMoves(ctx); err != nil {
 		return fmt.Errorf("guard the machines: %w", err)
 	}
+	if err := db.keyRequests(ctx); err != nil {
+		return err
+	}
 	return db.migrateJobs(ctx)
 }
 

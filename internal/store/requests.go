@@ -18,18 +18,26 @@ func scanRequest(s scanner) (r access.Request, err error) {
 
 // AddRequest stores a new request.
 func (tx *Tx) AddRequest(ctx context.Context, r access.Request) error {
-	return tx.exec(ctx, "add request "+r.ID, `insert into request (`+requestColumns+`)
+	err := tx.exec(ctx, "add request "+r.ID, `insert into request (`+requestColumns+`)
 		values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)`,
 		r.ID, r.Revision, r.Digest, r.State, r.Requester, r.Beneficiary, text(r.Items), r.Reason, r.Ticket,
 		moment(r.Start), micros(r.Term), r.Fixed, r.Extends, moment(r.AnswerBy), r.Channel, r.Reference, r.Policy, moment(r.At), text(r.Makers))
+	if err != nil {
+		return err
+	}
+	return tx.addKeys(ctx, r, keysOf(r))
 }
 
 // SaveRequest writes r over the stored one, presuming it is still was.
 func (tx *Tx) SaveRequest(ctx context.Context, was, r access.Request) error {
-	return tx.exec(ctx, "save request "+r.ID, `update request set revision=$1, digest=$2, state=$3, beneficiary=$4, items=$5, reason=$6,
+	err := tx.exec(ctx, "save request "+r.ID, `update request set revision=$1, digest=$2, state=$3, beneficiary=$4, items=$5, reason=$6,
 		ticket=$7, start_at=$8, term=$9, fixed=$10, answer_by=$11, policy=$12, makers=$13 where id=$14 and state=$15 and digest=$16`,
 		r.Revision, r.Digest, r.State, r.Beneficiary, text(r.Items), r.Reason, r.Ticket,
 		moment(r.Start), micros(r.Term), r.Fixed, moment(r.AnswerBy), r.Policy, text(r.Makers), r.ID, was.State, was.Digest)
+	if err != nil {
+		return err
+	}
+	return tx.moveKeys(ctx, was, r)
 }
 
 // Request reads one by id.
@@ -132,12 +140,7 @@ func (tx *Tx) OpenFindings(ctx context.Context, kind string) ([]access.Finding, 
 	return all(ctx, tx, scanFinding, `select `+findingColumns+` from finding where kind=$1 and closed_at is null order by subject`, kind)
 }
 
-// FindingsOf lists up to limit findings of one owner, newest first; open leaves the closed ones out.
-func (tx *Tx) FindingsOf(ctx context.Context, owner string, open bool, limit int) ([]access.Finding, error) {
-	return all(ctx, tx, scanFinding, `select `+findingColumns+` from finding where owner = $1 and ($2 = false or closed_at is null) order by id desc limit $3`, owner, open, limit)
-}
-
 // Findings lists up to limit findings, newest first; open leaves the closed ones out.
 func (tx *Tx) Findings(ctx context.Context, open bool, limit int) ([]access.Finding, error) {
-	return all(ctx, tx, scanFinding, `select `+findingColumns+` from finding where ($1 = false or closed_at is null) order by id desc limit $2`, open, limit)
+	return tx.FindingsSought(ctx, FindingsSought{Open: open, Limit: limit})
 }

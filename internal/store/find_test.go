@@ -1,0 +1,107 @@
+package store
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/lessor-iam/lessor/internal/access"
+)
+
+// Requests that were stored before there were keys are found by them once the
+// database is opened again; a key says whether its request still waits.
+func TestRequestsOfOldAreFound(t *testing.T) {
+	each(t, func(t *testing.T, db *DB) {
+		base(t, db)
+		found := func(s RequestsSought) (ids []string) {
+			must(t, db.Read(t.Context(), func(tx *Tx) error {
+				s.Limit = 10
+				list, err := tx.RequestsSought(t.Context(), s)
+				for _, r := range list {
+					ids = append(ids, r.ID)
+				}
+				return err
+			}))
+			return ids
+		}
+		var all []access.Request
+		must(t, db.Read(t.Context(), func(tx *Tx) (err error) {
+			all, err = tx.Requests(t.Context(), "", "", "", 10)
+			return err
+		}))
+		if len(all) == 0 {
+			t.Fatal("there is no request")
+		}
+		r := all[0]
+		keys := []string{KeyOfIdentity("nobody"), KeyOfIdentity(r.Requester), KeyOfEntitlement(r.Items[0].Entitlement)}
+		if ids := found(RequestsSought{Keys: keys}); len(ids) == 0 || ids[0] != r.ID {
+			t.Errorf("as stored: %v", ids)
+		}
+		must(t, write(t, db, func(ctx context.Context, tx *Tx) error {
+			_, err := tx.ExecContext(ctx, "delete from request_key")
+			if err == nil {
+				_, err = tx.ExecContext(ctx, "delete from reading")
+			}
+			return err
+		}))
+		if ids := found(RequestsSought{Keys: keys}); len(ids) != 0 {
+			t.Errorf("without keys: %v", ids)
+		}
+		for range 2 { // the second finds nothing to do
+			must(t, db.keyRequests(t.Context()))
+		}
+		if ids := found(RequestsSought{Keys: keys}); len(ids) == 0 || ids[0] != r.ID {
+			t.Errorf("given their keys: %v", ids)
+		}
+		if ids := found(RequestsSought{Keys: keys, Waiting: true}); len(ids) != 0 {
+			t.Errorf("a %s request waits: %v", r.State, ids)
+		}
+		must(t, write(t, db, func(ctx context.Context, tx *Tx) error {
+			next := r
+			next.State = access.Pending
+			return tx.SaveRequest(ctx, r, next)
+		}))
+		if ids := found(RequestsSought{Keys: keys, Waiting: true}); len(ids) != 1 {
+			t.Errorf("pending: %v", ids)
+		}
+		if ids := found(RequestsSought{Keys: keys, Since: r.ID + "z"}); len(ids) != 0 {
+			t.Errorf("since later: %v", ids)
+		}
+		if ids := found(RequestsSought{Keys: keys, Before: r.ID}); len(ids) != 0 && ids[0] >= r.ID {
+			t.Errorf("before: %v", ids)
+		}
+	})
+}
+
+// No list that people read looks through a table: SQLite's plan of each names an
+// index for every table.
+func TestListsAreReadOffAnIndex(t *testing.T) {
+	t.Parallel()
+	db := open(t, SQLite)
+	must(t, db.Read(t.Context(), func(tx *Tx) error {
+		for _, q := range []string{
+			"select request from request_key where key = 'k' and request < '~' and request >= '' and waits order by request desc limit 5",
+			"select request from request_key where key = 'k' and request < '~' and request >= '' order by request desc limit 5",
+			"select * from request where state = 'pending' and id < '~' and id >= '' order by id desc limit 5",
+			"select * from request where id < '~' and id >= '' order by id desc limit 5",
+			"select * from grants where id < '~' and id >= '' and state <> 'ended' order by id desc limit 5",
+			"select * from grants where id < '~' and id >= '' and state <> 'ended' and identity = 'a' order by id desc limit 5",
+			"select * from grants where id < '~' and id >= '' and entitlement = 'a' order by id desc limit 5",
+			"select * from finding where id < '~' and id >= '' and owner = 'a' and closed_at is null order by id desc limit 5",
+			"select distinct identity from grants where entitlement = 'a' and state <> 'ended' limit 5",
+		} {
+			plan, err := all(t.Context(), tx, func(s scanner) (detail string, err error) {
+				var id, parent, unused int
+				err = s.Scan(&id, &parent, &unused, &detail)
+				return detail, err
+			}, "explain query plan "+q)
+			if err != nil {
+				return err
+			}
+			if text := strings.Join(plan, "; "); strings.Contains(text, "SCAN") || strings.Contains(text, "TEMP B-TREE") {
+				t.Errorf("%s: %s", q, text)
+			}
+		}
+		return nil
+	}))
+}
