@@ -152,22 +152,15 @@ func storiesOf(ctx context.Context, door *client.Client, prefix string) (list []
 
 // untied reads the requests that were granted and that no ticket asked for.
 func untied(ctx context.Context, door *client.Client, since time.Time) (list []access.Request, err error) {
-	const size = 200
-	for p := (client.Page{Limit: size}); ; {
-		page, err := door.Requests(ctx, access.Approved, false, p)
+	for r, err := range door.RequestList(engine.Only{State: string(access.Approved), Since: since}).All(ctx) {
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range page {
-			p.Before = r.ID
-			if r.Ticket == "" && !r.At.Before(since) {
-				list = append(list, r)
-			}
-		}
-		if len(page) < size || page[len(page)-1].At.Before(since) {
-			return list, nil
+		if r.Ticket == "" {
+			list = append(list, r)
 		}
 	}
+	return list, nil
 }
 
 // pause waits, unless told to stop.
