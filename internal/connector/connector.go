@@ -174,7 +174,8 @@ type Feed interface {
 	// is a nudge and no reading: whoever hears it reads those objects anew. It calls
 	// changed with none as soon as it listens, for what happened before that only a
 	// whole reading finds. It returns when ctx ends or the line breaks, never nil
-	// before that, and calls changed from one goroutine at a time.
+	// before that, and calls changed from one goroutine at a time. A target that has no
+	// feed to offer is errors.ErrUnsupported.
 	Follow(ctx context.Context, changed func(objects []string)) error
 }
 

@@ -33,7 +33,11 @@ func (c *Connector) accountKind() kind {
 }
 
 func (c *Connector) groupKind() kind {
-	return kind{"group", c.groups, "cn", c.groupFilter(), c.groupFilter(), c.dialect.windows, []string{"cn"}}
+	k := kind{"group", c.groups, "cn", c.groupFilter(), c.groupFilter(), c.dialect.windows, []string{"cn"}}
+	if k.guids {
+		k.attributes = append(k.attributes, guidAttr)
+	}
+	return k
 }
 
 // found is what one name was resolved to.

@@ -90,6 +90,7 @@ type Connector struct {
 	slots   chan struct{} // one for each connection that may be open
 	known   atomic.Bool   // the dialect is known; before that spoken is not read
 	lingers atomic.Int64
+	called  callings
 	mu      sync.Mutex
 	idle    []*line
 	closed  context.Context

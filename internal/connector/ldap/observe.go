@@ -51,6 +51,7 @@ func (o *observation) some(ctx context.Context, objects []string) error {
 			return g.err
 		}
 		told[object] = true
+		o.c.called.note(object, g.is)
 		members, err := o.c.members(ctx, o.c.ask, g.is.DN)
 		if errors.Is(err, connector.ErrNoObject) {
 			continue // gone since it was found
