@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -112,11 +113,13 @@ func (h *Host) authorized(ctx context.Context, user, files string, a *Around) er
 		n := 0
 		for line := range bytes.Lines(text) {
 			n++
-			_, comment, options, _, err := ssh.ParseAuthorizedKey(line)
+			key, comment, options, _, err := ssh.ParseAuthorizedKey(line)
 			if err != nil {
 				continue // a comment, or what sshd cannot read either
 			}
-			a.Keys = append(a.Keys, authorizedKey(fmt.Sprintf("%s:%d", path, n), comment, options))
+			k := authorizedKey(fmt.Sprintf("%s:%d", path, n), comment, options)
+			k.Print = ssh.FingerprintSHA256(key)
+			a.Keys = append(a.Keys, k)
 		}
 	}
 	return nil
@@ -131,9 +134,28 @@ func authorizedKey(where, comment string, options []string) Key {
 			k.CA = true
 		case "principals":
 			k.Principals = strings.Split(strings.Trim(value, `"`), ",")
+		case "expiry-time":
+			if ends := expiry(strings.Trim(value, `"`)); k.Ends == 0 || ends < k.Ends {
+				k.Ends = ends
+			}
 		}
 	}
 	return k
+}
+
+// expiry reads a moment as sshd does: by the host's clock, unless a Z says otherwise.
+// By what is none sshd lets nobody in: it is long over.
+func expiry(s string) int64 {
+	zone := time.Local
+	if rest, utc := strings.CutSuffix(strings.ToUpper(s), "Z"); utc {
+		s, zone = rest, time.UTC
+	}
+	for _, layout := range []string{"20060102", "200601021504", "20060102150405"} {
+		if t, err := time.ParseInLocation(layout, s, zone); err == nil {
+			return t.Unix()
+		}
+	}
+	return 1
 }
 
 // expand puts the user into a pattern of AuthorizedKeysFile. The path is "" for a

@@ -81,6 +81,8 @@ type Key struct {
 	CA         bool     `json:"ca,omitzero"`
 	Principals []string `json:"principals,omitempty"`
 	Comment    string   `json:"comment,omitzero"`
+	Print      string   `json:"print,omitzero"` // its fingerprint
+	Ends       int64    `json:"ends,omitzero"`  // seconds since 1970, by its line
 }
 
 // Session is one open connection to sshd, by its process.
