@@ -72,7 +72,14 @@ func (f *Follower) listen(ctx context.Context) {
 	none := ""
 	for wait := firstWait; ctx.Err() == nil; {
 		began := time.Now()
-		err := f.feed.Follow(ctx, f.hear)
+		listening := false
+		err := f.feed.Follow(ctx, func(objects []string) {
+			if !listening {
+				listening = true
+				f.Log.InfoContext(ctx, "feed", "system", f.Reader.System, "listening", true)
+			}
+			f.hear(objects)
+		})
 		if ctx.Err() != nil {
 			return
 		}

@@ -228,6 +228,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	for _, lane := range s.lanes {
 		lanes.Go(func() { lane.Run(work) })
 	}
+	lanes.Go(func() { s.follow(work) })
 	// 3. The doors, until told to stop.
 	h := &http.Server{Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}

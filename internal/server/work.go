@@ -185,13 +185,19 @@ func (w *stocktaker) Work(ctx context.Context, job *river.Job[engine.InventoryJo
 	if r == nil {
 		return nil
 	}
+	_, err := r.Read(ctx)
+	return w.s.stockTaken(ctx, job.Args.System, err)
+}
+
+// stockTaken tells people of a reading that failed, or that there is one again.
+func (s *Server) stockTaken(ctx context.Context, system string, err error) error {
 	text := ""
-	if _, err := r.Read(ctx); err != nil {
-		w.s.log.WarnContext(ctx, "inventory", "system", job.Args.System, "error", err.Error())
-		text = fmt.Sprintf("System %s could not be read whole: nobody knows who holds what there that was not granted. The server's log says why.", job.Args.System)
+	if err != nil {
+		s.log.WarnContext(ctx, "inventory", "system", system, "error", err.Error())
+		text = fmt.Sprintf("System %s could not be read whole: nobody knows who holds what there that was not granted. The server's log says why.", system)
 	}
-	sys, _ := w.s.world.Load().Directory.System(job.Args.System)
-	return w.s.engine.Find(ctx, "inventory_unread", job.Args.System, sys.Owner, text, 24*time.Hour)
+	sys, _ := s.world.Load().Directory.System(system)
+	return s.engine.Find(ctx, "inventory_unread", system, sys.Owner, text, 24*time.Hour)
 }
 
 // sweepEvery is how often every open grant is held against the directory, beside
