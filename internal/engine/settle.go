@@ -50,13 +50,18 @@ func (e *Engine) Settle(ctx context.Context, holder string, outcomes []Outcome) 
 		if err != nil {
 			return err
 		}
+		found, err := d.OpenAbout(ctx, foundUnderWay, ids)
+		if err != nil {
+			return err
+		}
+		s := settling{d, found}
 		for _, job := range jobs {
 			o := of[job.ID]
 			if !job.Work.MaySettle(holder, o.Fence, d.now) {
 				refused++
 				continue
 			}
-			if err := d.settle(ctx, job, o, open[job.ID]); err != nil {
+			if err := s.settle(ctx, job, o, open[job.ID]); err != nil {
 				return err
 			}
 		}
@@ -65,7 +70,16 @@ func (e *Engine) Settle(ctx context.Context, holder string, outcomes []Outcome) 
 	return refused, err
 }
 
-func (d *deed) settle(ctx context.Context, was store.Job, o Outcome, grants []access.Grant) error {
+// settling is the settling of one batch.
+type settling struct {
+	*deed
+	found map[string]bool // assignments about which something of foundUnderWay is open
+}
+
+// foundUnderWay is what is found of an assignment that is not as it is wanted.
+var foundUnderWay = []string{"late_removal", "late_provisioning", "seen_again", "drift"}
+
+func (d settling) settle(ctx context.Context, was store.Job, o Outcome, grants []access.Grant) error {
 	job := was
 	if o.Unanswered {
 		job.Work = job.Work.Suspect(d.now, d.e.Pace)
@@ -137,7 +151,7 @@ func (d *deed) sight(ctx context.Context, grants []access.Grant, seen access.Rec
 
 // released gives the lease back: settled until its grants move it again, or
 // under way and due at once if it has just turned round, else after a while.
-func (d *deed) released(ctx context.Context, was, job store.Job, moved bool, grants []access.Grant, o Outcome) error {
+func (d settling) released(ctx context.Context, was, job store.Job, moved bool, grants []access.Grant, o Outcome) error {
 	next, more := access.NextAt(grants)
 	if job.State == access.Held || job.State == access.Absent {
 		job.Work = job.Work.Done(job.State, d.now, next, more, d.e.Pace)
@@ -244,8 +258,11 @@ func (d *deed) complain(ctx context.Context, job store.Job) error {
 }
 
 // quiet closes what was found while the assignment was under way.
-func (d *deed) quiet(ctx context.Context, job store.Job) error {
-	for _, kind := range []string{"late_removal", "late_provisioning", "seen_again", "drift"} {
+func (d settling) quiet(ctx context.Context, job store.Job) error {
+	if !d.found[job.ID] {
+		return nil
+	}
+	for _, kind := range foundUnderWay {
 		if err := d.settleFinding(ctx, kind, job.ID, "seen "+string(job.State)); err != nil {
 			return err
 		}

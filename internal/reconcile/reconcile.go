@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -31,12 +32,13 @@ type Door interface {
 	NextDue(ctx context.Context, system string) (next time.Time, ok bool, err error)
 }
 
-// Config is what a lane is made of. Every field but Seam and Log is needed.
+// Config is what a lane is made of. Every field but Width, Seam and Log is needed.
 type Config struct {
 	Door      Door
 	System    string
 	Connector connector.Connector
 	Holder    string // unique among all lanes of this system, over restarts too
+	Width     int    // how many batches may be under way at once; 0: one
 	Pace      access.Pace
 	Backstop  time.Duration // how long it sleeps at most when nothing is known to be due
 	Now       func() time.Time
@@ -71,12 +73,23 @@ func (l *Lane) Nudge(due time.Time) {
 	}
 }
 
-// Run works until the context ends, and then ends the batch it is about: what
-// was sent is still looked at. Errors of the database are logged and waited
-// out; there is nothing else that could take over.
+// Run works until the context ends, and then ends the batches it is about: what
+// was sent is still looked at. While one batch waits for the target another is
+// being claimed or settled: each under a holder's name of its own, so that they are
+// to each other what two replicas are.
 func (l *Lane) Run(ctx context.Context) {
+	var all sync.WaitGroup
+	for i := range max(1, l.Width) {
+		all.Go(func() { l.run(ctx, fmt.Sprintf("%s/%d", l.Holder, i)) })
+	}
+	all.Wait()
+}
+
+// run works on one batch after the other. Errors of the database are logged and
+// waited out; there is nothing else that could take over.
+func (l *Lane) run(ctx context.Context, holder string) {
 	for ctx.Err() == nil {
-		n, err := l.Once(context.WithoutCancel(ctx))
+		n, err := l.batch(context.WithoutCancel(ctx), holder)
 		if err == nil && n > 0 {
 			continue
 		}
@@ -113,10 +126,16 @@ func (l *Lane) sleep(ctx context.Context, wait time.Duration) {
 
 // Once claims one batch, if any is due, and sees it through. It returns how
 // many assignments it claimed.
-func (l *Lane) Once(ctx context.Context) (claimed int, err error) {
-	tasks, err := l.Door.Claim(ctx, l.Holder, l.System, max(1, l.Connector.Capabilities().Batch))
+func (l *Lane) Once(ctx context.Context) (claimed int, err error) { return l.batch(ctx, l.Holder) }
+
+func (l *Lane) batch(ctx context.Context, holder string) (claimed int, err error) {
+	most := max(1, l.Connector.Capabilities().Batch)
+	tasks, err := l.Door.Claim(ctx, holder, l.System, most)
 	if err != nil || len(tasks) == 0 {
 		return 0, err
+	}
+	if len(tasks) == most && l.Width > 1 {
+		l.Nudge(l.Now()) // there may be more: nobody sleeps meanwhile
 	}
 	l.Seam("claimed")
 	b := newBatch(tasks)
@@ -133,7 +152,7 @@ func (l *Lane) Once(ctx context.Context) (claimed int, err error) {
 	b.sessions(ctx, l)
 	l.Seam("sessions ended")
 	// 5. Record.
-	refused, err := l.Door.Settle(ctx, l.Holder, b.outcomes())
+	refused, err := l.Door.Settle(ctx, holder, b.outcomes())
 	if err != nil {
 		return len(tasks), fmt.Errorf("settle %d of %s: %w", len(tasks), l.System, err)
 	}

@@ -112,7 +112,11 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.handler = doors(programs, people)
+	enforcers, err := s.enforcers(c)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.handler = doors(programs, enforcers, people)
 	return s, nil
 }
 
@@ -146,6 +150,10 @@ func DSN(c *config.Config) (string, error) {
 	return strings.TrimSpace(v.Reveal()), nil
 }
 
+// batchesAtOnce is how many batches a lane has under way: while the target works on
+// one, the database settles the other.
+const batchesAtOnce = 2
+
 // lay makes a lane for each system. Its holder's name is unique over restarts:
 // a lease left behind by an earlier life is never taken for one's own.
 func (s *Server) lay(c *config.Config, targets map[string]connector.Connector) {
@@ -155,7 +163,7 @@ func (s *Server) lay(c *config.Config, targets map[string]connector.Connector) {
 		s.readers[id] = inventory.New(inventory.Config{Door: s.engine, System: id, Connector: target,
 			Directory: func() *access.Directory { return s.world.Load().Directory }, Now: time.Now, Log: s.log})
 		s.lanes[id] = reconcile.New(reconcile.Config{Door: s.engine, System: id, Connector: target, Holder: fmt.Sprintf("%s/%s", host, rand.Text()),
-			Pace: c.Pace, Backstop: c.Backstop, Now: time.Now, Log: s.log})
+			Width: batchesAtOnce, Pace: c.Pace, Backstop: c.Backstop, Now: time.Now, Log: s.log})
 	}
 }
 

@@ -1,0 +1,61 @@
+package reconcile_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/enginetest"
+	"github.com/lessor-iam/lessor/internal/reconcile"
+	"github.com/lessor-iam/lessor/internal/store"
+)
+
+// meeting is a target whose changes wait until two batches of them are under way.
+type meeting struct {
+	*enginetest.Target
+	came chan struct{}
+}
+
+func (m meeting) Apply(ctx context.Context, changes []connector.Change) []connector.Result {
+	select {
+	case m.came <- struct{}{}:
+	case <-m.came:
+	case <-ctx.Done():
+		return nil
+	}
+	return m.Target.Apply(ctx, changes)
+}
+
+// While one batch waits for the target another is claimed: a slow answer to the one
+// does not keep the other past its end.
+func TestBatchesAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := enginetest.Open(t, store.SQLite, enginetest.Virtual)
+		target := f.Targets["dir"]
+		target.Batch = 1
+		lane := reconcile.New(reconcile.Config{Door: f.Engine, System: "dir", Connector: meeting{target, make(chan struct{})}, Holder: "wide", Width: 2,
+			Pace: f.Engine.Pace, Backstop: time.Minute, Now: time.Now})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { lane.Run(ctx); close(ended) }()
+		f.Granted("eve", wiki(hour), "mia")
+		f.Granted("bob", wiki(hour), "mia")
+		lane.Nudge(time.Now())
+		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
+		if !target.Holds("eve", "wiki") || !target.Holds("bob", "wiki") {
+			t.Errorf("held are %v: one batch waited for the other", target.Held())
+		}
+		time.Sleep(time.Duration(hour) + 100*time.Millisecond)
+		synctest.Wait()
+		if held := target.Held(); len(held) > 0 {
+			t.Errorf("held after their end: %v", held)
+		}
+		cancel()
+		<-ended
+		f.Check()
+	})
+}
