@@ -50,6 +50,10 @@ func (d *deed) decide(ctx context.Context, r access.Request) (access.Request, er
 	return d.move(ctx, was, r, to, note)
 }
 
+// noApprover is the finding that a request was refused because nobody could have
+// answered it. Nothing says that it is mended but a person.
+const noApprover = "no_approver"
+
 // judge asks whether this may be asked for and what it needs. Silence denies:
 // a stage nobody can fill is a denial, and its owner is told.
 func (d *deed) judge(ctx context.Context, asked access.Request, r *access.Request, i int) error {
@@ -59,7 +63,7 @@ func (d *deed) judge(ctx context.Context, asked access.Request, r *access.Reques
 	}
 	it := r.Items[i]
 	ent, _ := d.world.Directory.Entitlement(it.Entitlement)
-	return d.finding(ctx, access.Finding{Kind: "no_approver", Subject: it.Entitlement, Owner: ent.Owners[0], DueAt: d.now.Add(24 * time.Hour),
+	return d.finding(ctx, access.Finding{Kind: noApprover, Subject: it.Entitlement, Owner: ent.Owners[0], DueAt: d.now.Add(24 * time.Hour),
 		Text: fmt.Sprintf("A request of %s for %s was refused because %s.", r.Beneficiary, it.Entitlement, short)})
 }
 

@@ -101,7 +101,7 @@ func (e *Engine) Remove(ctx context.Context, by access.Actor, m Remedy) (removin
 }
 
 // acceptable are the kinds of findings that stand until somebody lets them be.
-var acceptable = []string{leftBehind, madeAnew, manyMadeAnew, credentialOrphan, credentialUnderGrant}
+var acceptable = []string{leftBehind, madeAnew, manyMadeAnew, credentialOrphan, credentialUnderGrant, noApprover}
 
 // Accept closes a finding that only people can settle, for a reason.
 func (e *Engine) Accept(ctx context.Context, by access.Actor, m Remedy) error {
@@ -143,6 +143,10 @@ func (d *deed) about(ctx context.Context, f access.Finding) (ent access.Entitlem
 		}
 		ent, _ = d.world.Directory.Entitlement(g.Entitlement)
 		return ent, g.Identity, nil
+	}
+	if f.Kind == noApprover {
+		ent, _ = d.world.Directory.Entitlement(f.Subject)
+		return ent, "", nil
 	}
 	if aboutCredential(f) {
 		c, err := d.Credential(ctx, f.Subject)

@@ -64,6 +64,8 @@ func kindOfEnd(name string) string {
 		return "Due: its own end"
 	case "all":
 		return "All"
+	case string(access.EndExpired):
+		return "Its own end"
 	case string(access.EndReturned):
 		return "Given back"
 	case string(access.EndEligibilityLost):

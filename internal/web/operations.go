@@ -1,53 +1,157 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
+	"time"
 
-	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/report"
+	"github.com/lessor-iam/lessor/internal/store"
 )
 
-// mostFindings is how many findings one page shows.
-const mostFindings = 100
+// mostUrgent is how many findings the page of operations shows: those due first.
+const mostUrgent = 10
 
-// findingView is one finding.
-type findingView struct {
-	Finding access.Finding
-	Kind    string
-	Owner   string
-	Late    bool
+// operationsView is how the work of the systems stands that the reader answers for.
+type operationsView struct {
+	report.Operations
+
+	All    bool // of every system
+	Rows   []systemRow
+	Brakes []findingView // what holds something back
+	Urgent []findingView
+	Open   int // findings
 }
 
-// operations is what is not as it should be: to security and auditors all of
-// it, to everybody else what is theirs to settle.
+// systemRow is how one system does.
+type systemRow struct {
+	store.Underway
+
+	Name   string
+	Sick   []findingView // what says that it cannot be read or does not do as asked
+	Behind time.Duration // how long work has waited for its lane; zero: it has not
+	Late   int           // removals, of those listed
+}
+
+// Brakes hold something back until a reading, or somebody, says otherwise.
+var brakes = []string{"inventory_shrunk", "accounts_shrunk", "credentials_shrunk", "removals_held_back", "accounts_made_anew"}
+
+// behindAfter is how long due work may wait before its lane is called behind.
+const behindAfter = time.Minute
+
+// operations is how the work stands: what is late, which systems are sick, what is
+// held back, what waits to be told.
 func (p *portal) operations(v *visit) error {
-	list, err := p.Engine.Findings(v.r.Context(), v.by, false, mostFindings)
+	all, systems, err := p.Engine.Oversees(v.by)
+	if err != nil {
+		return unknown(err)
+	}
+	view := operationsView{All: all}
+	// 1. The work itself.
+	if view.Operations, err = p.Proof.Work(v.r.Context(), systems, all, v.now); err != nil {
+		return err
+	}
+	// 2. What was found, of what the reader may know.
+	found, err := v.found(mostFindings)
 	if err != nil {
 		return err
 	}
-	var rows []findingView
-	for _, f := range list {
-		rows = append(rows, findingView{f, plainly(f.Kind), v.name(f.Owner), v.now.After(f.DueAt)})
-	}
-	return v.page(http.StatusOK, "Findings", "/findings", operationsPage(rows))
-}
-
-// plainly writes a finding's kind as words: late_removal is "late removal".
-func plainly(kind string) string {
-	b := []byte(kind)
-	for i, c := range b {
-		if c == '_' {
-			b[i] = ' '
+	view.Open = len(found)
+	sick := map[string][]findingView{}
+	for _, f := range found {
+		switch {
+		case slices.Contains(brakes, f.Finding.Kind):
+			view.Brakes = append(view.Brakes, f)
+		case f.Finding.Kind == "inventory_unread":
+			sick[f.Finding.Subject] = append(sick[f.Finding.Subject], f)
 		}
 	}
-	return capital(string(b))
+	slices.SortStableFunc(found, func(a, b findingView) int { return a.Finding.DueAt.Compare(b.Finding.DueAt) })
+	view.Urgent = found[:min(len(found), mostUrgent)]
+	// 3. Each system, the sickest first.
+	for _, u := range view.Systems {
+		row := systemRow{Underway: u, Name: v.system(u.System), Sick: sick[u.System]}
+		if u.Due > 0 && v.now.Sub(u.OldestDue) > behindAfter {
+			row.Behind = v.now.Sub(u.OldestDue)
+		}
+		for _, r := range view.Removing {
+			if r.Late && r.System == u.System {
+				row.Late++
+			}
+		}
+		view.Rows = append(view.Rows, row)
+	}
+	slices.SortStableFunc(view.Rows, func(a, b systemRow) int {
+		return cmp.Or(cmp.Compare(b.trouble(), a.trouble()), cmp.Compare(a.Name, b.Name))
+	})
+	for i := range view.Removing {
+		r := &view.Removing[i]
+		r.Entitlement, r.Identity = v.entitlement(r.Entitlement).Name, v.name(r.Identity)
+	}
+	return v.page(http.StatusOK, "Operations", "/operations", operationsPage(view, v.now))
 }
 
-// late counts what is past its due date.
-func late(rows []findingView) (n int) {
-	for _, r := range rows {
+// sick tells whether something is wrong with a system.
+func (r systemRow) sick() bool { return len(r.Sick) > 0 || r.Behind > 0 || r.Late > 0 }
+
+// trouble is how much is wrong with a system.
+func (r systemRow) trouble() (n int) {
+	n = 2*len(r.Sick) + r.Late
+	if r.Behind > 0 {
+		n++
+	}
+	return n
+}
+
+// lates counts the removals that are late, of those listed.
+func (v operationsView) lates() (n int) {
+	for _, r := range v.Removing {
 		if r.Late {
 			n++
 		}
 	}
 	return n
+}
+
+// sick counts the systems with which something is wrong.
+func (v operationsView) sick() (n int) {
+	for _, r := range v.Rows {
+		if r.sick() {
+			n++
+		}
+	}
+	return n
+}
+
+// releases says what a brake holds back and who may release it.
+func releases(kind string) string {
+	if kind == "accounts_made_anew" {
+		return "Nothing is done about the accounts that have other ids than before. The system's owner or security releases it, by letting it be with a reason, if they are the same people's."
+	}
+	return closes(kind)
+}
+
+// job says in words what background work of a kind does.
+func job(kind string) string {
+	switch kind {
+	case "sequence":
+		return "giving events their place in the log"
+	case "expire_requests":
+		return "closing what nobody answered"
+	case "notice":
+		return "telling people"
+	case "inventory":
+		return "reading whole systems"
+	case "sweep":
+		return "holding grants against the directory"
+	}
+	return plainly(kind)
+}
+
+// operates tells whether the reader is shown the way to operations; what they may
+// see there, the engine says.
+func (v *visit) operates() bool {
+	_, _, err := v.Engine.Oversees(v.by)
+	return err == nil
 }

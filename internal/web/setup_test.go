@@ -56,6 +56,10 @@ func (p proof) Numbers(ctx context.Context, from, to time.Time) (report.Numbers,
 	return report.Count(ctx, p.f.DB, p.f.WorldAt(p.f.Now()).Directory, from, to)
 }
 
+func (p proof) Work(ctx context.Context, systems []string, queue bool, now time.Time) (report.Operations, error) {
+	return report.Work(ctx, p.f.DB, systems, queue, now)
+}
+
 func open(t testing.TB, change ...func(*enginetest.Company)) *portal {
 	t.Helper()
 	f := enginetest.Open(t, store.SQLite)

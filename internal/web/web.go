@@ -35,6 +35,8 @@ type Proof interface {
 	Bundle(ctx context.Context, grant string) ([]byte, error)
 	// Numbers counts the figures of a window.
 	Numbers(ctx context.Context, from, to time.Time) (report.Numbers, error)
+	// Work reads how the work of some systems stands; queue: and what waits to be told.
+	Work(ctx context.Context, systems []string, queue bool, now time.Time) (report.Operations, error)
 }
 
 // Config is what the portal is made of. Every field but SignIn and Log is needed.
@@ -97,7 +99,7 @@ func (p *portal) routes(mux *http.ServeMux) {
 		{"GET /waiting", p.waiting}, {"GET /waiting/{id}", p.waiting}, {"POST /waiting/{id}", p.answer},
 		{"GET /requests", p.requests}, {"GET /requests/{id}", p.request}, {"POST /requests/{id}/cancel", p.cancel}, {"POST /requests/{id}/comment", p.comment},
 		{"GET /grants/{id}", p.grant}, {"GET /entitlements", p.entitlementPage}, {"GET /people", p.person}, {"GET /systems", p.systemPage},
-		{"GET /findings", p.operations}, {"GET /numbers", p.numbers}, {"GET /register", p.registerAll}, {"GET /register.csv", p.registerFile},
+		{"GET /findings", p.findings}, {"GET /findings/{id}", p.finding}, {"POST /findings/{id}", p.settle}, {"GET /operations", p.operations}, {"GET /numbers", p.numbers}, {"GET /register", p.registerAll}, {"GET /register.csv", p.registerFile},
 		{"/", func(*visit) error { return access.ErrNotFound }},
 	} {
 		mux.HandleFunc(page.at, p.visit(page.do))
