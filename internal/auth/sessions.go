@@ -2,7 +2,7 @@
 // somebody is and begins a session; from there on the session says who they
 // are, until it ends. It never says what they may do: that is for policy.
 //
-//	sign-in -> Begin (a new token each time) -> Who (each request) -> End | Idle | Longest | no longer known
+//	sign-in -> Begin (a new token each time) -> Who (each request) -> End | Idle | Longest | no longer known | ended by the provider
 //
 // The token is in the browser's cookie and nowhere else: kept is its hash.
 package auth
@@ -35,10 +35,13 @@ type Shelf interface {
 	Session(ctx context.Context, hash string) (store.Session, error)
 	SawSession(ctx context.Context, hash string, now time.Time) error
 	EndSession(ctx context.Context, hash string) error
+	// EndSessionsOf drops those of an identity, and the tokens it let programs have.
 	EndSessionsOf(ctx context.Context, identity string) (int64, error)
+	// EndSessionsBy drops those that a provider says have ended. The message's id counts once; again it is [access.ErrConflict].
+	EndSessionsBy(ctx context.Context, of store.Source, id string, until, now time.Time) (int64, error)
 }
 
-// Config is what sessions are made of. Every field but Plain is needed.
+// Config is what sessions are made of. Every field but Stands, Plain and Afar is needed.
 type Config struct {
 	Shelf   Shelf
 	Known   func(identity string, now time.Time) bool // may this identity be at the door at all
@@ -46,8 +49,14 @@ type Config struct {
 	Rand    io.Reader
 	Idle    time.Duration // unused for so long, it has ended
 	Longest time.Duration // however much it is used
+	Stands  Stands        // nil: every way stands
 	Plain   bool          // over http on loopback, where no cookie can be "Secure"
+	Afar    bool          // people come back from another site, having signed in there
 }
+
+// Stands tells whether a way to sign in is still there and still means that
+// identity: it is asked whenever a session or a token is used.
+type Stands func(identity string, by store.Source) bool
 
 // Sessions begins, finds and ends sessions. It is safe for concurrent use.
 type Sessions struct {
@@ -74,7 +83,7 @@ const seenEvery = time.Minute
 // has the browser refuse one that another host, path or scheme has set.
 func (s *Sessions) cookie(value string, age time.Duration) *http.Cookie {
 	c := &http.Cookie{Name: s.name(), Value: value, Path: "/", HttpOnly: true, Secure: !s.Plain, SameSite: http.SameSiteLaxMode, MaxAge: int(age.Seconds())}
-	if s.Plain {
+	if s.Plain && !s.Afar {
 		c.SameSite = http.SameSiteStrictMode
 	}
 	if value == "" {
@@ -90,10 +99,23 @@ func (s *Sessions) name() string {
 	return "__Host-lessor"
 }
 
-// Begin signs somebody in who has proved who they are, as strongly as strength
-// says. The token is always a new one, and the browser's old session ends with
-// it: nobody can have it beforehand.
+// Begin signs somebody in who has proved who they are by a way of our own, as
+// strongly as strength says.
 func (s *Sessions) Begin(w http.ResponseWriter, r *http.Request, identity, strength string) error {
+	return s.BeginBy(w, r, identity, Proof{Strength: strength})
+}
+
+// Proof is how somebody has shown who they are.
+type Proof struct {
+	Source      store.Source // by whom they were signed in; empty: by a way of our own
+	Strength    string
+	StrongUntil time.Time // zero: as long as the session
+}
+
+// BeginBy signs somebody in who has proved who they are. The token is always a
+// new one, and the browser's old session ends with it: nobody can have it
+// beforehand, and who is known better now has another than before.
+func (s *Sessions) BeginBy(w http.ResponseWriter, r *http.Request, identity string, p Proof) error {
 	now := s.Now().UTC().Truncate(time.Microsecond)
 	if !s.Known(identity, now) {
 		return fmt.Errorf("%w: %.80q is nobody who may be here", access.ErrDenied, identity)
@@ -106,7 +128,7 @@ func (s *Sessions) Begin(w http.ResponseWriter, r *http.Request, identity, stren
 		return fmt.Errorf("randomness: %w", err)
 	}
 	token := base64.RawURLEncoding.EncodeToString(raw)
-	begun := store.Session{Hash: hash(token), Identity: identity, Strength: strength, Began: now, Seen: now, End: now.Add(s.Longest)}
+	begun := store.Session{Hash: hash(token), Identity: identity, Strength: p.Strength, Began: now, Seen: now, End: now.Add(s.Longest), Source: p.Source, StrongUntil: p.StrongUntil}
 	if err := s.Shelf.BeginSession(r.Context(), begun, s.presented(r), now); err != nil {
 		return err
 	}
@@ -117,28 +139,51 @@ func (s *Sessions) Begin(w http.ResponseWriter, r *http.Request, identity, stren
 // Who is at the door: the actor of the request's session. Without a session that
 // still stands it is [access.ErrDenied], and why is not told.
 func (s *Sessions) Who(r *http.Request) (access.Actor, error) {
+	v, err := s.find(r)
+	if err != nil {
+		return access.Actor{}, err
+	}
+	return access.Actor{Identity: v.Identity, Channel: Channel, Strength: v.Strength, Scopes: scopes()}, nil
+}
+
+// Source is by whom whoever is at the door was signed in.
+func (s *Sessions) Source(r *http.Request) (store.Source, error) {
+	v, err := s.find(r)
+	return v.Source, err
+}
+
+// scopes are what a person's own sign-in is good for.
+func scopes() []string {
+	return []string{engine.ScopeView, engine.ScopeRequest, engine.ScopeApprove, engine.ScopeRevoke}
+}
+
+// find is the session of a request, if it still stands, and as strong as it still is.
+func (s *Sessions) find(r *http.Request) (store.Session, error) {
 	nobody := fmt.Errorf("%w: nobody is signed in", access.ErrDenied)
 	key := s.presented(r)
 	if key == "" {
-		return access.Actor{}, nobody
+		return store.Session{}, nobody
 	}
 	now := s.Now().UTC().Truncate(time.Microsecond)
 	v, err := s.Shelf.Session(r.Context(), key)
 	switch {
 	case errors.Is(err, access.ErrNotFound):
-		return access.Actor{}, nobody
+		return store.Session{}, nobody
 	case err != nil:
-		return access.Actor{}, err
-	case !now.Before(v.End) || now.Sub(v.Seen) >= s.Idle || !s.Known(v.Identity, now):
-		return access.Actor{}, nobody
+		return store.Session{}, err
+	case !now.Before(v.End) || now.Sub(v.Seen) >= s.Idle || !s.Known(v.Identity, now),
+		s.Stands != nil && !s.Stands(v.Identity, v.Source):
+		return store.Session{}, nobody
 	}
 	if now.Sub(v.Seen) >= seenEvery {
 		if err := s.Shelf.SawSession(r.Context(), key, now); err != nil {
-			return access.Actor{}, err
+			return store.Session{}, err
 		}
 	}
-	return access.Actor{Identity: v.Identity, Channel: Channel, Strength: v.Strength,
-		Scopes: []string{engine.ScopeView, engine.ScopeRequest, engine.ScopeApprove, engine.ScopeRevoke}}, nil
+	if !v.StrongUntil.IsZero() && !now.Before(v.StrongUntil) {
+		v.Strength = ""
+	}
+	return v, nil
 }
 
 // End signs the browser out, whoever it was.
@@ -148,6 +193,11 @@ func (s *Sessions) End(w http.ResponseWriter, r *http.Request) error {
 		return s.Shelf.EndSession(r.Context(), key)
 	}
 	return nil
+}
+
+// EndBy signs out whom a provider says it has signed out.
+func (s *Sessions) EndBy(ctx context.Context, of store.Source, id string, until time.Time) (int64, error) {
+	return s.Shelf.EndSessionsBy(ctx, of, id, until, s.Now().UTC().Truncate(time.Microsecond))
 }
 
 // EndAll signs an identity out everywhere, and returns how many sessions it had.

@@ -7,16 +7,22 @@ import (
 
 // Session is one sign-in as it is kept: the hash of its token, never the token.
 type Session struct {
-	Hash     string
-	Identity string
-	Strength string // how strongly they are known, e.g. "mfa"
-	Began    time.Time
-	Seen     time.Time // when it was last used, to within a minute
-	End      time.Time // whatever is done with it
+	Hash        string
+	Identity    string
+	Strength    string // how strongly they are known, e.g. "mfa"
+	Began       time.Time
+	Seen        time.Time // when it was last used, to within a minute
+	End         time.Time // whatever is done with it
+	Source      Source
+	StrongUntil time.Time // when Strength is over; zero: as long as the session
 }
 
+// Source is by whom somebody was signed in: a provider, whom it knows, and its
+// own session of theirs. All empty: by a way of our own.
+type Source struct{ Provider, Subject, Session string }
+
 func scanSession(s scanner) (v Session, err error) {
-	err = s.Scan(&v.Hash, &v.Identity, &v.Strength, at{&v.Began}, at{&v.Seen}, at{&v.End})
+	err = s.Scan(&v.Hash, &v.Identity, &v.Strength, at{&v.Began}, at{&v.Seen}, at{&v.End}, &v.Source.Provider, &v.Source.Subject, &v.Source.Session, at{&v.StrongUntil})
 	return v, err
 }
 
@@ -27,15 +33,15 @@ func (db *DB) BeginSession(ctx context.Context, s Session, instead string, now t
 		if _, err := tx.ExecContext(ctx, `delete from session where hash=$1 or end_at <= $2`, instead, moment(now)); err != nil {
 			return err
 		}
-		return tx.exec(ctx, "begin session", `insert into session (hash, identity, strength, began_at, seen_at, end_at) values ($1,$2,$3,$4,$5,$6)`,
-			s.Hash, s.Identity, s.Strength, moment(s.Began), moment(s.Seen), moment(s.End))
+		return tx.exec(ctx, "begin session", `insert into session (hash, identity, strength, began_at, seen_at, end_at, provider, subject, sid, strong_until) values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)`,
+			s.Hash, s.Identity, s.Strength, moment(s.Began), moment(s.Seen), moment(s.End), s.Source.Provider, s.Source.Subject, s.Source.Session, moment(s.StrongUntil))
 	})
 }
 
 // Session reads one by its token's hash.
 func (db *DB) Session(ctx context.Context, hash string) (s Session, err error) {
 	err = db.Read(ctx, func(tx *Tx) error {
-		s, err = one(ctx, tx, "session", scanSession, `select hash, identity, strength, began_at, seen_at, end_at from session where hash=$1`, hash)
+		s, err = one(ctx, tx, "session", scanSession, `select hash, identity, strength, began_at, seen_at, end_at, provider, subject, sid, strong_until from session where hash=$1`, hash)
 		return err
 	})
 	return s, err
@@ -57,14 +63,11 @@ func (db *DB) EndSession(ctx context.Context, hash string) error {
 	})
 }
 
-// EndSessionsOf drops every session of an identity, and returns how many there were.
+// EndSessionsOf drops every session of an identity and every token it let a
+// program have, and returns how many there were.
 func (db *DB) EndSessionsOf(ctx context.Context, identity string) (n int64, err error) {
 	err = db.Write(ctx, func(tx *Tx) error {
-		res, err := tx.ExecContext(ctx, `delete from session where identity=$1`, identity)
-		if err != nil {
-			return err
-		}
-		n, err = res.RowsAffected()
+		n, err = tx.drop(ctx, `identity=$1`, identity)
 		return err
 	})
 	return n, err
