@@ -54,11 +54,13 @@ var rooms = map[string]struct {
 	"inventory": {[]string{"access", "connector", "engine"}, false, "reads whole systems; what nobody granted becomes a finding"},
 	"report":    {[]string{"access", "engine", "evidence", "store"}, false, "read-only: bundles in plain words, the log against the tables"},
 
-	"auth":   {[]string{"access", "engine", "store"}, false, "who is at the portal's door: sessions; never what they may do"},
+	"auth":      {[]string{"access", "engine", "store"}, false, "who is at the portal's door: sessions; never what they may do"},
+	"auth/oidc": {[]string{"access"}, false, "asks an OpenID provider who somebody is, and checks the answer; knows nobody of ours"},
+
 	"web":    {[]string{"access", "auth", "engine", "policy", "report"}, false, "the portal: one file a page, each deed an engine verb"},
 	"api":    {[]string{"access", "engine", "policy"}, false, "the JSON door: one operation a verb"},
 	"client": {[]string{"access", "api", "engine", "policy"}, false, "speaks to the JSON door"},
-	"server": {[]string{"access", "api", "auth", "channel/jira", "channel/jira/audit", "channel/jira/rest", "config", "connector", "connector/exec", "connector/gitea", "connector/kubernetes", "connector/ldap", "connector/manual", "connector/openssh", "connector/postgres", "connector/scim", "engine", "evidence", "inventory", "policy", "reconcile", "report", "secret", "store", "web"},
+	"server": {[]string{"access", "api", "auth", "auth/oidc", "channel/jira", "channel/jira/audit", "channel/jira/rest", "config", "connector", "connector/exec", "connector/gitea", "connector/kubernetes", "connector/ldap", "connector/manual", "connector/openssh", "connector/postgres", "connector/scim", "engine", "evidence", "inventory", "policy", "reconcile", "report", "secret", "store", "web"},
 		false, "wires the rooms; the only one that names concrete adapters"},
 	"demo": {[]string{"access", "api", "auth", "channel/jira/jirasim", "client", "config", "connector/scimtarget", "engine", "evidence", "report", "server", "setup", "web"}, false, "the whole product on one machine"},
 	"cli":  {[]string{"access", "channel/jira/audit", "client", "config", "connector/exec/check", "demo", "engine", "evidence", "policy", "powers", "powers/export", "report", "secret", "server", "setup", "store"}, false, "the command line"},
