@@ -1,11 +1,8 @@
 package access
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"time"
 )
 
@@ -58,51 +55,6 @@ type Finding struct {
 	DueAt      time.Time `json:"due_at"`
 	ClosedAt   time.Time `json:"closed_at,omitzero"`
 	Resolution string    `json:"resolution,omitempty"`
-}
-
-// Canonical writes v as JSON with sorted keys, no insignificant space and no
-// HTML escapes: RFC 8785 for the strings, booleans and whole numbers we use.
-func Canonical(v any) ([]byte, error) {
-	raw, err := json.Marshal(v)
-	if err != nil {
-		return nil, fmt.Errorf("canonical JSON: %w", err)
-	}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	var tree any
-	if err := dec.Decode(&tree); err != nil {
-		return nil, fmt.Errorf("canonical JSON: %w", err)
-	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(tree); err != nil {
-		return nil, fmt.Errorf("canonical JSON: %w", err)
-	}
-	return literal(bytes.TrimSuffix(out.Bytes(), []byte("\n"))), nil
-}
-
-// literal writes U+2028 and U+2029 as themselves: Go escapes them for JavaScript's
-// sake, RFC 8785 does not. A backslash in the text is written twice, so an escape
-// always begins at the first one.
-func literal(b []byte) []byte {
-	if !bytes.Contains(b, []byte(`\u202`)) {
-		return b
-	}
-	out := make([]byte, 0, len(b))
-	for i := 0; i < len(b); i++ {
-		switch {
-		case b[i] != '\\':
-			out = append(out, b[i])
-		case bytes.HasPrefix(b[i:], []byte(`\u2028`)):
-			out, i = append(out, "\u2028"...), i+5
-		case bytes.HasPrefix(b[i:], []byte(`\u2029`)):
-			out, i = append(out, "\u2029"...), i+5
-		default:
-			out, i = append(out, b[i], b[i+1]), i+1
-		}
-	}
-	return out
 }
 
 // Digest is "sha256:" and the hex SHA-256 of [Canonical]. It panics on what
