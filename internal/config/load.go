@@ -40,7 +40,7 @@ type Token struct {
 	Name     string
 	Identity string
 	SHA256   [32]byte
-	Scopes   []string // of request, approve, view, revoke, audit, admin; never empty
+	Scopes   []string // of request, approve, view, revoke, evaluate, audit, admin; never empty
 	Strength string   // how whoever holds the token is taken to have signed in, e.g. "mfa"; empty: plainly
 	Expires  time.Time
 }

@@ -27,7 +27,7 @@ var (
 		"provision_within", "pace", "backstop", "inventory", "classes", "notify", "tokens"}
 	paceKeys  = []string{"lease", "call", "retry", "slowest_off", "recheck", "confirm"}
 	tokenKeys = []string{"name", "identity", "sha256", "scopes", "strength", "expires"}
-	scopes    = []string{"request", "approve", "view", "revoke", "audit", "admin"}
+	scopes    = []string{"request", "approve", "view", "revoke", "evaluate", "audit", "admin"}
 )
 
 // bearer is a [Token] with its place.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/auth"
+	"github.com/lessor-iam/lessor/internal/authzen"
 	"github.com/lessor-iam/lessor/internal/report"
 	"github.com/lessor-iam/lessor/internal/web"
 )
@@ -45,8 +46,9 @@ func (s *Server) portal() (http.Handler, error) {
 		Proof: proof{s}, Now: time.Now, Log: s.log})
 }
 
-// doors sends what is for programs to the one, and the rest to the portal.
-func doors(programs, people http.Handler) http.Handler {
+// doors sends what is for programs to the one, what is for programs that enforce
+// to the other, and the rest to the portal.
+func doors(programs, enforcers, people http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		to := people
 		if r.URL.Path == "/healthz" {
@@ -56,6 +58,9 @@ func doors(programs, people http.Handler) http.Handler {
 			if strings.HasPrefix(r.URL.Path, below) {
 				to = programs
 			}
+		}
+		if strings.HasPrefix(r.URL.Path, "/access/v1/") || r.URL.Path == authzen.Discovery {
+			to = enforcers
 		}
 		to.ServeHTTP(w, r)
 	})

@@ -122,7 +122,7 @@ func AddToken(dir string, t Token) (file string, err error) {
 }
 
 // scopes are all there are, as reading lessor.yaml takes them.
-var scopes = []string{"request", "approve", "view", "revoke", "audit", "admin"}
+var scopes = []string{"request", "approve", "view", "revoke", "evaluate", "audit", "admin"}
 
 // checkScopes refuses what reading lessor.yaml would refuse: a file that was
 // written with it would keep the server down.
