@@ -10,8 +10,9 @@ import (
 // Case is what somebody who is to answer a request should know before they do.
 type Case struct {
 	Story
-	Points []Point   `json:"points"` // one for each entitlement
-	Before []Holding `json:"before"` // what the beneficiary holds and has held, of what the actor may know; newest first
+	Points  []Point   `json:"points"` // one for each entitlement
+	Remarks []Remark  `json:"remarks,omitempty"`
+	Before  []Holding `json:"before"` // what the beneficiary holds and has held, of what the actor may know; newest first
 }
 
 // Point is one entitlement of a case.
@@ -47,6 +48,9 @@ func (e *Engine) Case(ctx context.Context, by access.Actor, id string) (c Case, 
 			if c.Points[i], err = d.point(ctx, c.Request, i); err != nil {
 				return err
 			}
+		}
+		if c.Remarks, err = d.remarks(ctx, id); err != nil {
+			return err
 		}
 		// 3. What else the beneficiary holds and held.
 		grants, err := d.GrantsOf(ctx, d.world.Directory.IdentitiesOf(c.Request.Beneficiary), false, "", mostBefore)

@@ -205,3 +205,9 @@ func (tx *Tx) AddOpened(ctx context.Context, request string, revision int, perso
 		request, revision, person, moment(now))
 	return err
 }
+
+// HasOpened tells whether a person is known to have laid open a revision of a request.
+func (tx *Tx) HasOpened(ctx context.Context, request string, revision int, person string) (has bool, err error) {
+	err = tx.QueryRowContext(ctx, `select exists (select 1 from opened where request=$1 and revision=$2 and person=$3)`, request, revision, person).Scan(&has)
+	return has, err
+}

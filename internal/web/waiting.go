@@ -46,6 +46,8 @@ func (p *portal) waiting(v *visit) error {
 		view.Said = "Your approval is counted."
 	case "deny":
 		view.Said = "Denied, with your words."
+	case "ask":
+		view.Said = "Asked back. It waits on; whoever asked reads your words at the request and can answer there."
 	}
 	if id == "" && len(view.Queue) > 0 {
 		id = view.Queue[0].ID
@@ -57,6 +59,11 @@ func (p *portal) waiting(v *visit) error {
 			return err
 		}
 		view.Case = &c
+		if c.May() {
+			if err := p.Engine.Opened(v.r.Context(), v.by, id); err != nil {
+				return err
+			}
+		}
 	}
 	return v.page(http.StatusOK, "Waiting for me", "/waiting", waitingPage(view, v.now))
 }
@@ -101,8 +108,15 @@ type caseView struct {
 	After   []string // who answers besides
 	Basis   []string // why the reader may
 	StepUp  string   // how strongly the reader must be signed in; empty: as they are
+	Remarks []saying // what was said about it so far
 	Words   string
 	Wrong   string
+}
+
+// saying is a remark of somebody about a request.
+type saying struct {
+	By, Text string
+	At       time.Time
 }
 
 // pointView is one entitlement of a case.
@@ -159,6 +173,9 @@ func (v *visit) caseOf(id string) (caseView, error) {
 	}
 	slices.Sort(view.After)
 	view.After = slices.Compact(view.After)
+	for _, said := range c.Remarks {
+		view.Remarks = append(view.Remarks, saying{v.name(said.By), said.Text, said.At})
+	}
 	for _, h := range c.Before {
 		one := v.holding(h)
 		one.Reasons = []reason{{Grant: h.Grant}}
@@ -200,6 +217,9 @@ func (p *portal) answer(v *visit) error {
 	c, err := v.caseOf(id)
 	if err != nil {
 		return err
+	}
+	if f.Get("verdict") == "ask" {
+		return p.askBack(v, c)
 	}
 	// 1. What was chosen, as it stands on the form.
 	b := engine.Ballot{Request: id, Digest: f.Get("digest"), Verdict: access.Verdict(f.Get("verdict")), Note: strings.ReplaceAll(strings.TrimSpace(f.Get("words")), "\r\n", "\n"), Entitlements: c.Mine()}
@@ -244,6 +264,23 @@ func (p *portal) answer(v *visit) error {
 		return err
 	}
 	return v.goTo("/waiting?done=" + string(b.Verdict))
+}
+
+// askBack puts a question to whoever asked; the request waits on.
+func (p *portal) askBack(v *visit, c caseView) error {
+	c.Words = strings.ReplaceAll(strings.TrimSpace(v.r.PostForm.Get("words")), "\r\n", "\n")
+	if c.Words == "" {
+		c.Wrong = "Write what you want to know."
+		return v.again(c)
+	}
+	switch err := p.Engine.Comment(v.r.Context(), v.by, c.Request.ID, c.Words); {
+	case errors.Is(err, access.ErrInvalid):
+		c.Wrong = said(err)
+		return v.again(c)
+	case err != nil:
+		return err
+	}
+	return v.goTo("/waiting/" + c.Request.ID + "?done=ask")
 }
 
 // again lays the same case open with what was typed and what is wrong with it.
