@@ -226,6 +226,34 @@ func TestCredentialUnderAGrant(t *testing.T) {
 	})
 }
 
+// A key made while access waits to be removed came under it, too.
+func TestCredentialMadeWhileAccessIsBeingRemoved(t *testing.T) {
+	withVault(t, func(v *vault) {
+		v.Change(func(c *enginetest.Company) {
+			e := c.Entitlements["git:deploy"]
+			e.Powers = []string{"admin"}
+			c.Entitlements["git:deploy"] = e
+		})
+		v.read()
+		g := v.Granted("eve", engine.Ask{Entitlements: []string{"git:deploy"}, Term: access.Term(time.Hour), Reason: "work"}, "mia", "otto")
+		v.Work()
+		v.Targets["git"].Always(enginetest.Refuse, enginetest.None)
+		v.Advance(90 * time.Minute)
+		v.put("late", "eve", func(c *engine.CredentialSeen) { c.Issued = v.Now() })
+		v.Advance(time.Minute)
+		v.Targets["git"].Mend()
+		v.Advance(time.Hour)
+		if v.Job(g.Assignment).State != access.Absent {
+			v.t.Fatalf("it is %s", v.Job(g.Assignment).State)
+		}
+		v.put("after", "eve", func(c *engine.CredentialSeen) { c.Issued = v.Now() })
+		if drift := v.read(); drift.Outlived != 1 {
+			v.t.Errorf("drift is %+v", drift)
+		}
+		v.says("credential_under_grant", "access token for late")
+	})
+}
+
 // What is planted behind our back is told with who could have done it.
 func TestWhoCouldHavePlantedIt(t *testing.T) {
 	withVault(t, func(v *vault) {

@@ -57,13 +57,13 @@ func (tx *Tx) CredentialsAfter(ctx context.Context, after string, limit int) ([]
 
 // GrantsDuring lists the grants by which an account held something at a system at any
 // time between two moments, the one that ended last first; every account's if none is
-// named. Access that is still being removed is held.
+// named. Until a look sees it gone, access is held.
 func (tx *Tx) GrantsDuring(ctx context.Context, system, account string, from, to time.Time) ([]access.Grant, error) {
 	columns := "g." + strings.ReplaceAll(strings.Join(strings.Fields(grantColumns), " "), ", ", ", g.")
 	return all(ctx, tx, scanGrant, `select `+columns+` from grants g join assignment a on a.id = g.assignment
 		where a.system = $1 and ($2 = '' or a.account = $2) and g.seen_at is not null and g.start_at <= $3
-		and (g.ended_at is null or g.ended_at >= $4
-			or (a.state = 'removing' and not exists (select 1 from grants l where l.assignment = g.assignment and l.ended_at > g.ended_at)))
+		and (g.ended_at is null or g.ended_at >= $4 or not exists
+			(select 1 from receipt r where r.assignment = a.id and r.at >= g.ended_at and r.at <= $4 and not r.direct and not r.effective))
 		order by coalesce(g.ended_at, g.end_at) desc, g.id`,
 		system, account, moment(to), moment(from))
 }
