@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -51,7 +52,8 @@ func TestKubernetesSettings(t *testing.T) {
 	}
 }
 
-// A lease of a Role, from the request to the removal that is seen.
+// A lease of a Role, from the request to the removal that is seen; and a token made by
+// hand, which is found.
 func TestKubernetesUnderAServer(t *testing.T) {
 	t.Parallel()
 	k := testserver.Kubernetes(t)
@@ -62,9 +64,9 @@ func TestKubernetesUnderAServer(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "lessor")
 	files := fstest.MapFS{}
 	for name, text := range map[string]string{
-		"lessor.yaml":    "listen: 127.0.0.1:0\nprovision_within: 30s\npace: {lease: 10s, call: 3s, retry: 200ms, slowest_off: 2s, recheck: 10s, confirm: 500ms}\ntokens:\n",
+		"lessor.yaml":    "listen: 127.0.0.1:0\ninventory: 1s\nprovision_within: 30s\npace: {lease: 10s, call: 3s, retry: 200ms, slowest_off: 2s, recheck: 10s, confirm: 500ms}\ntokens:\n",
 		"directory.yaml": "identities:\n  - {id: ann, kind: person, name: Ann, manager: mia, accounts: {shop: \"user:ann\"}}\n  - {id: mia, kind: person, name: Mia}\n",
-		"catalog.yaml": fmt.Sprintf("systems:\n  - id: shop\n    connector: kubernetes\n    owner: mia\n    settings: {url: %q, ca_file: %q, token_ref: file:token, lingers: 1h}\n", k.URL, k.CAFile) +
+		"catalog.yaml": fmt.Sprintf("systems:\n  - id: shop\n    connector: kubernetes\n    owner: mia\n    settings: {url: %q, ca_file: %q, token_ref: file:token, reader_token_ref: file:token, lingers: 1h}\n", k.URL, k.CAFile) +
 			"entitlements:\n  - {id: \"shop:deployer\", name: Deploy, object: shop/role/deployer, owners: [mia], class: standard, max_term: 1d}\n",
 		"policy/rules.cedar": "@id(\"ask\") @needs(\"manager\") permit (principal, action == Action::\"request\", resource);\n",
 	} {
@@ -109,4 +111,16 @@ func TestKubernetesUnderAServer(t *testing.T) {
 	if !could || can() {
 		t.Errorf("ann could: %t; she can at last: %t", could, can())
 	}
+	const in = "/api/v1/namespaces/shop/"
+	k.Must(t, http.MethodPost, in+"serviceaccounts", []byte(`{"metadata":{"name":"robot"}}`))
+	k.Must(t, http.MethodPost, in+"secrets", []byte(`{"metadata":{"name":"backdoor","annotations":{"kubernetes.io/service-account.name":"robot"}},"type":"kubernetes.io/service-account-token"}`))
+	testserver.Await(t, "what is found about the token", time.Minute, func() error {
+		found, err := as("mia").Findings(t.Context(), false, 100)
+		if err == nil && !slices.ContainsFunc(found, func(f access.Finding) bool {
+			return f.Kind == "credential_orphan" && strings.HasPrefix(f.Text, "service account token shop/backdoor (")
+		}) {
+			err = errors.New("nothing yet")
+		}
+		return err
+	})
 }
