@@ -73,6 +73,8 @@ var rooms = map[string]struct {
 	"channel/jira/adf":     {nil, true, "builds and reads the text of tickets; finds secrets in it"},
 	"channel/jira/webhook": {[]string{"secret"}, false, "which issue a delivery says should be read again"},
 
+	"channel/channeltest": {nil, false, "one conversation through every door leaves the same in the log"},
+
 	"policy/policytest": {[]string{"access", "policy"}, false, "companies and rules of any size, for tests"},
 	"enginetest/crash":  {nil, false, "SIGKILL between any two steps, and the oracle afterwards"},
 	"enginetest":        {nil, false, "a workbench for engine tests, and the oracle of the invariants"},
@@ -82,7 +84,7 @@ var rooms = map[string]struct {
 }
 
 // testRooms may import anything, and only tests may import them.
-var testRooms = []string{"enginetest/crash", "connector/connectortest", "enginetest", "testserver", "policy/policytest", "house", "abuse"}
+var testRooms = []string{"enginetest/crash", "connector/connectortest", "channel/channeltest", "enginetest", "testserver", "policy/policytest", "house", "abuse"}
 
 // impure is what a pure room must not import: time is allowed as a type only,
 // which impureCalls holds.
