@@ -35,6 +35,7 @@ type SlapdOptions struct {
 	NoOverlays bool   // neither memberof nor refint: members are left behind, memberOf is missing
 	SizeLimit  int    // most entries in an answer to the service account; 0: no limit
 	LDIF       string // loaded by slapadd, which runs no overlay: memberOf must be in it
+	Access     string // more access statements, before the others
 	Main       string // more lines of the main database
 	Global     string // more lines before the databases
 }
@@ -107,7 +108,7 @@ func (s *SlapdServer) configure(t testing.TB, o SlapdOptions) string {
 		"$DIR", s.Dir, "$BASE", SlapdBase, "$PEOPLE", SlapdPeople, "$GROUPS", SlapdGroups,
 		"$ADMIN", SlapdAdmin, "$SECRET", SlapdAdminSecret, "$SVC", SlapdService, "$NOBODY", SlapdPlaceholder,
 		"$LIMIT", limit, "$SYNC", sync, "$OVERLAYS", strings.ReplaceAll(overlays, "$NOBODY", SlapdPlaceholder),
-		"$MAIN", o.Main, "$GLOBAL", o.Global,
+		"$MAIN", o.Main, "$GLOBAL", o.Global, "$ACCESS", o.Access,
 	).Replace(slapdConf)
 	return s.write(t, "slapd.conf", []byte(text))
 }
@@ -208,6 +209,7 @@ $SYNC
 index objectClass,entryCSN,entryUUID eq
 index uid,cn,member,memberOf eq
 limits dn.exact="$SVC" size=$LIMIT time=unlimited
+$ACCESS
 access to attrs=userPassword
   by anonymous auth
   by * none
