@@ -77,10 +77,8 @@ func (c *Connector) logged(ctx context.Context, person, group string) (string, e
 
 // stamped writes a generalized time for people; what is none stays as it is.
 func stamped(s string) string {
-	for _, form := range []string{"20060102150405Z", "20060102150405.999999Z"} {
-		if at, err := time.Parse(form, s); err == nil {
-			return at.UTC().Format(time.RFC3339)
-		}
+	if at, ok := moment(s); ok {
+		return at.Format(time.RFC3339)
 	}
 	return s
 }

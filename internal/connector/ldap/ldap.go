@@ -71,6 +71,8 @@ type Config struct {
 	// AccessLog is the suffix of the server's accesslog database, which says who
 	// wrote a member; "" means that there is none to ask.
 	AccessLog string
+	// Lineage has what accounts made read, which takes rights of its own: see Traces.
+	Lineage bool
 	// PageSize is how many entries are asked for at once; 0 means 500.
 	PageSize int
 	// MembersAtOnce is how many members of one group are asked for at once, of

@@ -56,16 +56,16 @@ func entry(ctx context.Context, ask asker, name, filter string, attributes []str
 // pages reads a subtree page by page over one connection, because a server keeps
 // its place in the list for that connection alone.
 func (c *Connector) pages(ctx context.Context, base dn, filter string, attributes []string,
-	take func(ask asker, entries []*goldap.Entry) error) error {
-	return c.borrow(ctx, func(l *line) error { return c.turn(ctx, l, base, filter, attributes, take) })
+	take func(ask asker, entries []*goldap.Entry) error, controls ...goldap.Control) error {
+	return c.borrow(ctx, func(l *line) error { return c.turn(ctx, l, base, filter, attributes, take, controls) })
 }
 
 // turn turns the pages.
 func (c *Connector) turn(ctx context.Context, l *line, base dn, filter string, attributes []string,
-	take func(ask asker, entries []*goldap.Entry) error) error {
+	take func(ask asker, entries []*goldap.Entry) error, controls []goldap.Control) error {
 	ask := c.over(l)
 	paging := goldap.NewControlPaging(uint32(c.pageSize))
-	req := c.subtree(base, filter, attributes, paging)
+	req := c.subtree(base, filter, attributes, append([]goldap.Control{paging}, controls...)...)
 	for {
 		res, err := search(ctx, ask, req)
 		if errors.Is(err, connector.ErrNoObject) {
