@@ -334,3 +334,26 @@ func TestAnOlderReadingOfCredentials(t *testing.T) {
 		}
 	})
 }
+
+// Whoever writes into the table by hand is found out by the log.
+func TestATamperedCredentialShows(t *testing.T) {
+	t.Parallel()
+	enginetest.Each(t, func(t *testing.T, d store.Dialect) {
+		f := enginetest.Open(t, d)
+		seen := []engine.CredentialSeen{{ID: "1", Kind: "deploy key"}}
+		if _, err := f.Engine.ObservedCredentials(t.Context(), "git", f.Now(), seen); err != nil {
+			t.Fatal(err)
+		}
+		f.Check()
+		if err := f.DB.Write(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.ExecContext(t.Context(), "update credential set account = 'eve'")
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		problems, err := f.Oracle().Problems(t.Context(), false)
+		if err != nil || len(problems) != 1 || !strings.Contains(problems[0].Error(), "I5: credential cr-") {
+			t.Errorf("%v, %v", problems, err)
+		}
+	})
+}
