@@ -88,19 +88,14 @@ func (e *Engine) Observed(ctx context.Context, r Reading) (drift Drift, err erro
 			}
 		}
 		drift.Missing, drift.Again, drift.Unexpected = len(c.missing), len(c.again), len(c.strays)
-		for _, id := range c.missing {
-			if _, err := d.lookAgain(ctx, id, access.Held, r.At); err != nil {
-				return err
-			}
+		if err := d.lookAgain(ctx, r, c.missing, access.Held); err != nil {
+			return err
 		}
-		for _, id := range c.again {
-			job, err := d.lookAgain(ctx, id, access.Absent, r.At)
-			if err == nil && job.ID != "" {
-				err = d.seenAgain(ctx, job.Assignment, r.By[Held{job.Account, job.Object}])
-			}
-			if err != nil {
-				return err
-			}
+		if err := d.lookAgain(ctx, r, c.again, access.Absent); err != nil {
+			return err
+		}
+		if err := d.seenAgainIn(ctx, r, c.again); err != nil {
+			return err
 		}
 		// 3. What nobody granted.
 		return d.strays(ctx, r, c.strays, &drift)
@@ -222,14 +217,31 @@ func contradictions(ctx context.Context, tx *store.Tx, r Reading) (c contradicti
 	return c, err
 }
 
-// lookAgain makes an assignment due that a reading contradicted, unless it has
-// moved or been looked at meanwhile: then it is empty.
-func (d *deed) lookAgain(ctx context.Context, id string, state access.AssignmentState, read time.Time) (store.Job, error) {
-	job, err := d.Assignment(ctx, id)
-	if err != nil || job.State != state || job.SeenAt.After(read) {
-		return store.Job{}, err
+// lookAgain makes assignments due that a reading contradicted, but for those that have
+// moved or been looked at meanwhile.
+func (d *deed) lookAgain(ctx context.Context, r Reading, ids []string, state access.AssignmentState) error {
+	n, err := d.LookAgain(ctx, ids, state, r.At, d.now)
+	if n > 0 {
+		d.wake(r.System, d.now)
 	}
-	return job, d.dueAt(ctx, job, d.now)
+	return err
+}
+
+// seenAgainIn opens the finding for each of these that is still taken to be gone.
+func (d *deed) seenAgainIn(ctx context.Context, r Reading, ids []string) error {
+	jobs, err := d.Assignments(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, job := range jobs {
+		if job.State != access.Absent || job.SeenAt.After(r.At) {
+			continue
+		}
+		if err := d.seenAgain(ctx, job.Assignment, r.By[Held{job.Account, job.Object}]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // seenAgain opens the finding that access is there again whose removal was seen,

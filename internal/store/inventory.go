@@ -140,3 +140,22 @@ func (tx *Tx) AddTraces(ctx context.Context, list []Trace) error {
 func (tx *Tx) DropTrace(ctx context.Context, t Trace) error {
 	return tx.exec(ctx, "trace of "+t.Account, `delete from trace where system=$1 and account=$2 and what=$3`, t.System, t.Account, t.What)
 }
+
+// LookAgain makes those due now that are in this state and were not looked at since a
+// moment, and are not due already. It returns how many.
+func (tx *Tx) LookAgain(ctx context.Context, ids []string, state access.AssignmentState, since, now time.Time) (n int64, err error) {
+	for batch := range chunks(ids) {
+		marks, args := inFrom(4, batch)
+		res, err := tx.ExecContext(ctx, `update assignment set due_at=$1 where state=$2 and (seen_at is null or seen_at <= $3)
+			and (due_at is null or due_at > $1) and id in (`+marks+`)`, append([]any{moment(now), state, moment(since)}, args...)...)
+		if err != nil {
+			return n, fmt.Errorf("look again: %w", err)
+		}
+		some, err := res.RowsAffected()
+		if err != nil {
+			return n, err
+		}
+		n += some
+	}
+	return n, nil
+}
