@@ -32,17 +32,24 @@ func SignInBy(l Local) Option { return func(s *Server) { s.local = l } }
 
 // portal makes the pages, and who is at their door.
 func (s *Server) portal() (http.Handler, error) {
-	sessions, err := auth.New(auth.Config{Shelf: s.db, Known: s.knows, Now: time.Now, Rand: rand.Reader, Idle: sessionIdle, Longest: sessionLongest, Plain: s.local != nil})
+	c := s.current.Load().SignIn
+	plain := s.local != nil || (c != nil && onLoopback(c.Address))
+	sessions, err := auth.New(auth.Config{Shelf: s.db, Known: s.knows, Stands: s.stands, Now: time.Now, Rand: rand.Reader, Idle: sessionIdle, Longest: sessionLongest,
+		Plain: plain, Afar: s.local == nil})
 	if err != nil {
 		return nil, err
 	}
-	var signIn http.Handler
-	if s.local != nil {
-		if signIn, err = s.local(sessions); err != nil {
-			return nil, err
-		}
+	var way http.Handler
+	switch {
+	case s.local != nil:
+		way, err = s.local(sessions)
+	case c != nil:
+		way, err = s.providers(sessions, plain)
 	}
-	return web.New(web.Config{Engine: s.engine, Directory: func() *access.Directory { return s.world.Load().Directory }, Sessions: sessions, SignIn: signIn,
+	if err != nil {
+		return nil, err
+	}
+	return web.New(web.Config{Engine: s.engine, Directory: func() *access.Directory { return s.world.Load().Directory }, Sessions: sessions, SignIn: way,
 		Proof: proof{s}, Now: time.Now, Log: s.log})
 }
 

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -29,7 +30,8 @@ func (s *Server) Reload(ctx context.Context) error {
 		return err
 	}
 	// 2. It fits what is running and what is held.
-	if fixed := append(settingsChanged(s.current.Load(), c), systemsChanged(s.current.Load(), c)...); len(fixed) > 0 {
+	was := s.current.Load()
+	if fixed := slices.Concat(settingsChanged(was, c), signInChanged(was, c), systemsChanged(was, c)); len(fixed) > 0 {
 		return fmt.Errorf("%w: nothing was taken in, because this needs a restart of the server: %s", access.ErrConflict, strings.Join(fixed, "; "))
 	}
 	bereft, err := s.engine.Bereft(ctx, c.Directory)
