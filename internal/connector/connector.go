@@ -124,8 +124,8 @@ type Sessions interface {
 	// ListSessions reads, anew, the open sessions of the holding's account that
 	// could still use it although it is no longer held.
 	ListSessions(ctx context.Context, ref Ref) ([]Session, error)
-	// EndSession ends one. It is idempotent: a session that is gone is no error.
-	// Whether it ended, only ListSessions tells.
+	// EndSession ends one that is still its account's. It is idempotent: a session that
+	// is gone is no error. Whether it ended, only ListSessions tells.
 	EndSession(ctx context.Context, s Session) error
 }
 
@@ -144,7 +144,8 @@ type Account struct {
 }
 
 // Accounts is what a connector can do besides whose target tells accounts apart by
-// more than their names.
+// more than their names. Whether a connector is this or another of the optional
+// things, [As] says.
 type Accounts interface {
 	// Accounts reads every account and yields them as they come. A truncated read is
 	// an error, never a short list.

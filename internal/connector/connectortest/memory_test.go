@@ -21,6 +21,7 @@ type world struct {
 	objects  map[string]*thing
 	fault    connectortest.Fault
 	held     []func() // writes that wait for the line to be mended
+	besides
 }
 
 type thing struct {
@@ -36,14 +37,14 @@ type right struct {
 }
 
 func newWorld() (*world, *right) {
-	w := &world{accounts: map[string]bool{}, objects: map[string]*thing{}}
+	w := &world{accounts: map[string]bool{}, objects: map[string]*thing{}, besides: nothing()}
 	c := &right{w: w}
 	c.closed, c.close = context.WithCancel(context.Background())
 	return w, c
 }
 
 func (c *right) Capabilities() connector.Capabilities {
-	return connector.Capabilities{Batch: 100, Effective: true}
+	return connector.Capabilities{Batch: 100, Effective: true, Sessions: true}
 }
 
 func (c *right) Close() error { c.close(); return nil }
@@ -91,6 +92,7 @@ func (w *world) set(ch connector.Change) {
 	default:
 		delete(o.holders, ch.Account)
 	}
+	w.tell(ch.Object)
 }
 
 // write sends one write over the line.
@@ -194,12 +196,13 @@ func (w *world) target(c connector.Connector) connectortest.Target {
 	return connectortest.Target{
 		Connector: c,
 		Account: func(_ testing.TB, name string) string {
-			do(func() { w.accounts[name] = true })
+			do(func() { w.accounts[name] = true; w.number(name) })
 			return name
 		},
 		DropAccount: func(_ testing.TB, account string) {
 			do(func() {
 				delete(w.accounts, account)
+				delete(w.numbers, account)
 				for _, o := range w.objects {
 					delete(o.holders, account)
 				}
@@ -215,6 +218,7 @@ func (w *world) target(c connector.Connector) connectortest.Target {
 				for _, a := range accounts {
 					w.objects[object].holders[a] = true
 				}
+				w.tell(object)
 			})
 		},
 		Members: func(_ testing.TB, object string) (list []string) {
@@ -225,7 +229,12 @@ func (w *world) target(c connector.Connector) connectortest.Target {
 			do(func() { w.objects[outer].inner = append(w.objects[outer].inner, inner) })
 		},
 		Break: func(_ testing.TB, f connectortest.Fault) func() {
-			do(func() { w.fault = f })
+			do(func() {
+				if w.fault = f; f == connectortest.Down {
+					close(w.cut)
+					w.cut = make(chan struct{})
+				}
+			})
 			return func() {
 				do(func() {
 					w.fault = ""
@@ -236,6 +245,8 @@ func (w *world) target(c connector.Connector) connectortest.Target {
 				})
 			}
 		},
+		Rename:  func(_ testing.TB, account, name string) string { do(func() { w.rename(account, name) }); return name },
+		Open:    func(_ testing.TB, account, _ string) connectortest.Session { return w.open(account) },
 		Hostile: []string{"nul\x00inside"},
 		Large:   300,
 		Rings:   true,

@@ -9,6 +9,7 @@ package connectortest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/lessor-iam/lessor/internal/connector"
 	"github.com/lessor-iam/lessor/internal/connector/promise"
@@ -25,6 +26,9 @@ const (
 	Refuse     = promise.Refuse
 	Down       = promise.Down
 )
+
+// Session is an open one, as the target itself knows it.
+type Session = promise.Session
 
 // Run holds a connector to every promise of the port, one subtest a promise.
 // newTarget is called once in each; the targets may share one server, for no
@@ -61,6 +65,12 @@ type Target struct {
 	// Nest makes every holder of inner hold outer too, by the target's own
 	// nesting. Nil where the target has none.
 	Nest func(t testing.TB, outer, inner string)
+	// Rename gives the account another name and returns what its Ref.Account is then.
+	// Nil where none can be renamed.
+	Rename func(t testing.TB, account, name string) string
+	// Open opens a session in which the account, which holds the object, uses it; it is
+	// over when the test is. Nil where the connector has no sessions.
+	Open func(t testing.TB, account, object string) Session
 	// Break makes the line fail that way until mend is called. After mend every
 	// held-back write has taken effect.
 	Break func(t testing.TB, f Fault) (mend func())
@@ -74,6 +84,9 @@ type Target struct {
 	NameLimit int
 	// Rings says that Nest may be used in a circle.
 	Rings bool
+	// Patience bounds the wait for what a target does by and by: to end a session, to
+	// tell of a change. 0 means a minute.
+	Patience time.Duration
 }
 
 // in is the target in the hands of one test.
@@ -87,10 +100,16 @@ func (g Target) in(t *testing.T) promise.Target {
 		Put:         func(object string, accounts ...string) { t.Helper(); g.Put(t, object, accounts...) },
 		Members:     func(object string) []string { t.Helper(); return g.Members(t, object) },
 		Break:       func(f Fault) func() { t.Helper(); return g.Break(t, f) },
-		Hostile:     g.Hostile, Large: g.Large, NameLimit: g.NameLimit, Rings: g.Rings,
+		Hostile:     g.Hostile, Large: g.Large, NameLimit: g.NameLimit, Rings: g.Rings, Patience: g.Patience,
 	}
 	if g.Nest != nil {
 		in.Nest = func(outer, inner string) { t.Helper(); g.Nest(t, outer, inner) }
+	}
+	if g.Rename != nil {
+		in.Rename = func(account, name string) string { t.Helper(); return g.Rename(t, account, name) }
+	}
+	if g.Open != nil {
+		in.Open = func(account, object string) Session { t.Helper(); return g.Open(t, account, object) }
 	}
 	return in
 }

@@ -9,11 +9,13 @@ import (
 	"github.com/lessor-iam/lessor/internal/connector"
 )
 
-// wrongs are connectors with one fault each, and the subtest that must catch it.
-var wrongs = []struct {
+// wrong is a connector with one fault, and the subtest that must catch it.
+type wrong struct {
 	fault, caught string
 	bend          func(w *world, c *right) connector.Connector
-}{
+}
+
+var wrongs = []wrong{
 	{"caches looks", "a look is never cached", func(_ *world, c *right) connector.Connector {
 		m := &memo{said: map[connector.Ref]connector.Seen{}}
 		return sights(c, m.first)

@@ -3,6 +3,9 @@ package openssh
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"io"
+	"sync/atomic"
 	"testing"
 
 	"github.com/lessor-iam/lessor/internal/connector/connectortest"
@@ -38,7 +41,33 @@ func newTarget(t testing.TB, w *world) connectortest.Target {
 		DropObject: w.dropObject,
 		Put:        w.put,
 		Members:    w.members,
+		Open:       w.opened,
 		Break:      p.fail,
 		Hostile:    []string{"ann#", "#ann", "ann #", `from="*" ann`, "ann\tbob", "%23", "ann,bob"},
+	}
+}
+
+var keys atomic.Int64
+
+// opened is a session of the account's as the user, with a certificate of its own.
+func (w *world) opened(t testing.TB, account, object string) connectortest.Session {
+	t.Helper()
+	p := w.person(t, fmt.Sprintf("key-%d", keys.Add(1)))
+	p.certified(t, account)
+	s := p.session(t, object, "cat")
+	return connectortest.Session{
+		Alive: func() bool {
+			select {
+			case err := <-s.done:
+				s.done <- err
+				return false
+			default:
+				return true
+			}
+		},
+		Leave: func() {
+			_ = s.in.(io.Closer).Close()
+			s.ends(t)
+		},
 	}
 }

@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"testing"
 
 	"github.com/lessor-iam/lessor/internal/connector/connectortest"
@@ -34,8 +35,20 @@ func newTarget(t testing.TB, w *world) connectortest.Target {
 		Put:         w.put,
 		Members:     w.members,
 		Nest:        func(t testing.TB, outer, inner string) { w.Exec(t, "grant "+quoted(outer)+" to "+quoted(inner)) },
-		Break:       p.fail,
-		NameLimit:   63 - len(mark), // the server cuts longer ones off
+		Rename: func(t testing.TB, account, name string) string {
+			w.Exec(t, "alter role "+quoted(account)+" rename to "+quoted(name))
+			return name
+		},
+		Open: func(t testing.TB, account, object string) connectortest.Session {
+			w.Exec(t, "alter role "+quoted(account)+" password '"+accountSecret+"'")
+			conn := w.session(t, account, "set role "+quoted(object))
+			return connectortest.Session{
+				Alive: func() bool { return conn.Ping(context.Background()) == nil },
+				Leave: func() { _ = conn.Close(context.Background()) },
+			}
+		},
+		Break:     p.fail,
+		NameLimit: 63 - len(mark), // the server cuts longer ones off
 		Hostile: []string{
 			`"`, `""`, `"."`, `a"b""c`, `x" to postgres; --`, `"; RESET ROLE; --`, `current_user`, `session_user`, `CURRENT_ROLE`, `Public`,
 			`user`, `all`, `$1`, `$$`, `$x$ $x$`, `E'\x22'`, `U&"\0022"`, `/* x`, `*/`, `--`, `\'`, `a` + "\r\n" + `b`, "\u00a0nbsp", "ﬁ", "\u212a", "ß",

@@ -1,6 +1,7 @@
 package promise
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,6 +44,22 @@ func (k *kit) names() []string {
 	for _, n := range slices.Concat(hostile, k.Hostile) {
 		if len(n) <= limit && !slices.Contains(names, n) {
 			names = append(names, n)
+		}
+	}
+	return names
+}
+
+// own are the same as names of this promise alone, the sign of which stands before the
+// one and after the next: what a name begins or ends with may be what breaks it.
+func (k *kit) own() (names []string) {
+	limit := cmp.Or(k.NameLimit, 1000)
+	for i, n := range k.names() {
+		switch {
+		case len(n)+len(k.tag) > limit:
+		case i%2 == 0:
+			names = append(names, k.tag+n)
+		default:
+			names = append(names, n+k.tag)
 		}
 	}
 	return names

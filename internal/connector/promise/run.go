@@ -1,6 +1,7 @@
 package promise
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -24,7 +25,8 @@ type Promise struct {
 // another, so that they may share one server, and whatever else a server holds
 // is left alone.
 func All() []Promise {
-	return slices.Concat(applyPromises, lookPromises, observePromises, namePromises, faultPromises, lifePromises)
+	return slices.Concat(applyPromises, lookPromises, observePromises, namePromises, faultPromises, lifePromises,
+		sessionPromises, accountPromises, feedPromises)
 }
 
 // Hold holds the target to the promise and tells t what is wrong.
@@ -39,6 +41,9 @@ type kit struct {
 	Target
 	tag string
 }
+
+// wait is how long to wait for what a target does by and by.
+func (k *kit) wait() time.Duration { return cmp.Or(k.Patience, patience) }
 
 func (k *kit) account(name string) string { k.Helper(); return k.Account(name + "-" + k.tag) }
 func (k *kit) object(name string) string  { k.Helper(); return k.Object(name + "-" + k.tag) }

@@ -8,7 +8,11 @@
 // and target can fail before or after taking effect ([Target.Break]).
 package promise
 
-import "github.com/lessor-iam/lessor/internal/connector"
+import (
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/connector"
+)
 
 // T is who is told how it went; a *testing.T is one. Fatal, Fatalf and Skip do
 // not return. All may be called concurrently.
@@ -62,6 +66,12 @@ type Target struct {
 	// Nest makes every holder of inner hold outer too, by the target's own
 	// nesting. Nil where the target has none.
 	Nest func(outer, inner string)
+	// Rename gives the account another name and returns what its Ref.Account is then.
+	// Nil where none can be renamed.
+	Rename func(account, name string) string
+	// Open opens a session in which the account, which holds the object, uses it. Nil
+	// where the connector has no sessions.
+	Open func(account, object string) Session
 	// Break makes the line fail that way until mend is called. After mend every
 	// held-back write has taken effect.
 	Break func(f Fault) (mend func())
@@ -75,4 +85,15 @@ type Target struct {
 	NameLimit int
 	// Rings says that Nest may be used in a circle.
 	Rings bool
+	// Patience bounds the wait for what a target does by and by: to end a session, to
+	// tell of a change. 0 means a minute.
+	Patience time.Duration
+}
+
+// Session is an open one, as the target itself knows it.
+type Session struct {
+	// Alive tells whether it is still open.
+	Alive func() bool
+	// Leave ends it as whoever opened it does.
+	Leave func()
 }
