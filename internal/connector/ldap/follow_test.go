@@ -258,7 +258,7 @@ func TestFollowSamba(t *testing.T) {
 				cfg.BindDN, cfg.Password = testserver.SambaAdmin, func() string { return testserver.SambaAdminSecret }
 			}
 			c := connect(t, cfg)
-			if err := c.Observe(t.Context(), []string{team}, func(connector.Holding) error { return nil }); err != nil {
+			if err := c.Observe(t.Context(), []string{team, other}, func(connector.Holding) error { return nil }); err != nil {
 				t.Fatal(err)
 			}
 			e := listenTo(t, c)
@@ -273,6 +273,10 @@ func TestFollowSamba(t *testing.T) {
 			e.hears(t, team)
 			a.Rename(t, team, "crew")
 			e.hears(t, "crew", team, guid)
+			if err := a.Admin.ModifyDN(goldap.NewModifyDNRequest(other, "CN=other"+name[:2], true, a.People)); err != nil {
+				t.Fatal(err)
+			}
+			e.hears(t, other)
 			if !seesDeleted {
 				return
 			}
