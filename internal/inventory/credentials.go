@@ -9,7 +9,7 @@ import (
 
 // credentials reads everything that lets bearers in, where the target lists it.
 func (r *Reader) credentials(ctx context.Context) error {
-	target, can := r.Connector.(connector.Credentials)
+	target, can := connector.As[connector.Credentials](r.Connector)
 	if !can {
 		return nil
 	}

@@ -51,7 +51,7 @@ type Follower struct {
 
 // Follow returns a follower, or none where the target has no feed.
 func Follow(c FollowConfig) *Follower {
-	feed, can := c.Reader.Connector.(connector.Feed)
+	feed, can := connector.As[connector.Feed](c.Reader.Connector)
 	if !can {
 		return nil
 	}

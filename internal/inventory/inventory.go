@@ -156,7 +156,7 @@ func (r *Reader) holdings(ctx context.Context, objects []string, part bool) (eng
 
 // accounts reads every account, where the target can tell them apart.
 func (r *Reader) accounts(ctx context.Context) error {
-	target, can := r.Connector.(connector.Accounts)
+	target, can := connector.As[connector.Accounts](r.Connector)
 	if !can {
 		return nil
 	}
@@ -183,7 +183,7 @@ const mostAsked = 200
 // attribute asks the target who gave what is strange. It is for people to read: a
 // target that cannot say keeps nobody from being told the rest.
 func (r *Reader) attribute(ctx context.Context, reading *engine.Reading) error {
-	target, can := r.Connector.(connector.Attribution)
+	target, can := connector.As[connector.Attribution](r.Connector)
 	if !can {
 		return nil
 	}

@@ -11,7 +11,7 @@ import (
 // traces reads what everybody made, where the target remembers by whose hand
 // things came to be without remembering when.
 func (r *Reader) traces(ctx context.Context) error {
-	target, can := r.Connector.(connector.Lineage)
+	target, can := connector.As[connector.Lineage](r.Connector)
 	if !can {
 		return nil
 	}
@@ -27,7 +27,7 @@ func (r *Reader) traces(ctx context.Context) error {
 // itself or as what it held, and tells the engine. It returns how much of it came
 // while it held that.
 func (r *Reader) Lineage(ctx context.Context, assignment string) (left int, err error) {
-	target, can := r.Connector.(connector.Lineage)
+	target, can := connector.As[connector.Lineage](r.Connector)
 	if !can {
 		return 0, nil
 	}
