@@ -109,14 +109,14 @@ or input; 3 denied; 4 not found; 5 conflict or gone; 6 server not reached.`,
 	f.StringVarP(&a.format, "output", "o", "table", "table or json")
 	f.StringVar(&a.dir, "dir", "", "folder of the configuration (default $LESSOR_DIR, else .)")
 	f.StringVar(&a.server, "server", "", "address of the server (default $LESSOR_SERVER, else as the folder's lessor.yaml says)")
-	f.StringVar(&a.as, "as", "", "whose token to use: the file tokens/NAME of the folder (default: $LESSOR_TOKEN)")
+	f.StringVar(&a.as, "as", "", "whose token to use: the file tokens/NAME of the folder (default: $LESSOR_TOKEN, else as lessor login signed in)")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return fmt.Errorf("%w: %w", errUsage, err) })
 	root.AddCommand(
 		a.powersCommand(),
 		a.initCommand(), a.demoCommand(), a.serveCommand(), a.checkCommand(), a.migrateCommand(), a.tokenCommand(), a.reloadCommand(), a.statusCommand(),
 		a.policyCommand(), a.requestCommand(), a.editCommand(), a.listCommand(), a.showCommand(), a.approveCommand(), a.denyCommand(), a.withdrawCommand(),
 		a.commentCommand(), a.cancelCommand(), a.extendCommand(), a.returnCommand(), a.revokeCommand(), a.evidenceCommand(), a.verifyCommand(),
-		a.confirmCommand(), a.findingsCommand(), a.jiraCommand(), a.connectorCommand(),
+		a.confirmCommand(), a.findingsCommand(), a.loginCommand(), a.logoutCommand(), a.jiraCommand(), a.connectorCommand(),
 	)
 	for _, c := range root.Commands() {
 		if !c.Runnable() { // a group: without more it says what is in it; a word it does not know is a mistake

@@ -16,6 +16,22 @@ import (
 // connect finds the server and whose token to show it. The token comes from the
 // environment or a file, never from the command line, where others could read it.
 func (a *app) connect() (*client.Client, error) {
+	base, err := a.base()
+	if err != nil {
+		return nil, err
+	}
+	token, err := a.token(base)
+	if err != nil {
+		return nil, err
+	}
+	if strings.ContainsFunc(token, unicode.IsControl) {
+		return nil, fmt.Errorf("%w: the token has a line break or control character in it: it is one line of letters and digits", errUsage)
+	}
+	return client.New(base, token), nil
+}
+
+// base is the server's address.
+func (a *app) base() (string, error) {
 	base := a.server
 	if base == "" {
 		base = a.env("LESSOR_SERVER")
@@ -23,31 +39,33 @@ func (a *app) connect() (*client.Client, error) {
 	if base == "" {
 		listen, err := config.Listen(a.folder())
 		if err != nil {
-			return nil, fmt.Errorf("%w: no server is named: give --server or $LESSOR_SERVER, or name the folder of a configuration with --dir or $LESSOR_DIR; of %s: %w", errUsage, a.folder(), err)
+			return "", fmt.Errorf("%w: no server is named: give --server or $LESSOR_SERVER, or name the folder of a configuration with --dir or $LESSOR_DIR; of %s: %w", errUsage, a.folder(), err)
 		}
 		base = listen
 	}
 	if !strings.Contains(base, "://") {
 		base = "http://" + base
 	}
-	if err := private(base); err != nil {
-		return nil, err
-	}
-	token := strings.TrimSpace(a.env("LESSOR_TOKEN"))
+	return strings.TrimRight(base, "/"), private(base)
+}
+
+// token is whose token to show: the one named, else the environment's, else the
+// one that login keeps.
+func (a *app) token(base string) (string, error) {
 	if a.as != "" {
 		raw, err := os.ReadFile(filepath.Join(a.folder(), "tokens", filepath.Base(a.as)))
 		if err != nil {
-			return nil, fmt.Errorf("%w: no token for %q: %w; lessor token new makes one", errUsage, a.as, err)
+			return "", fmt.Errorf("%w: no token for %q: %w; lessor token new makes one", errUsage, a.as, err)
 		}
-		token = strings.TrimSpace(string(raw))
+		if token := strings.TrimSpace(string(raw)); token != "" {
+			return token, nil
+		}
+	} else if token := strings.TrimSpace(a.env("LESSOR_TOKEN")); token != "" {
+		return token, nil
+	} else if token, err := a.loggedIn(base); err != nil || token != "" {
+		return token, err
 	}
-	if token == "" {
-		return nil, fmt.Errorf("%w: no token: set LESSOR_TOKEN, or say whose with --as NAME (a file in the folder tokens)", errUsage)
-	}
-	if strings.ContainsFunc(token, unicode.IsControl) {
-		return nil, fmt.Errorf("%w: the token has a line break or control character in it: it is one line of letters and digits", errUsage)
-	}
-	return client.New(base, token), nil
+	return "", fmt.Errorf("%w: no token: sign in with lessor login, set LESSOR_TOKEN, or say whose with --as NAME (a file in the folder tokens)", errUsage)
 }
 
 // private refuses an address to which the token would travel in the clear, past
