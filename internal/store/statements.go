@@ -54,7 +54,7 @@ func (s *statements) make(ctx context.Context, query string) {
 	switch {
 	case err != nil:
 	case s.made[query] != nil || s.made == nil:
-		_ = stmt.Close()
+		_ = stmt.Close() //nolint:sqlclosecheck // only this one; others are kept
 	default:
 		s.made[query] = stmt
 	}
@@ -96,7 +96,7 @@ func (tx *Tx) statement(ctx context.Context, query string) *sql.Stmt {
 
 // ExecContext runs a statement, compiled before if it has come often.
 func (tx *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	if stmt := tx.statement(ctx, query); stmt != nil {
+	if stmt := tx.statement(ctx, query); stmt != nil { //nolint:sqlclosecheck // the transaction closes it
 		return stmt.ExecContext(ctx, args...)
 	}
 	return tx.Tx.ExecContext(ctx, query, args...)
@@ -104,7 +104,7 @@ func (tx *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.R
 
 // QueryContext is the like for what gives rows.
 func (tx *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if stmt := tx.statement(ctx, query); stmt != nil {
+	if stmt := tx.statement(ctx, query); stmt != nil { //nolint:sqlclosecheck // the transaction closes it
 		return stmt.QueryContext(ctx, args...)
 	}
 	return tx.Tx.QueryContext(ctx, query, args...)
@@ -112,7 +112,7 @@ func (tx *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql
 
 // QueryRowContext is the like for what gives one row.
 func (tx *Tx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	if stmt := tx.statement(ctx, query); stmt != nil {
+	if stmt := tx.statement(ctx, query); stmt != nil { //nolint:sqlclosecheck // the transaction closes it
 		return stmt.QueryRowContext(ctx, args...)
 	}
 	return tx.Tx.QueryRowContext(ctx, query, args...)
