@@ -78,13 +78,12 @@ func (d *deed) acceptCase(ctx context.Context, c *FindingCase) error {
 	}
 	c.Entitled = ent.ID
 	dec, err := d.maySettle(ctx, c.Finding.ID, ent, holder, policy.Accept)
-	if c.Accept = err == nil; !c.Accept && !errors.Is(err, access.ErrDenied) {
-		return err
+	if errors.Is(err, access.ErrDenied) {
+		c.Why, err = dec.Why, nil
+	} else if err == nil {
+		c.Accept = true
 	}
-	if !c.Accept {
-		c.Why = dec.Why
-	}
-	return nil
+	return err
 }
 
 // strayCase lists who holds it, and what the actor may do about each.

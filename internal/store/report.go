@@ -211,3 +211,9 @@ func (tx *Tx) HasOpened(ctx context.Context, request string, revision int, perso
 	err = tx.QueryRowContext(ctx, `select exists (select 1 from opened where request=$1 and revision=$2 and person=$3)`, request, revision, person).Scan(&has)
 	return has, err
 }
+
+// LastEvent is the id of the newest event; empty if there is none.
+func (tx *Tx) LastEvent(ctx context.Context) (id string, err error) {
+	err = tx.QueryRowContext(ctx, `select coalesce(max(id), '') from event`).Scan(&id)
+	return id, err
+}

@@ -19,17 +19,30 @@ type grantView struct {
 	Looks  []access.Receipt // newest first
 	Earned int              // looks there are
 	Mine   bool
+	Tag    string // what this page shows; another tag is another page
 }
 
 // grant is one grant, and every look at what it is a reason for.
 func (p *portal) grant(v *visit) error {
-	h, looks, err := p.Engine.Grant(v.r.Context(), v.by, v.r.PathValue("id"))
+	view, err := v.grantOf(v.r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	view := grantView{Grant: h.Grant, Hold: v.holding(h), For: v.name(h.Grant.Identity), Owner: v.name(h.Grant.Owner), Earned: len(looks)}
+	if v.shown(view.Tag) {
+		return nil
+	}
+	return v.page(http.StatusOK, view.Hold.Part.Entitlement.Name, "", grantPage(view, v.now))
+}
+
+func (v *visit) grantOf(id string) (view grantView, err error) {
+	h, looks, err := v.Engine.Grant(v.r.Context(), v.by, id)
+	if err != nil {
+		return view, err
+	}
+	view = grantView{Grant: h.Grant, Hold: v.holding(h), For: v.name(h.Grant.Identity), Owner: v.name(h.Grant.Owner), Earned: len(looks)}
 	slices.Reverse(looks)
 	view.Looks = looks[:min(len(looks), mostLooks)]
 	view.Mine = slices.Contains(v.dir.Hands(h.Grant.Identity), v.dir.PersonOf(v.by.Identity))
-	return v.page(http.StatusOK, view.Hold.Part.Entitlement.Name, "", grantPage(view, v.now))
+	view.Tag = tagOf(view)
+	return view, nil
 }

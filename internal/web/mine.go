@@ -62,6 +62,7 @@ type holdingsView struct {
 	Seen                      int     // of mine, granted and seen
 	More                      bool
 	Said                      string // what was just done
+	Tag                       string // what this page shows; another tag is another page
 }
 
 // mine is what somebody holds, and why, and until when.
@@ -69,6 +70,9 @@ func (p *portal) mine(v *visit) error {
 	view, err := v.holdings()
 	if err != nil {
 		return err
+	}
+	if v.shown(view.Tag) {
+		return nil
 	}
 	if v.r.URL.Query().Get("done") == "returned" {
 		view.Said = "Given back. It counts as removed once the target was seen without it."
@@ -126,6 +130,7 @@ func (v *visit) holdings() (view holdingsView, err error) {
 		view.Next = view.Mine[0]
 	}
 	v.past(&view, lately, of, words)
+	view.Tag = tagOf(view)
 	return view, nil
 }
 

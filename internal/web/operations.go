@@ -21,7 +21,8 @@ type operationsView struct {
 	Rows   []systemRow
 	Brakes []findingView // what holds something back
 	Urgent []findingView
-	Open   int // findings
+	Open   int    // findings
+	Tag    string // what this page shows; another tag is another page
 }
 
 // systemRow is how one system does.
@@ -43,19 +44,30 @@ const behindAfter = time.Minute
 // operations is how the work stands: what is late, which systems are sick, what is
 // held back, what waits to be told.
 func (p *portal) operations(v *visit) error {
-	all, systems, err := p.Engine.Oversees(v.by)
+	view, err := v.work()
 	if err != nil {
 		return unknown(err)
 	}
-	view := operationsView{All: all}
+	if v.shown(view.Tag) {
+		return nil
+	}
+	return v.page(http.StatusOK, "Operations", "/operations", operationsPage(view, v.now))
+}
+
+func (v *visit) work() (view operationsView, err error) {
+	all, systems, err := v.Engine.Oversees(v.by)
+	if err != nil {
+		return view, err
+	}
+	view.All = all
 	// 1. The work itself.
-	if view.Operations, err = p.Proof.Work(v.r.Context(), systems, all, v.now); err != nil {
-		return err
+	if view.Operations, err = v.Proof.Work(v.r.Context(), systems, all, v.now); err != nil {
+		return view, err
 	}
 	// 2. What was found, of what the reader may know.
 	found, err := v.found(mostFindings)
 	if err != nil {
-		return err
+		return view, err
 	}
 	view.Open = len(found)
 	sick := map[string][]findingView{}
@@ -89,7 +101,24 @@ func (p *portal) operations(v *visit) error {
 		r := &view.Removing[i]
 		r.Entitlement, r.Identity = v.entitlement(r.Entitlement).Name, v.name(r.Identity)
 	}
-	return v.page(http.StatusOK, "Operations", "/operations", operationsPage(view, v.now))
+	view.Tag = view.tag()
+	return view, nil
+}
+
+// tag is what the page shows, without how old each thing is and what waits to be
+// told: those change all the time.
+func (v operationsView) tag() string {
+	var shows []any
+	for _, r := range v.Removing {
+		shows = append(shows, r.ID, r.Work.Attempts, r.Work.Told, r.Late, r.Leased)
+	}
+	for _, r := range v.Rows {
+		shows = append(shows, r.System, len(r.Sick), r.Behind > 0, r.Removing, r.Late)
+	}
+	for _, f := range slices.Concat(v.Brakes, v.Urgent) {
+		shows = append(shows, f.Finding.ID, f.Late)
+	}
+	return tagOf(append(shows, v.Open)...)
 }
 
 // sick tells whether something is wrong with a system.

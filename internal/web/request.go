@@ -72,7 +72,6 @@ type requestView struct {
 	Trail    report.Trail
 	Waits    []string // who is being waited for, a sentence a stage
 	Tag      string   // what this page shows; another tag is another page
-	Moving   bool     // something is still under way
 	Mine     bool     // the reader asked for it or benefits from it
 	Verified bool     // the reader asked for it to be verified now
 	MayVote  bool
@@ -95,8 +94,7 @@ func (p *portal) request(v *visit) error {
 	if err != nil {
 		return err
 	}
-	if q.Get("tag") == view.Tag { // whoever shows this page already is told that nothing is new
-		v.w.WriteHeader(http.StatusNoContent)
+	if v.shown(view.Tag) {
 		return nil
 	}
 	switch q.Get("done") {
@@ -136,7 +134,8 @@ func (v *visit) tellAll(id string, verify bool) (view requestView, err error) {
 	view.Waits = slices.Compact(view.Waits)
 	me := v.dir.PersonOf(v.by.Identity)
 	view.Mine = slices.Contains(v.dir.Hands(r.Requester), me) || slices.Contains(v.dir.Hands(r.Beneficiary), me)
-	view.Tag = access.Digest([]any{view.Story, view.Trail.Head.Size, len(view.Rows)})[7:23]
+	holds, waiting := view.Trail.Verified()
+	view.Tag = tagOf(view.Story, holds, waiting, len(view.Rows))
 	return view, nil
 }
 
@@ -150,7 +149,6 @@ func (v *visit) spines(view *requestView) {
 	word, _, _ := standing(r.State)
 	view.Granted = spine{Head: word}
 	view.Lede = word + "."
-	view.Moving = r.Open()
 	view.Seen = spine{Head: "Nothing to see", Sub: "no access came of it"}
 	if r.State == access.Denied {
 		var why []string
@@ -166,7 +164,6 @@ func (v *visit) spines(view *requestView) {
 	holds, waiting := view.Trail.Verified()
 	view.Proof = spine{Head: fmt.Sprintf("%d of %d verified", holds, len(view.Trail.Lines)), Sub: "against the head signed at", SubAt: view.Trail.Head.At}
 	if waiting > 0 {
-		view.Moving = true
 		view.Proof.Sub, view.Proof.SubAt = fmt.Sprintf("%d not yet signed", waiting), time.Time{}
 	}
 	if bad := len(view.Trail.Lines) - holds - waiting; bad > 0 {
@@ -184,8 +181,6 @@ func (v *visit) sight(view *requestView) {
 			live++
 			if h.Assignment.State == access.Held {
 				held++
-			} else {
-				view.Moving = true
 			}
 			if h.Grant.End.After(end) {
 				end = h.Grant.End
@@ -204,7 +199,6 @@ func (v *visit) sight(view *requestView) {
 	switch {
 	case live > 0:
 		view.Granted = spine{Head: "Granted until", At: end, Sub: fmt.Sprintf("%d of %d live", live, granted)}
-		view.Moving = view.Moving || end.Sub(v.now) < 10*time.Minute
 	default:
 		view.Granted = spine{Head: "Ended", At: view.Story.Grants[0].Grant.EndedAt, Sub: string(view.Story.Grants[0].Grant.Ended)}
 	}
@@ -223,7 +217,6 @@ func (v *visit) sight(view *requestView) {
 	case removing > 0:
 		view.Seen = spine{Head: "May still be there", Sub: "it is being removed, or another grant is a reason for it"}
 		view.Lede = "Ended; its access was not seen gone yet, or stays for another reason."
-		view.Moving = true
 	case first.IsZero():
 		view.Seen = spine{Head: "Never seen", Sub: "seen gone", SubAt: gone}
 		view.Lede = "Ended before access was ever seen."

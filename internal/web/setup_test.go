@@ -27,8 +27,9 @@ const hour = access.Term(time.Hour)
 // portal is the pages over a real engine, with a clock held by hand.
 type portal struct {
 	*enginetest.Fixture
-	t    testing.TB
-	base string
+	t       testing.TB
+	base    string
+	handler http.Handler
 }
 
 // proof reads the fixture's own log.
@@ -51,6 +52,8 @@ func (p proof) Bundle(ctx context.Context, grant string) ([]byte, error) {
 	}
 	return report.Bundle(ctx, p.f.DB, grant)
 }
+
+func (p proof) Pulse(ctx context.Context) (string, error) { return report.Pulse(ctx, p.f.DB) }
 
 func (p proof) Numbers(ctx context.Context, from, to time.Time) (report.Numbers, error) {
 	return report.Count(ctx, p.f.DB, p.f.WorldAt(p.f.Now()).Directory, from, to)
@@ -89,7 +92,7 @@ func open(t testing.TB, change ...func(*enginetest.Company)) *portal {
 	}
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
-	return &portal{f, t, s.URL}
+	return &portal{f, t, s.URL, h}
 }
 
 // person is somebody's browser without script: it follows links, and sends the

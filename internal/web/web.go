@@ -33,6 +33,8 @@ type Proof interface {
 	Settled(ctx context.Context, request string) (report.Trail, error)
 	// Bundle writes the evidence bundle of a grant.
 	Bundle(ctx context.Context, grant string) ([]byte, error)
+	// Pulse changes whenever anything that has happened was written down or signed.
+	Pulse(ctx context.Context) (string, error)
 	// Numbers counts the figures of a window.
 	Numbers(ctx context.Context, from, to time.Time) (report.Numbers, error)
 	// Work reads how the work of some systems stands; queue: and what waits to be told.
@@ -55,6 +57,7 @@ type portal struct {
 	Config
 	assets assets
 	pace   auth.Pace
+	stream streams
 	book   atomic.Pointer[book]
 }
 
@@ -98,7 +101,7 @@ func (p *portal) routes(mux *http.ServeMux) {
 		{"GET /access", p.mine}, {"POST /grants/{id}/return", p.giveBack}, {"GET /grants/{id}/evidence", p.evidence},
 		{"GET /waiting", p.waiting}, {"GET /waiting/{id}", p.waiting}, {"POST /waiting/{id}", p.answer},
 		{"GET /requests", p.requests}, {"GET /requests/{id}", p.request}, {"POST /requests/{id}/cancel", p.cancel}, {"POST /requests/{id}/comment", p.comment},
-		{"GET /grants/{id}", p.grant}, {"GET /entitlements", p.entitlementPage}, {"GET /people", p.person}, {"GET /systems", p.systemPage},
+		{"GET /live", p.live}, {"GET /grants/{id}", p.grant}, {"GET /entitlements", p.entitlementPage}, {"GET /people", p.person}, {"GET /systems", p.systemPage},
 		{"GET /findings", p.findings}, {"GET /findings/{id}", p.finding}, {"POST /findings/{id}", p.settle}, {"GET /operations", p.operations}, {"GET /numbers", p.numbers}, {"GET /register", p.registerAll}, {"GET /register.csv", p.registerFile},
 		{"/", func(*visit) error { return access.ErrNotFound }},
 	} {

@@ -1,5 +1,5 @@
 // What a page gains from script: times in the reader's zone, countdowns that
-// count. Every page says all it has to say without it.
+// count, and looking again when something has changed. Every page says all it has to say without it.
 "use strict";
 (() => {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -55,7 +55,38 @@
     }
   }
 
-  const start = (root) => { times(root); offset(root); };
+  // A page that shows a state is told when that has changed, and looks again; where
+  // nothing tells it, it looks by itself. Nothing is taken from under somebody's hands.
+  let stream, poll, missed = false, last = Date.now();
+  const idle = () => Date.now() - last > 30 * 60 * 1000;
+  const shown = () => document.querySelector("[data-live]");
+  function look() {
+    const page = shown(), at = document.activeElement;
+    missed = !!page && page.contains(at) && at.matches("input, textarea, select");
+    if (page && !missed) page.dispatchEvent(new Event("live"));
+  }
+  function listen() {
+    if (stream) stream.close();
+    clearInterval(poll);
+    const page = shown();
+    if (!page || document.hidden || idle()) return;
+    stream = new EventSource(page.dataset.live);
+    stream.addEventListener("changed", look);
+    stream.addEventListener("error", () => {
+      if (stream.readyState !== EventSource.CLOSED) return;
+      clearInterval(poll);
+      poll = setInterval(() => { if (!document.hidden && !idle()) look(); }, 5000);
+    });
+  }
+  document.addEventListener("visibilitychange", listen);
+  document.addEventListener("focusout", () => { if (missed) setTimeout(look, 0); });
+  for (const by of ["pointerdown", "keydown"]) document.addEventListener(by, () => {
+    const slept = idle();
+    last = Date.now();
+    if (slept) listen();
+  }, { passive: true });
+
+  const start = (root) => { times(root); offset(root); listen(); };
   start(document);
   document.addEventListener("htmx:after:swap", () => start(document));
   setInterval(() => times(document), 1000);
