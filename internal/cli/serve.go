@@ -35,6 +35,9 @@ func (a *app) serveCommand() *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(a.out, "listening on http://%s\n", l.Addr())
+			if !s.PeopleSignIn() {
+				fmt.Fprintln(a.err, "nobody can sign in at the portal yet: write sign-in.yaml (docs/sign-in.md says how) and start anew; until then the command line and the API work with tokens")
+			}
 			go onHangup(c.Context(), s, log)
 			return s.Run(c.Context(), l)
 		}}

@@ -70,6 +70,9 @@ func (s *Server) stands(identity string, by store.Source) bool {
 	return false
 }
 
+// PeopleSignIn tells whether there is any way for people to sign in.
+func (s *Server) PeopleSignIn() bool { return s.local != nil || s.current.Load().SignIn != nil }
+
 // providers makes the way to sign in by them.
 func (s *Server) providers(sessions *auth.Sessions, plain bool) (http.Handler, error) {
 	sheets, err := web.NewSheets()

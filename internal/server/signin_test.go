@@ -302,7 +302,11 @@ func TestStepUpByOIDCProvider(t *testing.T) {
 	}
 	before := mia.session()
 	// The provider has a session of hers, and asks again all the same.
-	up := "/sign-in/stronger?strength=mfa&next=" + at
+	link := regexp.MustCompile(`href="(/sign-in/stronger[^"]*)"`).FindStringSubmatch(mia.page)
+	if link == nil {
+		t.Fatalf("the page does not lead there:\n%s", mia.page)
+	}
+	up := html.UnescapeString(link[1])
 	mia.goTo(up)
 	mia.login("s-mia", false)
 	if !strings.Contains(mia.page, "essential_acr") {

@@ -14,6 +14,11 @@ type Way struct{ Name, Link, Out string } // Out signs out at the provider too; 
 // Onward is [Next] of what somebody kept elsewhere than in an address.
 func Onward(next string) string { return Next(&http.Request{Form: url.Values{"next": {next}}}) }
 
+// stronger is where somebody who is signed in shows more, and comes back from.
+func stronger(strength, back string) templ.SafeURL {
+	return templ.SafeURL("/sign-in/stronger?" + url.Values{"strength": {strength}, "next": {back}}.Encode())
+}
+
 // SignInPage lists the ways to sign in; said is what just happened.
 func SignInPage(ways []Way, said string) templ.Component { return signInPage(ways, said) }
 
