@@ -17,6 +17,7 @@ const (
 	gather      = 500 * time.Millisecond // how long what is heard first waits for more
 	wholeRest   = time.Minute            // between two whole readings, at least
 	wholeShare  = 20                     // … and that many times as long as the last one took
+	partShare   = 4                      // the same between two of parts
 	longest     = 30 * time.Minute       // one reading, as of the rounds
 	firstWait   = time.Second            // before a broken line is taken up again
 	slowestWait = 5 * time.Minute
@@ -249,7 +250,7 @@ func (f *Follower) readPart(ctx context.Context, p *pace, objects []string) {
 	if ctx.Err() != nil {
 		return
 	}
-	rest := time.Since(began)
+	rest := partShare * time.Since(began)
 	p.partFailed++
 	switch {
 	case err != nil:

@@ -35,7 +35,7 @@ func (c *Connector) Traces(ctx context.Context, by []string) ([]connector.Trace,
 	if err := c.ready(ctx); err != nil {
 		return nil, err
 	}
-	h := &hands{c: c, names: &observation{c: c, names: map[string]string{}}}
+	h := &hands{c: c, names: &observation{c: c}, known: map[string][]string{}}
 	if len(by) > 0 {
 		if err := h.only(ctx, by); err != nil {
 			return nil, err
@@ -66,6 +66,7 @@ type hands struct {
 	dns   []string          // and theirs
 	sids  map[string]string // objectSid -> DN
 	names *observation
+	known map[string][]string // DN -> names
 	list  []connector.Trace
 }
 
@@ -81,31 +82,53 @@ func (h *hands) only(ctx context.Context, by []string) error {
 			return f.err
 		case strings.HasPrefix(name, DNPrefix) && err == nil: // its entry is gone, and what it made may not be
 			h.of[d.key()], h.dns = name, append(h.dns, d.text)
+		case !h.c.dialect.windows: // so may this one's, which lay where most do
+			if d, err := parseDN(h.c.accountAttr + "=" + goldap.EscapeDN(name) + "," + h.c.people.text); err == nil {
+				h.of[d.key()], h.dns = name, append(h.dns, d.text)
+			}
 		}
 	}
 	return nil
 }
 
-// by gives the account's name of who has that DN: none for those who are not asked
-// for, and for everybody who is not below PeopleBase, such as whatever fills the
-// directory. Those are no accounts that anything is granted to.
-func (h *hands) by(ctx context.Context, who string) (string, error) {
+// by gives the names of the account that has that DN: none for those who are not
+// asked for, and for everybody who is not below PeopleBase, such as whatever fills
+// the directory. Those are no accounts that anything is granted to.
+func (h *hands) by(ctx context.Context, who string) ([]string, error) {
 	if h.of != nil {
-		return h.of[keyOf(who)], nil
+		if name := h.of[keyOf(who)]; name != "" {
+			return []string{name}, nil
+		}
+		return nil, nil
 	}
 	d, err := parseDN(who)
 	if err != nil || !d.below(h.c.people) {
-		return "", nil //nolint:nilerr // it is nobody's name
+		return nil, nil //nolint:nilerr // it is nobody's name
 	}
-	if err := h.names.learn(ctx, h.c.ask, []string{who}); err != nil {
-		return "", err
+	if known, ok := h.known[who]; ok {
+		return known, nil
 	}
-	return h.names.names[who], nil
+	name, err := h.names.nameFor(ctx, h.c.ask, who)
+	if err != nil {
+		return nil, err
+	}
+	names := []string{name}
+	// Of an entry that is gone nobody tells how it was named: by its DN, or as that begins.
+	if attr, value, ok := leaf(who); name == DNPrefix+who && ok && fold(attr) == fold(h.c.accountAttr) {
+		_, err := entry(ctx, h.c.ask, who, anything, noAttributes)
+		if errors.Is(err, connector.ErrNoObject) {
+			names = append(names, value)
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	h.known[who] = names
+	return names, nil
 }
 
 func (h *hands) add(ctx context.Context, who, what string, at time.Time) error {
-	name, err := h.by(ctx, who)
-	if err == nil && name != "" {
+	names, err := h.by(ctx, who)
+	for _, name := range names {
 		h.list = append(h.list, connector.Trace{By: name, What: what, At: at})
 	}
 	return err
@@ -238,4 +261,10 @@ func moment(s string) (time.Time, bool) {
 		}
 	}
 	return time.Time{}, false
+}
+
+// Can implements [connector.Chooser]: lineage is there where it was asked for.
+func (c *Connector) Can(be any) bool {
+	_, lineage := be.(*connector.Lineage)
+	return !lineage || c.cfg.Lineage
 }

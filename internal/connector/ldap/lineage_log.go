@@ -49,7 +49,7 @@ func (h *hands) letIn(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if who != "" {
+		if len(who) > 0 {
 			list = append(list, a)
 		}
 	}

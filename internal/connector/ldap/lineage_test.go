@@ -14,7 +14,10 @@ import (
 	"github.com/lessor-iam/lessor/internal/testserver"
 )
 
-var _ connector.Lineage = (*Connector)(nil)
+var (
+	_ connector.Lineage = (*Connector)(nil)
+	_ connector.Chooser = (*Connector)(nil)
+)
 
 const makersSecret = "Mk-77d1!x"
 
@@ -88,10 +91,12 @@ func TestTracesOpenLDAP(t *testing.T) {
 	s.Delete(t, door)
 	s.Modify(t, team, "member", nil, []string{eve})
 	equal(t, "undone", traced(t, c, "ann"), "ann created "+eve)
-	// Her own entry is gone, and what she made is not.
+	// Her own entry is gone, and what she made is not. How she was named is not known any more.
 	s.DeletePerson(t, people["ann"])
-	equal(t, "gone", traced(t, c, DNPrefix+people["ann"]), DNPrefix+people["ann"]+" created "+eve)
-	equal(t, "everybody, her gone", traced(t, c), DNPrefix+people["ann"]+" created "+eve, "bob let "+people["cyd"]+" into "+team)
+	dn := DNPrefix + people["ann"] + " created " + eve
+	equal(t, "gone", traced(t, c, "ann"), "ann created "+eve)
+	equal(t, "gone, by DN", traced(t, c, DNPrefix+people["ann"]), dn)
+	equal(t, "everybody, her gone", traced(t, c), dn, "ann created "+eve, "bob let "+people["cyd"]+" into "+team)
 }
 
 // Where it may not be seen it is not taken for nothing; and where nobody asked for
@@ -101,10 +106,20 @@ func TestTracesThatMayNotBeRead(t *testing.T) {
 	s := testserver.Slapd(t, testserver.SlapdOptions{NoSync: true})
 	s.Person(t, "ann")
 	cfg := config(s)
-	if got, err := connect(t, cfg).Traces(t.Context(), nil); err != nil || got != nil {
+	c := connect(t, cfg)
+	if got, err := c.Traces(t.Context(), nil); err != nil || got != nil {
 		t.Errorf("not asked for: %v, %v", got, err)
 	}
+	if _, can := connector.As[connector.Lineage](c); can {
+		t.Error("not asked for, it is there")
+	}
+	if _, can := connector.As[connector.Feed](c); !can {
+		t.Error("there is no feed")
+	}
 	cfg.Lineage = true
+	if _, can := connector.As[connector.Lineage](connect(t, cfg)); !can {
+		t.Error("asked for, it is not there")
+	}
 	for _, by := range [][]string{nil, {"ann"}} {
 		if got, err := connect(t, cfg).Traces(t.Context(), by); !errors.Is(err, connector.ErrRefused) || !strings.Contains(err.Error(), "creatorsName") {
 			t.Errorf("hidden: %v, %v", got, err)
