@@ -84,7 +84,10 @@ type Directory struct {
 	systems      map[string]System
 	entitlements map[string]Entitlement
 	bundles      map[string]Bundle
+	groups       []GroupMembers      // as they were given
+	roles        map[string][]string // group -> entitlements that whoever is in it holds, sorted
 	members      map[string][]string // group -> direct member identities, sorted
+	inner        map[string][]string // group -> the groups in it
 	closure      map[string][]string // identity -> every group it is in, through nesting, sorted
 	reach        map[string][]string // group -> every member identity, through nesting, sorted
 	same         map[string][]string // person -> every identity of that person, sorted
@@ -110,8 +113,7 @@ type GroupMembers struct {
 func NewDirectory(ids []Identity, groups []GroupMembers, systems []System, ents []Entitlement, bundles []Bundle) *Directory {
 	d := &Directory{
 		identities: map[string]Identity{}, systems: map[string]System{}, entitlements: map[string]Entitlement{},
-		bundles: map[string]Bundle{}, members: map[string][]string{}, closure: map[string][]string{},
-		reach: map[string][]string{}, same: map[string][]string{}, owned: map[string][]string{}, byAccount: map[account]string{},
+		bundles: map[string]Bundle{}, roles: map[string][]string{}, same: map[string][]string{}, owned: map[string][]string{}, byAccount: map[account]string{},
 		departments: map[string][]string{},
 	}
 	for _, i := range ids {
@@ -140,6 +142,7 @@ func NewDirectory(ids []Identity, groups []GroupMembers, systems []System, ents 
 	}
 	d.indexAccounts(ids)
 	d.closeGroups(groups)
+	d.indexRoles()
 	for _, i := range ids {
 		if i.Kind == Person && i.Same == "" && i.Department != "" {
 			d.departments[i.Department] = append(d.departments[i.Department], i.ID)
@@ -173,10 +176,13 @@ func (d *Directory) indexAccounts(ids []Identity) {
 // closeGroups walks parents breadth first from each group that has direct
 // members, so that depth and cycles cost nothing but a visited mark.
 func (d *Directory) closeGroups(groups []GroupMembers) {
+	d.groups, d.members, d.inner = groups, map[string][]string{}, map[string][]string{}
+	d.closure, d.reach = map[string][]string{}, map[string][]string{}
 	parents := map[string][]string{} // nested group -> the groups that contain it
 	for _, g := range groups {
 		d.reach[g.ID] = nil
 		d.members[g.ID] = slices.Compact(slices.Sorted(slices.Values(g.Members)))
+		d.inner[g.ID] = g.Groups
 		for _, n := range g.Groups {
 			parents[n] = append(parents[n], g.ID)
 		}
