@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/lessor-iam/lessor/internal/connector"
 	"github.com/lessor-iam/lessor/internal/connector/exec"
 	"github.com/lessor-iam/lessor/internal/connector/exec/check"
 	"github.com/lessor-iam/lessor/internal/connector/promise"
@@ -37,13 +38,44 @@ func TestExample(t *testing.T) {
 			t.Errorf("%s: %s%s", v.Name, v.Skipped, strings.Join(v.Wrong, "\n"))
 		}
 	}
-	if want := len(promise.All()) + len(exec.Manners()); r.Kept != want || len(r.Settings) != 1 || r.Settings[0] != "effective: true" {
+	if want := concern(t, exec.Besides{}, false) + len(exec.Manners()); r.Kept != want || len(r.Settings) != 1 || r.Settings[0] != "effective: true" {
 		t.Errorf("%d promises kept of %d; settings %q", r.Kept, want, r.Settings)
 	}
 	// What the check put up, it took down.
 	raw, err := os.ReadFile(target)
 	if err != nil || string(raw) != `{"accounts": [], "objects": {}}` {
 		t.Errorf("left at the target: %.300s, %v", raw, err)
+	}
+}
+
+// concern counts the promises of a program that can do this besides.
+func concern(t *testing.T, besides exec.Besides, sessions bool) (n int) {
+	t.Helper()
+	c, err := exec.New(exec.Config{Program: "any", Besides: besides, Target: connector.Capabilities{Sessions: sessions}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range promise.All() {
+		if p.Concerns(c) {
+			n++
+		}
+	}
+	return n
+}
+
+// What only some can do is held to promises of its own.
+func TestMore(t *testing.T) {
+	t.Parallel()
+	r := run(t, "./more.py", filepath.Join(t.TempDir(), "target.json"), "")
+	for _, v := range r.Verdicts {
+		if !v.Kept {
+			t.Errorf("%s: %s%s", v.Name, v.Skipped, strings.Join(v.Wrong, "\n"))
+		}
+	}
+	want := concern(t, exec.Besides{Accounts: true, Follows: true}, true) + len(exec.Manners())
+	if settings := "effective: true, sessions: true, accounts: true, follows: true"; r.Kept != want || want < concern(t, exec.Besides{}, false)+10 ||
+		strings.Join(r.Settings, ", ") != settings {
+		t.Errorf("%d promises kept of %d; settings %q", r.Kept, want, r.Settings)
 	}
 }
 

@@ -118,7 +118,8 @@ func newOpenSSH(s *settings) (connector.Connector, error) {
 func newExec(s *settings) (connector.Connector, error) {
 	c := exec.Config{Program: s.required("program"), Args: s.texts("args"), Dir: s.config.Dir, Env: map[string]string{}, Secrets: map[string]func() string{},
 		Timeout: s.duration("timeout"), Log: s.log.With("system", s.system.ID),
-		Target: connector.Capabilities{Batch: s.number("batch"), Effective: s.flag("effective"), Sessions: s.flag("sessions"), Fences: s.flag("fences"), Lingers: s.duration("lingers")}}
+		Target:  connector.Capabilities{Batch: s.number("batch"), Effective: s.flag("effective"), Sessions: s.flag("sessions"), Fences: s.flag("fences"), Lingers: s.duration("lingers")},
+		Besides: exec.Besides{Accounts: s.flag("accounts"), Authors: s.flag("authors"), Traces: s.flag("traces"), Credentials: s.flag("credentials"), Follows: s.flag("follows")}}
 	for key := range s.system.Settings {
 		name, ok := strings.CutPrefix(key, "env_")
 		if !ok {

@@ -19,6 +19,7 @@ func TestConformance(t *testing.T) {
 			t.Parallel()
 			connectortest.Run(t, func(t *testing.T) connectortest.Target {
 				w := newWorld(t, manner)
+				w.hello.Sessions, w.hello.Accounts, w.hello.Follows = true, true, true
 				c := w.connect(t, func(cfg *Config) {
 					if manner == "silent" {
 						cfg.Timeout = 3 * time.Second
@@ -39,12 +40,13 @@ func (w *world) target(c *Connector) connectortest.Target {
 	return connectortest.Target{
 		Connector: c,
 		Account: func(_ testing.TB, name string) string {
-			do(func() { w.accounts[name] = true })
+			do(func() { w.add(name) })
 			return name
 		},
 		DropAccount: func(_ testing.TB, account string) {
 			do(func() {
 				delete(w.accounts, account)
+				delete(w.numbers, account)
 				for _, o := range w.objects {
 					delete(o.holders, account)
 				}
@@ -60,6 +62,7 @@ func (w *world) target(c *Connector) connectortest.Target {
 				for _, a := range accounts {
 					w.objects[object].holders[a] = true
 				}
+				w.tell(object)
 			})
 		},
 		Members: func(_ testing.TB, object string) (list []string) {
@@ -70,7 +73,11 @@ func (w *world) target(c *Connector) connectortest.Target {
 			do(func() { w.objects[outer].inner = append(w.objects[outer].inner, inner) })
 		},
 		Break: func(t testing.TB, f connectortest.Fault) func() {
-			do(func() { w.fault = string(f) })
+			do(func() {
+				if w.fault = string(f); f == connectortest.Down {
+					w.cutOff()
+				}
+			})
 			if f == connectortest.Down && w.manner == "dies" {
 				w.killAll()
 				awaitOver(t, c)
@@ -87,6 +94,11 @@ func (w *world) target(c *Connector) connectortest.Target {
 				})
 			}
 		},
+		Rename: func(_ testing.TB, account, name string) string {
+			do(func() { w.rename(account, name) })
+			return name
+		},
+		Open:    func(_ testing.TB, account, _ string) connectortest.Session { return w.open(account) },
 		Hostile: []string{"nul\x00inside", `{"id":1}`, "\\u0000", "a\r\nb", "line\u2028separator", `","want":true,"account":"x`},
 		Large:   300,
 		Rings:   true,

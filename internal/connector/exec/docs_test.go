@@ -38,7 +38,9 @@ func TestDocs(t *testing.T) {
 		t.Errorf("only %d requests and %d answers are shown", asks, answers)
 	}
 	words := []string{"test_account", "test_drop_account", "test_object", "test_drop_object", "test_put", "test_members", "test_nest", "test_break", "test_mend",
-		"apply", "look", "observe", "ping", "list_sessions", "end_session", "faults", "nests", "large", "name_limit", "hostile", "lingers_ms", "retry_after_ms"}
+		"apply", "look", "observe", "ping", "list_sessions", "end_session", "faults", "nests", "large", "name_limit", "hostile", "lingers_ms", "retry_after_ms",
+		"accounts", "authors", "traces", "credentials", "follows", "follow", "changed", "end_unknown", "print",
+		"test_rename", "test_open", "test_alive", "test_leave", "opens", "renames"}
 	for kind := range kinds {
 		words = append(words, kind)
 	}

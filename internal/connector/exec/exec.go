@@ -61,6 +61,8 @@ type Config struct {
 	// Target says what the target can do. The program's hello must say the same of
 	// all but Batch: nothing else would tell that it is another one than thought.
 	Target connector.Capabilities
+	// Besides says what it can do besides; the hello must say the same of it, too.
+	Besides Besides
 	// Log gets what the program says on its standard error. Nil: nobody does.
 	Log *slog.Logger
 	// Now tells the time of a look. Nil means time.Now.

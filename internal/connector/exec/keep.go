@@ -129,7 +129,7 @@ func (c *Connector) start(ctx context.Context) (*program, error) {
 		return nil, err
 	}
 	c.mu.Lock()
-	c.alive[p] = true
+	c.alive[p] = false // not greeted yet
 	c.mu.Unlock()
 	go func() {
 		<-p.exited
@@ -165,6 +165,8 @@ func (c *Connector) agrees(h hello) error {
 	}{
 		{"effective", h.Effective, c.target.Effective}, {"sessions", h.Sessions, c.target.Sessions}, {"fences", h.Fences, c.target.Fences},
 		{"lingers", time.Duration(h.Lingers) * time.Millisecond, c.target.Lingers},
+		{"accounts", h.Accounts, c.besides.Accounts}, {"authors", h.Authors, c.besides.Authors}, {"traces", h.Traces, c.besides.Traces},
+		{"credentials", h.Credentials, c.besides.Credentials}, {"follows", h.Follows, c.besides.Follows},
 	} {
 		if f.says != f.conf {
 			return fmt.Errorf("says %s: %v in hello, where the settings say %v; they must say the same", f.name, f.says, f.conf)

@@ -70,7 +70,8 @@ func testVerbsShut(ctx context.Context, cfg Config) error {
 		if p.hello.Test != nil {
 			return errors.New(`its hello offers "test" though ours did not ask for it`)
 		}
-		for _, verb := range []string{"test_account", "test_drop_account", "test_object", "test_drop_object", "test_put", "test_members", "test_nest", "test_break", "test_mend"} {
+		for _, verb := range []string{"test_account", "test_drop_account", "test_object", "test_drop_object", "test_put", "test_members", "test_nest", "test_break", "test_mend",
+			"test_rename", "test_open", "test_alive", "test_leave"} {
 			if err := p.mustNot(ctx, verb); err != nil {
 				return err
 			}

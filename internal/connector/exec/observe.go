@@ -17,6 +17,21 @@ func (c *Connector) Observe(ctx context.Context, objects []string, yield func(co
 			return fmt.Errorf("%w: an object's name %s", connector.ErrRefused, why)
 		}
 	}
+	return c.aside(ctx, func(p *program) error {
+		if len(objects) == 0 {
+			return c.holdings(ctx, p, request{Verb: "observe", All: true}, yield)
+		}
+		for _, cut := range pieces(len(objects), objectsAim, func(i int) int { return len(objects[i]) }) {
+			if err := c.holdings(ctx, p, request{Verb: "observe", Objects: objects[cut[0]:cut[1]]}, yield); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// aside starts a process for one read alone. One whose read is whole may end by itself.
+func (c *Connector) aside(ctx context.Context, do func(p *program) error) error {
 	if err := errors.Join(ctx.Err(), c.isClosed()); err != nil {
 		return fmt.Errorf("%w: %w", connector.ErrUnreachable, err)
 	}
@@ -25,56 +40,75 @@ func (c *Connector) Observe(ctx context.Context, objects []string, yield func(co
 		return fmt.Errorf("%w: program %s: %v", connector.ErrUnreachable, c.program, err)
 	}
 	done := errors.New("was told to stop")
-	defer func() { p.end(done) }()
-	if len(objects) == 0 {
-		return c.read(ctx, p, request{Verb: "observe", All: true}, yield)
-	}
-	for _, cut := range pieces(len(objects), objectsAim, func(i int) int { return len(objects[i]) }) {
-		if err := c.read(ctx, p, request{Verb: "observe", Objects: objects[cut[0]:cut[1]]}, yield); err != nil {
-			return err
-		}
+	if err := do(p); err != nil {
+		p.end(done)
+		return err
 	}
 	p.finish(done)
 	return nil
 }
 
-// read makes one request and passes its holdings on as they come. The whole may
-// take as long as the context lets it, each line no longer than a request may.
-func (c *Connector) read(ctx context.Context, p *program, req request, yield func(connector.Holding) error) error {
-	call, err := p.begin(ctx, req)
-	if err != nil {
-		return err
-	}
+// holdings makes one request and passes its holdings on as they come.
+func (c *Connector) holdings(ctx context.Context, p *program, req request, yield func(connector.Holding) error) error {
 	asked := map[string]bool{}
 	for _, o := range req.Objects {
 		asked[o] = true
+	}
+	return c.read(ctx, p, req, func(a answer) (int, error) {
+		for _, h := range a.Holdings {
+			if h.Account == "" || h.Object == "" || (!req.All && !asked[h.Object]) {
+				return 0, p.blame("gave a holding without a name, or of an object that was not asked for")
+			}
+			if err := yield(connector.Holding{Ref: connector.Ref{Account: h.Account, Object: h.Object}}); err != nil {
+				return 0, err
+			}
+		}
+		return count(a.Holdings)
+	})
+}
+
+// errOther: a line that is none of those that answer the request.
+var errOther = errors.New("a line of another kind")
+
+// read makes one request and hands over its lines, which take counts the things in.
+// The whole may take as long as the context lets it, each line no longer than a
+// request may.
+func (c *Connector) read(ctx context.Context, p *program, req request, take func(a answer) (int, error)) error {
+	call, err := p.begin(ctx, req)
+	if err != nil {
+		return err
 	}
 	for count := int64(0); ; {
 		a, err := c.nextLine(ctx, p, call)
 		switch {
 		case err != nil:
-			return fmt.Errorf("after %d holdings: %w", count, err)
+			return fmt.Errorf("after %d %s: %w", count, req.what(), err)
 		case a.Error != nil:
-			return fmt.Errorf("after %d holdings: %w", count, a.Error.err(p))
+			return fmt.Errorf("after %d %s: %w", count, req.what(), a.Error.err(p))
 		case a.End != nil && a.End.Count == nil:
 			return p.blame("ended a read without its count")
 		case a.End != nil && *a.End.Count != count:
-			return p.blame("gave %d holdings and counts %d", count, *a.End.Count)
+			return p.blame("gave %d %s and counts %d", count, req.what(), *a.End.Count)
 		case a.End != nil:
 			return nil
-		case a.Holdings == nil:
-			return p.blame("answered observe with %s", a.parts()[0])
 		}
-		for _, h := range a.Holdings {
-			if h.Account == "" || h.Object == "" || (!req.All && !asked[h.Object]) {
-				return p.blame("gave a holding without a name, or of an object that was not asked for")
-			}
-			if err := yield(connector.Holding{Ref: connector.Ref{Account: h.Account, Object: h.Object}}); err != nil {
-				return err
-			}
-			count++
+		n, err := take(a)
+		switch {
+		case errors.Is(err, errOther):
+			return p.blame("answered %s with %s", req.Verb, a.parts()[0])
+		case err != nil:
+			return err
 		}
+		count += int64(n)
 	}
+}
+
+// what is what a read gives.
+func (r request) what() string {
+	if r.Verb == "observe" {
+		return "holdings"
+	}
+	return r.Verb
 }
 
 func (c *Connector) nextLine(ctx context.Context, p *program, call *call) (answer, error) {

@@ -19,6 +19,7 @@ type Rehearsal struct {
 	Name             string
 	Faults, Hostile  []string
 	Nests, Rings     bool
+	Opens, Renames   bool
 	Large, NameLimit int
 
 	conn, aside *Connector
@@ -47,6 +48,8 @@ func Rehearse(ctx context.Context, cfg Config) (*Rehearsal, error) {
 	}
 	h, s := p.hello, p.hello.Test
 	conn.target = connector.Capabilities{Batch: h.Batch, Effective: h.Effective, Sessions: h.Sessions, Fences: h.Fences, Lingers: time.Duration(h.Lingers) * time.Millisecond}
+	conn.besides = h.besides()
+	r.Opens, r.Renames = s.Opens, s.Renames
 	r.Name, r.Faults, r.Hostile, r.Nests, r.Rings, r.Large, r.NameLimit = p.clean(h.Name), s.Faults, s.Hostile, s.Nests, s.Rings, s.Large, s.NameLimit
 	return r, nil
 }
@@ -121,6 +124,35 @@ func (r *Rehearsal) Nest(outer, inner string) error {
 	return r.tell(request{Verb: "test_nest", Object: outer, Inner: inner})
 }
 
+// Rename gives an account another name, and gives what it is called then.
+func (r *Rehearsal) Rename(account, name string) (string, error) {
+	a, err := r.expect(request{Verb: "test_rename", Account: account, Name: name}, "account")
+	if err != nil {
+		return "", err
+	}
+	return *a.Account, nil
+}
+
+// Open opens a session of the account's, which holds the object.
+func (r *Rehearsal) Open(account, object string) (session string, err error) {
+	a, err := r.expect(request{Verb: "test_open", Account: account, Object: object}, "session")
+	if err != nil {
+		return "", err
+	}
+	return *a.Session, nil
+}
+
+// Alive tells whether a session that was opened is still open.
+func (r *Rehearsal) Alive(session string) (bool, error) {
+	a, err := r.expect(request{Verb: "test_alive", Session: session}, "alive")
+	return err == nil && *a.Alive, err
+}
+
+// Leave ends it as its account would.
+func (r *Rehearsal) Leave(session string) error {
+	return r.tell(request{Verb: "test_leave", Session: session})
+}
+
 // Break has the connector's programs break their line to the target, until Mend:
 // the one that runs, and any that is started meanwhile.
 func (r *Rehearsal) Break(fault string) error { return r.setFault(fault) }
@@ -128,28 +160,34 @@ func (r *Rehearsal) Break(fault string) error { return r.setFault(fault) }
 // Mend has them mend it; every write that was held back then takes effect.
 func (r *Rehearsal) Mend() error { return r.setFault("") }
 
-func (r *Rehearsal) setFault(fault string) error {
+func (r *Rehearsal) setFault(fault string) (err error) {
 	c := r.conn
 	c.mu.Lock()
 	c.fault = fault
-	p := c.running
+	var greeted []*program
+	for p, is := range c.alive {
+		if is {
+			greeted = append(greeted, p)
+		}
+	}
 	c.mu.Unlock()
-	if p == nil {
-		return nil
-	}
-	select {
-	case <-p.over:
-		return nil
-	default:
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), c.timeout)
 	defer cancel()
-	return faultOf(ctx, p, fault)
+	for _, p := range greeted {
+		failed := faultOf(ctx, p, fault)
+		select {
+		case <-p.over: // it needs to be told nothing more
+		default:
+			err = errors.Join(err, failed)
+		}
+	}
+	return err
 }
 
 // breakLine has a program that was just started break its line as the others do.
 func (c *Connector) breakLine(ctx context.Context, p *program) error {
 	c.mu.Lock()
+	c.alive[p] = true
 	fault := c.fault
 	c.mu.Unlock()
 	if fault == "" {

@@ -25,17 +25,18 @@ type settings struct {
 	secrets map[string]func() string
 	timeout time.Duration
 	target  connector.Capabilities
+	besides Besides
 	log     *slog.Logger
 	now     func() time.Time
 
-	leastHang time.Duration
+	leastHang, followPing time.Duration
 }
 
 var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 func check(cfg Config) (settings, error) {
 	s := settings{program: cfg.Program, args: slices.Clone(cfg.Args), dir: cfg.Dir, env: map[string]string{}, secrets: maps.Clone(cfg.Secrets),
-		timeout: cfg.Timeout, target: cfg.Target, log: cfg.Log, now: cfg.Now}
+		timeout: cfg.Timeout, target: cfg.Target, besides: cfg.Besides, log: cfg.Log, now: cfg.Now}
 	if s.program == "" {
 		return s, errors.New("exec: Program is required")
 	}
@@ -73,7 +74,7 @@ func (s *settings) fill() error {
 	case s.target.Lingers < 0:
 		return fmt.Errorf("exec: Target.Lingers %s is negative", s.target.Lingers)
 	}
-	s.leastHang = leastHang
+	s.leastHang, s.followPing = leastHang, idlePing
 	if s.timeout == 0 {
 		s.timeout = 30 * time.Second
 	}

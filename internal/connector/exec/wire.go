@@ -30,6 +30,7 @@ type request struct {
 	Account  string   `json:"account,omitempty"` // list_sessions, end_session, and the test verbs
 	Object   string   `json:"object,omitempty"`
 	Session  string   `json:"session,omitempty"`
+	By       []string `json:"by,omitempty"` // traces
 
 	Name     string   `json:"name,omitempty"` // the test verbs
 	Accounts []string `json:"accounts,omitempty"`
@@ -61,9 +62,17 @@ type answer struct {
 	Sessions []session `json:"sessions"`
 	OK       *bool     `json:"ok"`
 
+	Accounts    []account    `json:"accounts"` // what only some can do
+	Authors     []author     `json:"authors"`
+	Traces      []trace      `json:"traces"`
+	Credentials []credential `json:"credentials"`
+	Changed     []string     `json:"changed"`
+
 	Account *string  `json:"account"` // the test verbs
 	Object  *string  `json:"object"`
 	Members []string `json:"members"`
+	Session *string  `json:"session"`
+	Alive   *bool    `json:"alive"`
 }
 
 type failure struct {
@@ -83,6 +92,17 @@ type hello struct {
 	Fences    bool   `json:"fences"`
 	Lingers   int64  `json:"lingers_ms"`
 	Test      *stage `json:"test"`
+
+	Accounts    bool `json:"accounts"`
+	Authors     bool `json:"authors"`
+	Traces      bool `json:"traces"`
+	Credentials bool `json:"credentials"`
+	Follows     bool `json:"follows"`
+}
+
+// besides is which of the optional things it says the target can do.
+func (h hello) besides() Besides {
+	return Besides{Accounts: h.Accounts, Authors: h.Authors, Traces: h.Traces, Credentials: h.Credentials, Follows: h.Follows}
 }
 
 // stage is what a program offers to whoever tests it.
@@ -90,6 +110,8 @@ type stage struct {
 	Faults    []string `json:"faults"`
 	Nests     bool     `json:"nests"`
 	Rings     bool     `json:"rings"`
+	Opens     bool     `json:"opens"`
+	Renames   bool     `json:"renames"`
 	Large     int      `json:"large"`
 	NameLimit int      `json:"name_limit"`
 	Hostile   []string `json:"hostile"`
@@ -119,6 +141,36 @@ type session struct {
 	ID      string    `json:"id"`
 	Account string    `json:"account"`
 	Until   time.Time `json:"until"`
+}
+
+type account struct {
+	Name string `json:"name"`
+	ID   string `json:"id"`
+}
+
+type author struct {
+	Account string `json:"account"`
+	Object  string `json:"object"`
+	Author  string `json:"author"`
+}
+
+type trace struct {
+	By   string    `json:"by"`
+	What string    `json:"what"`
+	At   time.Time `json:"at"`
+}
+
+type credential struct {
+	ID         string    `json:"id"`
+	Kind       string    `json:"kind"`
+	Account    string    `json:"account"`
+	Objects    []string  `json:"objects"`
+	Name       string    `json:"name"`
+	Print      string    `json:"print"`
+	Issued     time.Time `json:"issued"`
+	Used       time.Time `json:"used"`
+	Ends       time.Time `json:"ends"`
+	EndUnknown bool      `json:"end_unknown"`
 }
 
 // readLine gives the next line, without its end, and never more than a line may have.
@@ -162,7 +214,9 @@ func (a answer) parts() (list []string) {
 	}{
 		{"error", a.Error != nil}, {"hello", a.Hello != nil}, {"results", a.Results != nil}, {"seen", a.Seen != nil},
 		{"holdings", a.Holdings != nil}, {"end", a.End != nil}, {"sessions", a.Sessions != nil}, {"ok", a.OK != nil && *a.OK},
-		{"account", a.Account != nil}, {"object", a.Object != nil}, {"members", a.Members != nil},
+		{"accounts", a.Accounts != nil}, {"authors", a.Authors != nil}, {"traces", a.Traces != nil}, {"credentials", a.Credentials != nil},
+		{"changed", a.Changed != nil}, {"account", a.Account != nil}, {"object", a.Object != nil}, {"members", a.Members != nil},
+		{"session", a.Session != nil}, {"alive", a.Alive != nil},
 	} {
 		if p.is {
 			list = append(list, p.name)
@@ -172,7 +226,9 @@ func (a answer) parts() (list []string) {
 }
 
 // last tells whether no other line answers the same request.
-func (a answer) last() bool { return a.Holdings == nil }
+func (a answer) last() bool {
+	return a.Holdings == nil && a.Accounts == nil && a.Traces == nil && a.Credentials == nil && a.Changed == nil
+}
 
 // kinds are the words for the port's sentinels. A kind that is none of them says
 // nothing of what happened.

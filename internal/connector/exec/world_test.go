@@ -92,7 +92,10 @@ type world struct {
 	mended   chan struct{}
 	lives    map[net.Conn]bool // one for each program
 	sessions map[string]string // id -> account
-	asked    []string          // verbs, in their order
+	numbers  map[string]string // account -> id
+	number   int
+	follows  map[chan string]bool // what is printed for each that follows
+	asked    []string             // verbs, in their order
 	answers  func(req request, right string) string
 }
 
@@ -108,7 +111,7 @@ func newWorld(t *testing.T, manner string) *world {
 		t.Fatal(err)
 	}
 	w := &world{address: filepath.Join(dir, "s"), manner: manner, accounts: map[string]bool{}, objects: map[string]*thing{},
-		mended: make(chan struct{}), lives: map[net.Conn]bool{}, sessions: map[string]string{},
+		mended: make(chan struct{}), lives: map[net.Conn]bool{}, sessions: map[string]string{}, numbers: map[string]string{}, follows: map[chan string]bool{},
 		hello: hello{Protocol: Protocol, Name: "world", Batch: 50, InFlight: 16, Effective: true}}
 	l, err := net.Listen("unix", w.address)
 	if err != nil {
@@ -154,6 +157,10 @@ func (w *world) serve(conn net.Conn) {
 	w.asked = append(w.asked, req.Verb)
 	bend := w.answers
 	w.mu.Unlock()
+	if req.Verb == "follow" && bend == nil {
+		w.follow(conn, req)
+		return
+	}
 	text := w.answer(req)
 	if bend != nil {
 		text = bend(req, text)
@@ -201,7 +208,8 @@ func (w *world) answer(req request) string {
 	case "hello":
 		h := w.hello
 		raw := map[string]any{"protocol": h.Protocol, "name": h.Name, "batch": h.Batch, "in_flight": h.InFlight, "effective": h.Effective,
-			"sessions": h.Sessions, "fences": h.Fences, "lingers_ms": h.Lingers}
+			"sessions": h.Sessions, "fences": h.Fences, "lingers_ms": h.Lingers,
+			"accounts": h.Accounts, "authors": h.Authors, "traces": h.Traces, "credentials": h.Credentials, "follows": h.Follows}
 		return line(req.ID, "hello", raw)
 	case "ping":
 		return line(req.ID, "ok", true)
@@ -214,6 +222,9 @@ func (w *world) answer(req request) string {
 	case "list_sessions":
 		w.mu.Lock()
 		defer w.mu.Unlock()
+		if w.fault == "down" {
+			return line(req.ID, "error", fail("unreachable"))
+		}
 		list := []map[string]any{}
 		for id, account := range w.sessions {
 			if account == req.Account {
@@ -224,8 +235,15 @@ func (w *world) answer(req request) string {
 	case "end_session":
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		delete(w.sessions, req.Session)
+		switch {
+		case w.fault == "down":
+			return line(req.ID, "error", fail("unreachable"))
+		case w.sessions[req.Session] == req.Account:
+			delete(w.sessions, req.Session)
+		}
 		return line(req.ID, "ok", true)
+	case "accounts":
+		return w.listAccounts(req)
 	}
 	return line(req.ID, "error", fail("refused"))
 }
@@ -267,6 +285,7 @@ func (w *world) one(ch change) string {
 		default:
 			delete(o.holders, ch.Account)
 		}
+		w.tell(ch.Object)
 	}
 	switch w.fault {
 	case "lost answer":
@@ -364,6 +383,7 @@ func (w *world) config(t *testing.T) Config {
 	cfg := Config{Program: self, Env: map[string]string{worldVar: w.address}, Timeout: 20 * time.Second}
 	cfg.Target.Effective = w.hello.Effective
 	cfg.Target.Sessions = w.hello.Sessions
+	cfg.Besides = w.hello.besides()
 	return cfg
 }
 

@@ -21,6 +21,25 @@ type Promise struct {
 	hold       func(k *kit)
 }
 
+// Concerns says whether it is about something that this connector can do: some are
+// about what only some can do besides.
+func (p Promise) Concerns(c connector.Connector) (does bool) {
+	among := func(list []Promise) bool {
+		return slices.ContainsFunc(list, func(q Promise) bool { return q.tag == p.tag })
+	}
+	switch {
+	case among(sessionPromises):
+		return c.Capabilities().Sessions
+	case among(accountPromises):
+		_, does = connector.As[connector.Accounts](c)
+		return does
+	case among(feedPromises):
+		_, does = connector.As[connector.Feed](c)
+		return does
+	}
+	return true
+}
+
 // All are the promises, each independent of the others: none uses the names of
 // another, so that they may share one server, and whatever else a server holds
 // is left alone.

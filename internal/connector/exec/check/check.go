@@ -55,6 +55,7 @@ func Run(ctx context.Context, program Program, only string, tell func(Verdict)) 
 		return r, err
 	}
 	r.Name, r.Settings = first.Name, settings(first)
+	about := first.Connector()
 	first.Close()
 	told := func(v Verdict) {
 		switch {
@@ -81,7 +82,7 @@ func Run(ctx context.Context, program Program, only string, tell func(Verdict)) 
 	}
 	// 3. What it owes to the port, a process and names of its own for each.
 	for _, p := range promise.All() {
-		if !strings.Contains(p.Name, only) || ctx.Err() != nil {
+		if !strings.Contains(p.Name, only) || ctx.Err() != nil || !p.Concerns(about) {
 			continue
 		}
 		s := &stage{}
@@ -92,11 +93,12 @@ func Run(ctx context.Context, program Program, only string, tell func(Verdict)) 
 }
 
 func settings(r *exec.Rehearsal) (lines []string) {
-	c := r.Connector().Capabilities()
+	c, b := r.Connector().Capabilities(), r.Connector().Besides()
 	for _, s := range []struct {
 		key string
 		is  bool
-	}{{"effective", c.Effective}, {"sessions", c.Sessions}, {"fences", c.Fences}} {
+	}{{"effective", c.Effective}, {"sessions", c.Sessions}, {"fences", c.Fences}, {"accounts", b.Accounts}, {"authors", b.Authors},
+		{"traces", b.Traces}, {"credentials", b.Credentials}, {"follows", b.Follows}} {
 		if s.is {
 			lines = append(lines, s.key+": true")
 		}
@@ -174,6 +176,29 @@ func (s *stage) open(ctx context.Context, cfg exec.Config, t promise.T) promise.
 			}
 		},
 		Hostile: r.Hostile, Large: r.Large, NameLimit: r.NameLimit, Rings: r.Rings,
+	}
+	if r.Renames {
+		target.Rename = func(account, name string) string {
+			a, err := r.Rename(account, name)
+			done(err)
+			s.accounts = append(s.accounts, a)
+			return a
+		}
+	}
+	target.Open = func(account, object string) promise.Session {
+		if !r.Opens {
+			t.Skip(`the program opens no sessions for a test; its hello would say "opens" in test`)
+		}
+		id, err := r.Open(account, object)
+		done(err)
+		return promise.Session{
+			Alive: func() bool {
+				alive, err := r.Alive(id)
+				done(err)
+				return alive
+			},
+			Leave: func() { done(r.Leave(id)) },
+		}
 	}
 	if r.Nests {
 		target.Nest = func(outer, inner string) { done(r.Nest(outer, inner)) }
