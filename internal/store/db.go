@@ -112,6 +112,7 @@ func connectSQLite(ctx context.Context, path string) (*DB, error) {
 		return nil, errors.Join(err, w.Close(), lock.release())
 	}
 	r.SetMaxOpenConns(8)
+	r.SetMaxIdleConns(8) // one that is closed and opened again reads the schema anew, and compiles all anew
 	db := &DB{Dialect: SQLite, write: w, read: r, lock: lock, compiled: map[*sql.DB]*statements{w: newStatements(w), r: newStatements(r)}}
 	if err := db.gate(ctx); err != nil {
 		return nil, errors.Join(worded(err), db.Close())
