@@ -50,15 +50,28 @@ func (e *Engine) reading(ctx context.Context, by access.Actor, scope string, do 
 // Holds answers for one pair, from its open grants and what was last seen. What
 // the actor may not know of is answered as what is not.
 func (e *Engine) Holds(ctx context.Context, by access.Actor, identity, entitlement string) (h Hold, err error) {
-	err = e.reading(ctx, by, ScopeEvaluate, func(d *deed) error {
-		h = Hold{Identity: identity, Entitlement: entitlement, Active: d.active(identity)}
-		list, err := d.Reasons(ctx, identity, entitlement)
-		if err != nil {
-			return err
-		}
-		return d.best(ctx, &h, list)
-	})
-	return h, err
+	if err := scoped(by, ScopeEvaluate); err != nil {
+		return h, err
+	}
+	d := &deed{e: e, now: e.Now().UTC().Truncate(time.Microsecond), by: by, world: e.World()}
+	h = Hold{Identity: identity, Entitlement: entitlement, Active: d.active(identity)}
+	list, err := e.DB.Reasons(ctx, identity, entitlement)
+	if err != nil {
+		return h, err
+	}
+	reasons, asked := make([]store.Reason, len(list)), make(map[string]access.Request, len(list))
+	for i, r := range list {
+		reasons[i], asked[r.Request] = r.Reason, r.Asked
+	}
+	return h, d.best(&h, reasons, func(request string) error { return d.maySeeAsked(asked[request]) })
+}
+
+// maySeeAsked refuses, as not found, a request that the actor may not know of.
+func (d *deed) maySeeAsked(r access.Request) error {
+	if !d.world.Policy.MayView(d.world.Directory, d.now, d.by, r).Allow {
+		return fmt.Errorf("%w: request %s", access.ErrNotFound, r.ID)
+	}
+	return nil
 }
 
 // active tells whether an identity, and the person it is of, may act now.
@@ -71,7 +84,7 @@ func (d *deed) active(identity string) bool {
 
 // best finds the reason that says most, among those the actor may know of: of
 // several that say as much, the one that lasts longest.
-func (d *deed) best(ctx context.Context, h *Hold, list []store.Reason) error {
+func (d *deed) best(h *Hold, list []store.Reason, visible func(request string) error) error {
 	slices.SortStableFunc(list, func(a, b store.Reason) int {
 		if sa, sb := standingOf(a, d.now), standingOf(b, d.now); sa != sb {
 			return int(sb - sa)
@@ -83,7 +96,7 @@ func (d *deed) best(ctx context.Context, h *Hold, list []store.Reason) error {
 		if s == NotGranted {
 			return nil
 		}
-		switch _, err := d.visible(ctx, r.Request); {
+		switch err := visible(r.Request); {
 		case errors.Is(err, access.ErrNotFound):
 			continue
 		case err != nil:
@@ -158,7 +171,8 @@ func (e *Engine) holds(ctx context.Context, by access.Actor, after After, limit 
 				if standingOf(r, d.now) != HeldNow {
 					continue
 				}
-				if err := d.best(ctx, &h, []store.Reason{r}); err != nil {
+				visible := func(request string) error { _, err := d.visible(ctx, request); return err }
+				if err := d.best(&h, []store.Reason{r}, visible); err != nil {
 					return err
 				}
 				if h.Standing == HeldNow {

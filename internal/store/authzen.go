@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -29,9 +30,63 @@ func scanReason(s scanner) (r Reason, err error) {
 	return r, err
 }
 
-// Reasons lists the open grants of one entitlement that one identity has.
-func (tx *Tx) Reasons(ctx context.Context, identity, entitlement string) ([]Reason, error) {
-	return all(ctx, tx, scanReason, reasonSelect+`g.identity = $1 and g.entitlement = $2`, identity, entitlement)
+// AskedReason is a reason with the request it came of.
+type AskedReason struct {
+	Reason
+	Asked access.Request
+}
+
+// reasonsAsked is reasonSelect of one pair, with the request's own columns in the
+// order of requestColumns.
+const reasonsAsked = `select g.id, g.request, g.identity, g.entitlement, g.state, g.start_at, g.end_at, a.state, a.seen_at, a.suspect_until,
+	r.id, r.revision, r.digest, r.state, r.requester, r.beneficiary, r.items, r.reason, r.ticket, r.start_at, r.term, r.fixed,
+	r.extends, r.answer_by, r.channel, r.reference, r.policy, r.at, r.makers
+	from grants g join assignment a on a.id = g.assignment join request r on r.id = g.request
+	where g.state <> 'ended' and g.identity = $1 and g.entitlement = $2`
+
+// Reasons lists the open grants of one entitlement that one identity has, with
+// what they came of. It is one statement and no transaction: it is asked at every
+// door that something is behind.
+func (db *DB) Reasons(ctx context.Context, identity, entitlement string) (list []AskedReason, err error) {
+	rows, err := db.query(ctx, reasonsAsked, identity, entitlement)
+	if err != nil {
+		return nil, worded(fmt.Errorf("query: %w", err))
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var r AskedReason
+		own := scanned(func(dest ...any) error {
+			r.Asked, err = scanRequest(scanned(func(more ...any) error { return rows.Scan(append(dest, more...)...) }))
+			return err
+		})
+		if r.Reason, err = scanReason(own); err != nil {
+			return nil, fmt.Errorf("scan: %w", err)
+		}
+		list = append(list, r)
+	}
+	return list, worded(rows.Err())
+}
+
+// scanned reads the columns of a row that others read the rest of.
+type scanned func(dest ...any) error
+
+// Scan implements scanner.
+func (s scanned) Scan(dest ...any) error { return s(dest...) }
+
+// query runs one statement by itself, compiled before where that is known.
+func (db *DB) query(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	s := db.compiled[db.read]
+	if s == nil {
+		return db.read.QueryContext(ctx, text, args...)
+	}
+	stmt, often := s.ready(text) //nolint:sqlclosecheck // it is kept for the next time, and closed with the database
+	if often {
+		s.make(ctx, text)
+	}
+	if stmt == nil {
+		return db.read.QueryContext(ctx, text, args...)
+	}
+	return stmt.QueryContext(ctx, args...)
 }
 
 // ReasonsOf lists up to limit open grants of an identity in order of entitlement

@@ -63,21 +63,26 @@ func TestReasons(t *testing.T) {
 		base(t, db)
 		must(t, db.Read(t.Context(), func(tx *Tx) error {
 			ctx, g := context.WithoutCancel(t.Context()), grant("gr-1", "rq-1", "as-1")
-			list, err := tx.Reasons(ctx, g.Identity, g.Entitlement)
-			if err != nil || len(list) != 1 || list[0].Grant != "gr-1" || !list[0].End.Equal(g.End) {
-				t.Errorf("reasons: %+v, %v", list, err)
+			asked, err := tx.Request(ctx, "rq-1")
+			must(t, err)
+			for range 8 { // compiled in between
+				list, err := db.Reasons(ctx, g.Identity, g.Entitlement)
+				if err != nil || len(list) != 1 || list[0].Grant != "gr-1" || !list[0].End.Equal(g.End) {
+					t.Fatalf("reasons: %+v, %v", list, err)
+				}
+				same(t, "what it came of", list[0].Asked, nil, asked)
 			}
-			if list, err = tx.Reasons(ctx, "somebody", g.Entitlement); err != nil || len(list) != 0 {
+			if list, err := db.Reasons(ctx, "somebody", g.Entitlement); err != nil || len(list) != 0 {
 				t.Errorf("of somebody else: %+v, %v", list, err)
 			}
 			for _, page := range []func(after string) ([]Reason, error){
 				func(after string) ([]Reason, error) { return tx.ReasonsOf(ctx, g.Identity, g.Entitlement, after, 5) },
 				func(after string) ([]Reason, error) { return tx.ReasonsFor(ctx, g.Entitlement, g.Identity, after, 5) },
 			} {
-				if list, err = page(""); err != nil || len(list) != 1 {
+				if list, err := page(""); err != nil || len(list) != 1 {
 					t.Errorf("a page: %+v, %v", list, err)
 				}
-				if list, err = page("gr-1"); err != nil || len(list) != 0 {
+				if list, err := page("gr-1"); err != nil || len(list) != 0 {
 					t.Errorf("the next: %+v, %v", list, err)
 				}
 			}
