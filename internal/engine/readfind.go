@@ -153,18 +153,25 @@ func (d *deed) leading(view bool) (keys []string, whole bool) {
 		}
 	}
 	for _, id := range w.answers[me] {
-		keys = append(keys, store.KeyOfIdentity(id))
+		keys = append(keys, store.KeyOfReport(id))
 	}
 	bySystem := map[string][]string{}
 	for _, id := range w.owns[me] {
 		e, _ := dir.Entitlement(id)
-		bySystem[e.System] = append(bySystem[e.System], store.KeyOfEntitlement(id))
+		bySystem[e.System] = append(bySystem[e.System], id)
 	}
 	for system, owned := range bySystem {
+		keys = append(keys, store.KeyOfStage("implied/"+system))
+		ofOwned, ofAny := store.KeyOfOwned, store.KeyOfEntitlement
 		if len(owned) > mostOwnedKeys {
-			owned = []string{store.KeyOfSystem(system)}
+			owned, ofOwned, ofAny = []string{system}, store.KeyOfOwnedSystem, store.KeyOfSystem
 		}
-		keys = append(append(keys, owned...), store.KeyOfStage("implied/"+system))
+		for _, id := range owned {
+			keys = append(keys, ofOwned(id))
+			if view {
+				keys = append(keys, ofAny(id))
+			}
+		}
 	}
 	for _, system := range w.runs[me] {
 		keys = append(keys, store.KeyOfStage("implied/"+system))

@@ -17,9 +17,11 @@ func KeyOfEntitlement(id string) string { return "e:" + id }
 func KeyOfSystem(id string) string      { return "y:" + id }
 func KeyOfStage(name string) string     { return "s:" + name }
 
-// personal are the stages whose people are found by who is in the request and
-// what it asks for.
-var personal = []string{"manager", "owner", "sponsor"}
+// What the stages lead to whose people are somebody's manager or sponsor, or own
+// what is asked for: so nobody's desk is looked through for what is not for them.
+func KeyOfReport(id string) string      { return "m:" + id }
+func KeyOfOwned(id string) string       { return "o:" + id }
+func KeyOfOwnedSystem(id string) string { return "p:" + id }
 
 // keysOf lists everything a request is found by, each once, in order.
 func keysOf(r access.Request) []string {
@@ -31,7 +33,12 @@ func keysOf(r access.Request) []string {
 		system, _, _ := strings.Cut(it.Entitlement, ":")
 		keys = append(keys, KeyOfEntitlement(it.Entitlement), KeyOfSystem(system))
 		for _, st := range it.Decision.Stages {
-			if !slices.Contains(personal, st.Name) {
+			switch st.Name {
+			case "manager", "sponsor":
+				keys = append(keys, KeyOfReport(r.Beneficiary))
+			case "owner":
+				keys = append(keys, KeyOfOwned(it.Entitlement), KeyOfOwnedSystem(system))
+			default:
 				keys = append(keys, KeyOfStage(st.Name))
 			}
 		}
