@@ -9,6 +9,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -387,6 +388,32 @@ func TestLogoutTokens(t *testing.T) {
 	}
 	if n := i.KeyReads() - before; n > 5 {
 		t.Errorf("50 bad tokens had the keys read %d times", n)
+	}
+}
+
+// Keys are read from where the provider says, and nowhere that another leads to.
+func TestAB59_KeysElsewhere(t *testing.T) {
+	t.Parallel()
+	i := testserver.NewIssuer(t)
+	read := 0
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		read++
+		if err := json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: i.Key.Public(), KeyID: "one"}}}); err != nil {
+			t.Error(err)
+		}
+	}))
+	t.Cleanup(elsewhere.Close)
+	leads := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusFound))
+	t.Cleanup(leads.Close)
+	i.Set(func(i *testserver.Issuer) { i.Meta["jwks_uri"] = leads.URL + "/keys" })
+	if a, err := whole(t, at(t, i), ""); err == nil || read > 0 {
+		t.Errorf("%+v, %v; keys were read %d times from elsewhere", a, err, read)
+	}
+	// Nor is a code, with our secret, sent where the provider's door leads.
+	i = testserver.NewIssuer(t)
+	i.Set(func(i *testserver.Issuer) { i.Meta["token_endpoint"] = leads.URL + "/token" })
+	if a, err := whole(t, at(t, i), ""); err == nil || read > 0 {
+		t.Errorf("%+v, %v; a code went elsewhere %d times", a, err, read)
 	}
 }
 
