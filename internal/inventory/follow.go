@@ -23,6 +23,7 @@ const (
 	slowestWait = 5 * time.Minute
 	steady      = 10 * time.Minute // a line that held for so long has not been broken before
 	askAgain    = time.Hour        // a target that had no feed
+	lookEvery   = 10 * time.Second // what the catalog names that it did not
 )
 
 // FollowConfig is what a follower is made of. Every field is needed.
@@ -148,10 +149,16 @@ type pace struct {
 	wholeFailed, partFailed int
 }
 
-// read has read what was heard of, when it is due.
+// read has read what was heard of, when it is due, and what the catalog names anew.
 func (f *Follower) read(ctx context.Context) {
 	var p pace
+	named := Objects(f.Reader.Directory(), f.Reader.System)
 	for ctx.Err() == nil {
+		now := Objects(f.Reader.Directory(), f.Reader.System)
+		if added := without(now, named); len(added) > 0 {
+			f.hear(added)
+		}
+		named = now
 		whole, objects, since, wait := f.take(p)
 		switch {
 		case whole:
@@ -164,23 +171,28 @@ func (f *Follower) read(ctx context.Context) {
 	}
 }
 
-// await waits for as long, or for ever if that is 0, or until something is heard.
-func (f *Follower) await(ctx context.Context, d time.Duration) {
-	var due <-chan time.Time
-	if d > 0 {
-		t := time.NewTimer(d)
-		defer t.Stop()
-		due = t.C
+// without lists what of a list is not in another.
+func without(list, other []string) []string {
+	in := make(map[string]bool, len(other))
+	for _, o := range other {
+		in[o] = true
 	}
+	return slices.DeleteFunc(slices.Clone(list), func(o string) bool { return in[o] })
+}
+
+// await waits for as long, or until something is heard.
+func (f *Follower) await(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
 	select {
-	case <-due:
+	case <-t.C:
 	case <-f.news:
 	case <-ctx.Done():
 	}
 }
 
 // take takes what is due: everything before a part of it. If nothing is, it says in
-// how long something will be; 0: nothing is known of.
+// how long to look again.
 func (f *Follower) take(p pace) (whole bool, objects []string, since time.Time, wait time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -204,10 +216,9 @@ func (f *Follower) take(p pace) (whole bool, objects []string, since time.Time, 
 		}
 		next = append(next, due)
 	}
+	wait = lookEvery
 	for _, at := range next {
-		if d := at.Sub(now); wait == 0 || d < wait {
-			wait = d
-		}
+		wait = min(wait, at.Sub(now))
 	}
 	return false, nil, time.Time{}, wait
 }

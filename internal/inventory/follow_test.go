@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -25,6 +26,7 @@ type line struct {
 	*enginetest.Target
 	says chan []string
 	cut  chan error // ends the line; it stays cut while fault is set
+	dir  atomic.Pointer[access.Directory]
 
 	mu      sync.Mutex
 	fault   error
@@ -61,7 +63,7 @@ func (l *line) Follow(ctx context.Context, changed func([]string)) error {
 
 func (l *line) Observe(ctx context.Context, objects []string, yield func(connector.Holding) error) error {
 	l.mu.Lock()
-	if len(objects) == 6 { // all that the catalog names
+	if len(objects) >= 6 { // all that the catalog names
 		l.whole = append(l.whole, time.Now())
 	} else {
 		l.parts = append(l.parts, objects)
@@ -94,11 +96,12 @@ func followed(t *testing.T, do func(t *testing.T, f *enginetest.Fixture, l *line
 	synctest.Test(t, func(t *testing.T) {
 		f := enginetest.Open(t, store.SQLite, enginetest.Virtual)
 		l := &line{Target: f.Targets["dir"], says: make(chan []string), cut: make(chan error)}
+		l.dir.Store(f.WorldAt(f.Now()).Directory)
 		for _, c := range change {
 			c(l)
 		}
 		r := inventory.New(inventory.Config{Door: f.Engine, System: "dir", Connector: l, Now: f.Now,
-			Directory: func() *access.Directory { return f.WorldAt(f.Now()).Directory }, Log: slog.New(slog.DiscardHandler)})
+			Directory: l.dir.Load, Log: slog.New(slog.DiscardHandler)})
 		told := 0
 		follower := inventory.Follow(inventory.FollowConfig{Reader: r, Told: func(context.Context, error) { told++ }, Log: slog.New(slog.DiscardHandler)})
 		ctx, stop := context.WithCancel(t.Context())
@@ -140,6 +143,36 @@ func TestWhatIsHeardOfIsReadInAMoment(t *testing.T) {
 		}
 		if n := len(f.Findings(true)); n != 1 {
 			t.Errorf("%d findings", n)
+		}
+	})
+}
+
+// What the catalog names from now on is read soon, and so is what is heard of it.
+func TestWhatTheCatalogNamesAnewIsRead(t *testing.T) {
+	followed(t, func(t *testing.T, f *enginetest.Fixture, l *line) {
+		l.Put("stranger", "lab")
+		l.says <- []string{"lab"}
+		pass(time.Minute)
+		if _, _, parts := l.so(); len(parts) != 0 {
+			t.Fatalf("read: %v", parts)
+		}
+		f.Change(func(c *enginetest.Company) {
+			e := c.Entitlements["dir:wiki"]
+			e.ID, e.Object, e.Name = "dir:lab", "lab", "lab"
+			c.Entitlements[e.ID] = e
+		})
+		l.says <- []string{"nothing of ours"} // and so it has seen that the engine knows
+		pass(time.Second)
+		l.dir.Store(f.WorldAt(f.Now()).Directory)
+		pass(15 * time.Second)
+		if finding(f, "unexpected_access").Subject != "dir:lab" {
+			t.Error("it is not read")
+		}
+		l.Put("another", "lab")
+		l.says <- []string{"lab"}
+		pass(time.Second)
+		if _, whole, parts := l.so(); whole != 1 || len(parts) != 2 || !strings.Contains(finding(f, "unexpected_access").Text, "another") {
+			t.Errorf("%d whole readings, of parts %v: %+v", whole, parts, finding(f, "unexpected_access"))
 		}
 	})
 }
