@@ -25,6 +25,7 @@ func TestConformance(t *testing.T) {
 		g.DropAccount = func(t testing.TB, account string) {
 			w.Must(t, http.MethodDelete, must(t, account, "clusterrole/any").account.path(), nil)
 		}
+		g.Connector = g.Connector.(*Connector).Reading(func() string { return testserver.KubernetesAdmin + testserver.KubernetesToken })
 		return g.Target
 	})
 }
