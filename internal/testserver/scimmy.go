@@ -134,6 +134,15 @@ func (s *ScimmyServer) AddMembers(t testing.TB, group string, ids ...string) {
 	}, nil)
 }
 
+// Rename gives the user with that id another userName.
+func (s *ScimmyServer) Rename(t testing.TB, id, userName string) {
+	t.Helper()
+	s.do(t, http.MethodPatch, s.BaseURL+"/Users/"+id, map[string]any{
+		"schemas":    []string{"urn:ietf:params:scim:api:messages:2.0:PatchOp"},
+		"Operations": []any{map[string]any{"op": "replace", "path": "userName", "value": userName}},
+	}, nil)
+}
+
 // Delete deletes "/Users/ID" or "/Groups/ID".
 func (s *ScimmyServer) Delete(t testing.TB, path string) {
 	t.Helper()

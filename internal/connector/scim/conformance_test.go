@@ -80,8 +80,13 @@ func TestConformanceScimmy(t *testing.T) {
 			Connector:   connect(t, l.URL, s.Token),
 			Account:     func(t testing.TB, name string) string { t.Helper(); s.AddUser(t, name); return name },
 			DropAccount: func(t testing.TB, account string) { t.Helper(); s.Delete(t, "/Users/"+userIDs(t, s)[account]) },
-			Object:      func(t testing.TB, name string) string { t.Helper(); s.AddGroup(t, name); return name },
-			DropObject:  func(t testing.TB, object string) { t.Helper(); s.Delete(t, "/Groups/"+group(t, s, object).ID) },
+			Rename: func(t testing.TB, account, name string) string {
+				t.Helper()
+				s.Rename(t, userIDs(t, s)[account], name)
+				return name
+			},
+			Object:     func(t testing.TB, name string) string { t.Helper(); s.AddGroup(t, name); return name },
+			DropObject: func(t testing.TB, object string) { t.Helper(); s.Delete(t, "/Groups/"+group(t, s, object).ID) },
 			Put: func(t testing.TB, object string, accounts ...string) {
 				t.Helper()
 				ids, byName := make([]string, len(accounts)), userIDs(t, s)
