@@ -3,6 +3,8 @@ package authzen_test
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -123,6 +125,32 @@ func TestEvaluationVisibility(t *testing.T) {
 				t.Errorf("nobody: %d", r.status)
 			}
 		}
+	})
+}
+
+// A program that enforces for a system sees what a rule lets it see, and no more:
+// the rule is the one of docs/authzen.md.
+func TestEvaluationByAGateway(t *testing.T) {
+	each(t, func(t *testing.T, d *desk) {
+		doc, err := os.ReadFile(filepath.Join("..", "..", "docs", "authzen.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rule, _ := strings.Cut(string(doc), `@id("view-gateway")`)
+		rule, _, ok := strings.Cut(rule, "```")
+		if !ok {
+			t.Fatal("the page has no rule for a gateway")
+		}
+		d.Change(func(c *enginetest.Company) {
+			c.People["gateway"] = access.Identity{ID: "gateway", Kind: access.Workload, Name: "gateway", Owner: "otto"}
+		})
+		d.token("gateway", "gateway", engine.ScopeEvaluate)
+		d.holds("eve", "dir:wiki", "mia")
+		d.holds("eve", "git:deploy", "otto", "sara")
+		d.evaluated("without a rule", "gateway", tuple("eve", "dir:wiki", "use"), "decision", false, "context.reason", "not_granted")
+		d.Change(func(c *enginetest.Company) { c.Rules["gateway.cedar"] = `@id("view-gateway")` + rule })
+		d.evaluated("with it", "gateway", tuple("eve", "dir:wiki", "use"), "decision", true)
+		d.evaluated("of another system", "gateway", tuple("eve", "git:deploy", "use"), "decision", false, "context.reason", "not_granted")
 	})
 }
 
