@@ -18,10 +18,12 @@ import (
 	"github.com/lessor-iam/lessor/internal/store"
 )
 
+var nextPage = regexp.MustCompile(`^<(/api/v1/[a-z]+\?\S*cursor=([A-Za-z0-9_-]+)\S*)>; rel="next"$`)
+
 // cursorOf reads where an answer says that the list goes on.
 func cursorOf(t *testing.T, a answer) string {
 	t.Helper()
-	to := regexp.MustCompile(`^<(/api/v1/[a-z]+\?\S*cursor=([A-Za-z0-9_-]+)\S*)>; rel="next"$`).FindStringSubmatch(a.header.Get("Link"))
+	to := nextPage.FindStringSubmatch(a.header.Get("Link"))
 	if to == nil {
 		t.Fatalf("no next page in %q: %d %.200s", a.header.Get("Link"), a.status, a.body)
 	}

@@ -40,7 +40,7 @@ const mostLooked = 500
 func turn[T any](p Page, most int, id func(T) string, read func(before string, n int) ([]T, error), keep func(T) (bool, error)) (list []T, next string, err error) {
 	list = []T{}
 	looked := 0
-	for at, n := p.Before, p.Limit+1; ; n = min(2*n, 500) {
+	for at, n := p.Before, p.Limit+1; ; n = max(n, min(2*n, 200)) {
 		rows, err := read(at, n)
 		if err != nil {
 			return nil, "", err

@@ -108,32 +108,61 @@ func (tx *Tx) RequestsSought(ctx context.Context, s RequestsSought) ([]access.Re
 	return all(ctx, tx, scanRequest, `select `+requestColumns+` from request where `+where+` order by id desc limit $3`, args...)
 }
 
-// byKeys finds the newest ids that any key leads to. Each key's newest are read
-// off the index; the newest of all are among them.
-func (tx *Tx) byKeys(ctx context.Context, s RequestsSought) (ids []string, err error) {
+// byKeys finds the newest ids that any key leads to. A few of each key are read off
+// the index, and more of each only where one of which not all was read could have
+// ids among the newest still.
+func (tx *Tx) byKeys(ctx context.Context, s RequestsSought) ([]string, error) {
+	for each := min(s.Limit, 4+2*s.Limit/len(s.Keys)); ; each = min(s.Limit, 4*each) {
+		list, err := tx.ofEachKey(ctx, s, each)
+		if err != nil {
+			return nil, err
+		}
+		read, last := map[string]int{}, map[string]string{}
+		ids := make([]string, len(list))
+		for i, l := range list {
+			ids[i] = l.request
+			read[l.key]++
+			last[l.key] = l.request // the lowest: each key's come in order
+		}
+		sure := "" // from here on, nothing is missing
+		for key, n := range read {
+			if n == each && each < s.Limit {
+				sure = max(sure, last[key])
+			}
+		}
+		slices.Sort(ids)
+		ids = slices.Compact(ids)
+		slices.Reverse(ids)
+		ids = slices.DeleteFunc(ids, func(id string) bool { return id < sure })
+		if sure == "" || len(ids) >= s.Limit {
+			return ids[:min(len(ids), s.Limit)], nil
+		}
+	}
+}
+
+// leading is a request that a key leads to.
+type leading struct{ request, key string }
+
+// ofEachKey lists the newest of each key.
+func (tx *Tx) ofEachKey(ctx context.Context, s RequestsSought, each int) (list []leading, err error) {
 	waits := ""
 	if s.Waiting {
 		waits = " and waits"
 	}
 	for batch := range chunks(s.Keys) {
-		args, parts := []any{s.Before, s.Since, s.Limit}, make([]string, len(batch))
+		args, parts := []any{s.Before, s.Since, each}, make([]string, len(batch))
 		for i, k := range batch {
 			args = append(args, k)
-			parts[i] = fmt.Sprintf(`select * from (select request from request_key where key = $%d and request < $1 and request >= $2%s order by request desc limit $3) as k%d`, len(args), waits, i)
+			parts[i] = fmt.Sprintf(`select * from (select request, key from request_key where key = $%d and request < $1 and request >= $2%s order by request desc limit $3) as k%d`, len(args), waits, i)
 		}
-		some, err := all(ctx, tx, scanText, strings.Join(parts, " union all "), args...)
+		some, err := all(ctx, tx, func(s scanner) (l leading, err error) { err = s.Scan(&l.request, &l.key); return l, err }, strings.Join(parts, " union all "), args...)
 		if err != nil {
 			return nil, err
 		}
-		ids = append(ids, some...)
+		list = append(list, some...)
 	}
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	slices.Reverse(ids)
-	return ids[:min(len(ids), s.Limit)], nil
+	return list, nil
 }
-
-func scanText(s scanner) (text string, err error) { err = s.Scan(&text); return text, err }
 
 // requestsNamed reads these, in the order they are named.
 func (tx *Tx) requestsNamed(ctx context.Context, ids []string) (list []access.Request, err error) {

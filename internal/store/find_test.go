@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -104,4 +106,52 @@ func TestListsAreReadOffAnIndex(t *testing.T) {
 		}
 		return nil
 	}))
+}
+
+// Of however many keys, each with many or few requests, pages are the newest of
+// all, whole and in order.
+func TestPagesByManyKeys(t *testing.T) {
+	each(t, func(t *testing.T, db *DB) {
+		base(t, db)
+		var keys, want []string
+		must(t, write(t, db, func(ctx context.Context, tx *Tx) error {
+			keys, want = nil, nil
+			for k := range 70 {
+				keys = append(keys, KeyOfIdentity(fmt.Sprintf("many%02d", k)))
+			}
+			for i := range 200 {
+				r := request(fmt.Sprintf("rq-z%03d", i))
+				who := i * i % 70
+				if i > 150 {
+					who = 3 // one of them has asked for nearly everything lately
+				}
+				r.Requester, r.Beneficiary = fmt.Sprintf("many%02d", who), fmt.Sprintf("many%02d", (who*5+i)%70)
+				if err := tx.AddRequest(ctx, r); err != nil {
+					return err
+				}
+				want = append([]string{r.ID}, want...)
+			}
+			return nil
+		}))
+		for _, limit := range []int{1, 7, 51, 300} {
+			var got []string
+			for before := ""; ; {
+				must(t, db.Read(t.Context(), func(tx *Tx) error {
+					list, err := tx.RequestsSought(t.Context(), RequestsSought{Keys: keys, Before: before, Limit: limit})
+					before = ""
+					for _, r := range list {
+						got = append(got, r.ID)
+						before = r.ID
+					}
+					return err
+				}))
+				if before == "" {
+					break
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("pages of %d: %d of %d, %v", limit, len(got), len(want), got[:min(len(got), 20)])
+			}
+		}
+	})
 }
