@@ -50,6 +50,7 @@ func (d *files) check() {
 		d.checkEntitlement(&d.entitlements[i])
 	}
 	d.checkObjects()
+	d.checkRoles()
 	register[duty](d, "id", "duty", d.duties, plainID)
 	for i := range d.duties {
 		d.checkDuty(&d.duties[i])
