@@ -143,7 +143,8 @@ func (d *deed) chain(ctx context.Context, r access.Request, entitlement string) 
 }
 
 // heldBy lists what the person behind the beneficiary holds or has been granted
-// under every identity, owned workloads and agents too, and what stands pending for them.
+// under every identity, owned workloads and agents too, what stands pending for them,
+// and which roles of Lessor itself they have.
 func (d *deed) heldBy(ctx context.Context, r access.Request, except string) ([]string, error) {
 	dir := d.world.Directory
 	whose := append(slices.Clone(dir.IdentitiesOf(r.Beneficiary)), dir.OwnedBy(r.Beneficiary)...)
@@ -158,7 +159,7 @@ func (d *deed) heldBy(ctx context.Context, r access.Request, except string) ([]s
 	if err != nil {
 		return nil, err
 	}
-	var held []string
+	held := rolesOf(dir, whose, except)
 	for _, g := range grants {
 		if g.Entitlement != except && d.now.Before(g.End) {
 			held = append(held, g.Entitlement)

@@ -71,6 +71,7 @@ func (e *Engine) chargedHoldings(ctx context.Context, world World, now time.Time
 	if len(about) == 0 {
 		return held, implies, nil
 	}
+	world.chargeRoles(about, held, implies)
 	for before := ""; ; {
 		var page []access.Grant
 		err := e.DB.Read(ctx, func(tx *store.Tx) (err error) {
