@@ -36,6 +36,8 @@ var adapters = map[string]func(*settings) (connector.Connector, error){
 	"gitea":      newGitea,
 	"kubernetes": newKubernetes,
 	"manual":     newManual,
+
+	access.RolesConnector: newRoles,
 }
 
 func newSCIM(s *settings) (connector.Connector, error) {
@@ -152,12 +154,12 @@ func newManual(s *settings) (connector.Connector, error) {
 // everything wrong with any system's settings comes in one error. A secret that
 // cannot be read now is a warning: it may be there later, and the other systems
 // must not wait for it.
-func connectors(c *config.Config, log *slog.Logger) (made map[string]connector.Connector, warnings []string, err error) {
+func connectors(c *config.Config, log *slog.Logger, on *roster) (made map[string]connector.Connector, warnings []string, err error) {
 	made = map[string]connector.Connector{}
 	var problems config.Problems
 	for _, id := range c.Directory.Systems() {
 		sys, _ := c.Directory.System(id)
-		s := &settings{system: sys, config: c, log: log, read: map[string]bool{}}
+		s := &settings{system: sys, config: c, log: log, roster: on, read: map[string]bool{}}
 		build, ok := adapters[sys.Connector]
 		if !ok {
 			s.wrong("there is no connector %q; there is %s", sys.Connector, strings.Join(slices.Sorted(maps.Keys(adapters)), ", "))
@@ -189,6 +191,7 @@ type settings struct {
 	system   access.System
 	config   *config.Config
 	log      *slog.Logger
+	roster   *roster
 	read     map[string]bool
 	problems config.Problems
 	warnings []string

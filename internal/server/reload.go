@@ -45,7 +45,9 @@ func (s *Server) Reload(ctx context.Context) error {
 	for _, w := range warnings {
 		s.log.WarnContext(ctx, "configuration", "warning", w)
 	}
-	s.world.Store(&world)
+	if err := s.enforce(ctx, world); err != nil {
+		return fmt.Errorf("nothing was taken in: %w", err)
+	}
 	s.current.Store(c)
 	s.keys.Set(keysOf(c))
 	s.hand(sites)

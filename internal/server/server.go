@@ -52,6 +52,7 @@ type Server struct {
 	local   Local      // how people sign in by themselves: the demo's alone
 	reload  sync.Mutex // one reload at a time
 	rounds  *rounds    // nil before Run
+	roster  *roster    // who holds a role of Lessor itself
 
 	sites    atomic.Pointer[carriers] // Jira sites whose tickets are carried
 	carrying sync.RWMutex             // held by whoever is at a ticket
@@ -69,14 +70,16 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 	if err != nil {
 		return nil, err
 	}
-	targets, more, err := connectors(c, log)
+	on := &roster{}
+	targets, more, err := connectors(c, log, on)
 	if err != nil {
 		return nil, err
 	}
 	for _, w := range append(warnings, more...) {
 		log.WarnContext(ctx, "configuration", "warning", w)
 	}
-	s := &Server{dir: dir, log: log, lanes: map[string]*reconcile.Lane{}, readers: map[string]*inventory.Reader{}}
+	s := &Server{dir: dir, log: log, lanes: map[string]*reconcile.Lane{}, readers: map[string]*inventory.Reader{}, roster: on}
+	on.world = &s.world
 	for _, option := range options {
 		option(s)
 	}
@@ -103,8 +106,12 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 		return nil, errors.Join(err, s.Close())
 	}
 	s.sites.Store(&sites)
-	// 4. Nothing may be left to systems that nobody can reach any more.
+	// 4. Nothing may be left to systems that nobody can reach any more. Roles that were
+	// granted are in force from here on.
 	if err := s.stranded(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if err := s.enforce(ctx, world); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	programs := s.hooks(api.New(api.Config{Engine: s.engine, Keys: s.keys, Proof: proof{s}, Status: s.status, Reload: s.Reload, Now: time.Now, Log: log}))
@@ -132,6 +139,7 @@ func (s *Server) open(ctx context.Context, c *config.Config) (err error) {
 	if s.db, err = store.Open(ctx, dsn); err != nil {
 		return err
 	}
+	s.roster.db = s.db
 	if err := signedBy(ctx, s.db, s.signer); err != nil {
 		return err
 	}
@@ -237,6 +245,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		lanes.Go(func() { lane.Run(work) })
 	}
 	lanes.Go(func() { s.follow(work) })
+	lanes.Go(func() { s.roster.watch(work, s.log) })
 	// 3. The doors, until told to stop.
 	h := &http.Server{Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}

@@ -73,7 +73,7 @@ func Check(dir string) (c *config.Config, w engine.World, warnings []string, err
 		return nil, w, nil, err
 	}
 	w, warnings, err = readWorld(c)
-	targets, more, badTargets := connectors(c, slog.New(slog.DiscardHandler))
+	targets, more, badTargets := connectors(c, slog.New(slog.DiscardHandler), &roster{})
 	for _, t := range targets {
 		err = errors.Join(err, t.Close())
 	}
