@@ -40,6 +40,7 @@ deps:
 deps/all:
 	@scripts/build-kubernetes
 	@scripts/build-gitea
+	@scripts/build-dex
 
 demo:
 	$(GO) run ./cmd/lessor demo
