@@ -47,7 +47,7 @@ func (a *app) tokenCommand() *cobra.Command {
 		}}
 	create.Flags().StringVar(&t.Identity, "identity", "", "whose (default: NAME)")
 	create.Flags().StringVar(&t.Strength, "strength", "", "how strongly whoever holds it is known, such as mfa")
-	create.Flags().StringSliceVar(&t.Scopes, "scopes", []string{"request", "view"}, "what it is good for: request, view, approve, revoke, audit, admin")
+	create.Flags().StringSliceVar(&t.Scopes, "scopes", []string{"request", "view"}, "what it is good for: request, view, approve, revoke, evaluate, audit, admin")
 	create.Flags().IntVar(&days, "days", 90, "for how many days, 1 to 3650")
 	c := &cobra.Command{Use: "token", Short: "Who may speak to the server"}
 	c.AddCommand(create)
