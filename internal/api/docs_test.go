@@ -11,6 +11,7 @@ import (
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/store"
+	"github.com/lessor-iam/lessor/internal/testserver"
 )
 
 // The examples of docs/api.md run in one shell, as somebody would paste them, and
@@ -18,7 +19,7 @@ import (
 func TestTheDocsExamplesRun(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("there is no curl")
+		testserver.Missing(t, "curl")
 	}
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "api.md"))
 	if err != nil {

@@ -99,8 +99,8 @@ func fill(b *testing.B, db *store.DB) {
 // the last byte of the answer, in a company of 100,000 people, 50,000 entitlements
 // and a million grants: the median and the 99th of a hundred.
 func BenchmarkLists(b *testing.B) {
-	if os.Getenv("LESSOR_BENCH_LARGE") == "" {
-		b.Skip("LESSOR_BENCH_LARGE is not set: it makes a database of gigabytes")
+	if os.Getenv("LESSOR_TEST_ALL") == "" {
+		b.Skip("LESSOR_TEST_ALL is not set: it makes a database of gigabytes")
 	}
 	dir := b.TempDir()
 	d := open(b, store.SQLite, large, func(o *enginetest.Options) { o.DSN = "sqlite:" + filepath.Join(dir, "large.db") })
