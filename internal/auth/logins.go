@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -218,6 +219,19 @@ func (l *Logins) Token(ctx context.Context, token string) (store.PersonToken, er
 
 // Scopes are what such a token is good for: a person's own sign-in, and no more.
 func (l *Logins) Scopes() []string { return scopes() }
+
+// Of lists the tokens that an identity has let programs have and that are still
+// good for something, newest first.
+func (l *Logins) Of(ctx context.Context, identity string) ([]store.PersonToken, error) {
+	list, err := l.Shelf.PersonTokens(ctx, identity)
+	now := l.Now()
+	return slices.DeleteFunc(list, func(t store.PersonToken) bool { return !now.Before(t.End) || !l.Stands(t.Identity, t.Source) }), err
+}
+
+// EndOf takes one of an identity's tokens back, by its id.
+func (l *Logins) EndOf(ctx context.Context, identity, id string) error {
+	return l.Shelf.EndPersonToken(ctx, identity, id)
+}
 
 // End takes a token back, by itself.
 func (l *Logins) End(ctx context.Context, token string) error {

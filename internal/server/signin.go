@@ -98,6 +98,8 @@ func (i *signIn) routes() http.Handler {
 	mux.HandleFunc("POST /sign-in/ended/{provider}", i.ended)
 	mux.HandleFunc("GET /sign-in/cli", i.code)
 	mux.HandleFunc("POST /sign-in/cli", i.answer)
+	mux.HandleFunc("GET /sign-in/mine", i.mine)
+	mux.HandleFunc("POST /sign-in/mine", i.endMine)
 	mux.HandleFunc("POST /sign-in/cli/ask", i.ask)
 	mux.HandleFunc("POST /sign-in/cli/collect", i.collect)
 	mux.HandleFunc("POST /sign-in/cli/end", i.end)

@@ -15,10 +15,10 @@ import (
 )
 
 // atDoor is who is signed in; whoever is not is sent to sign in and back.
-func (i *signIn) atDoor(w http.ResponseWriter, r *http.Request) (access.Actor, string, bool) {
+func (i *signIn) atDoor(w http.ResponseWriter, r *http.Request, page string) (access.Actor, string, bool) {
 	who, err := i.sessions.Who(r)
 	if err != nil {
-		http.Redirect(w, r, "/sign-in?"+url.Values{"next": {"/sign-in/cli"}}.Encode(), http.StatusSeeOther) // without the code: it is typed, not followed
+		http.Redirect(w, r, "/sign-in?"+url.Values{"next": {page}}.Encode(), http.StatusSeeOther) // without the code: it is typed, not followed
 		return who, "", false
 	}
 	me, _ := i.world.Load().Directory.Identity(who.Identity)
@@ -27,7 +27,7 @@ func (i *signIn) atDoor(w http.ResponseWriter, r *http.Request) (access.Actor, s
 
 // code takes the code that a program shows, and shows what it would let in.
 func (i *signIn) code(w http.ResponseWriter, r *http.Request) {
-	who, name, ok := i.atDoor(w, r)
+	who, name, ok := i.atDoor(w, r, "/sign-in/cli")
 	if !ok {
 		return
 	}
@@ -59,7 +59,7 @@ func (i *signIn) wrongCode(w http.ResponseWriter, r *http.Request, name string, 
 
 // answer lets a program in, or refuses it.
 func (i *signIn) answer(w http.ResponseWriter, r *http.Request) {
-	who, name, ok := i.atDoor(w, r)
+	who, name, ok := i.atDoor(w, r, "/sign-in/cli")
 	if !ok {
 		return
 	}
@@ -77,7 +77,7 @@ func (i *signIn) answer(w http.ResponseWriter, r *http.Request) {
 		i.note(w, r, http.StatusOK, "Refused", "The program was not let in. If you did not start it, tell security that somebody tried to be you.", "To the portal", "/")
 		return
 	}
-	i.note(w, r, http.StatusOK, "It is let in", "The program goes on by itself, as you. lessor logout ends it.", "To the portal", "/")
+	i.note(w, r, http.StatusOK, "It is let in", "The program goes on by itself, as you. lessor logout ends it, and so can you.", "Where you are signed in", "/sign-in/mine")
 }
 
 // What programs send and get. The names are those of RFC 8628.

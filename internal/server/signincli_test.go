@@ -108,6 +108,18 @@ func TestLoginByTheCommandLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// She sees it, nobody else does, and nobody else can end it.
+	ann.goTo("/sign-in/mine")
+	ann.is("/sign-in/mine", http.StatusOK, "lessor on ", "End it")
+	id := regexp.MustCompile(`name="end" value="([^"]+)"`).FindStringSubmatch(ann.page)[1]
+	mia := g.browser()
+	mia.goTo("/sign-in/go/corp?next=/sign-in/mine")
+	mia.login("s-mia", false)
+	mia.is("/sign-in/mine", http.StatusOK, "No program acts as you")
+	mia.send(http.MethodPost, "/sign-in/mine", url.Values{"end": {id}})
+	if n, said := l.lessor("list", "requests"); n != 0 {
+		t.Errorf("mia ended what is ann's: %d %s", n, said)
+	}
 	if n, said := l.lessor("logout"); n != 0 {
 		t.Errorf("logout: %d %s", n, said)
 	}
@@ -144,11 +156,32 @@ func TestLoginIsRefused(t *testing.T) {
 	if n, said := l.lessor("list", "requests"); n != 0 {
 		t.Errorf("%d %s", n, said)
 	}
+	ann.goTo("/sign-in/mine")
+	ann.send(http.MethodPost, "/sign-in/mine", url.Values{"end": {regexp.MustCompile(`name="end" value="([^"]+)"`).FindStringSubmatch(ann.page)[1]}})
+	ann.is("/sign-in/mine", http.StatusOK, "acts as you no longer", "No program acts as you")
+	if n, said := l.lessor("list", "requests"); n != 3 {
+		t.Errorf("a program that was shut out: %d %s", n, said)
+	}
+	_, code, end = l.login()
+	ann.send(http.MethodPost, "/sign-in/cli", url.Values{"code": {code}, "verdict": {"let"}})
+	if n, said := end(); n != 0 {
+		t.Fatalf("%d %s", n, said)
+	}
 	g.edit("directory.yaml", "name: Ann Archer,", "name: Ann Archer, inactive: true,")
 	if n, said := l.lessor("list", "requests"); n != 3 {
 		t.Errorf("an inactive person's program: %d %s", n, said)
 	}
-	// Where no program is let in, it is said; so is where nobody signs in at all.
+	// Signed out everywhere is that: browsers and programs.
+	g.edit("directory.yaml", "inactive: true, manager", "manager")
+	if n, said := l.lessor("list", "requests"); n != 0 {
+		t.Errorf("active again: %d %s", n, said)
+	}
+	ann.send(http.MethodPost, "/sign-in/mine", url.Values{"end": {"all"}})
+	ann.is("/sign-in", http.StatusOK)
+	if n, said := l.lessor("list", "requests"); n != 3 {
+		t.Errorf("signed out everywhere: %d %s", n, said)
+	}
+	// Where no program is let in, it is said.
 	g.edit("sign-in.yaml", "providers:", "command_line: 0s\nproviders:")
 	if n, said := l.lessor("login"); n != 3 || !strings.Contains(said, "lets no program sign in") {
 		t.Errorf("%d %s", n, said)

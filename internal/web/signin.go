@@ -36,3 +36,14 @@ func CodePage(who, wrong string) templ.Component { return codePage(who, wrong) }
 
 // ProgramPage asks whether a program is to act in somebody's name.
 func ProgramPage(who string, p Program) templ.Component { return programPage(who, p) }
+
+// Held is a program that may act in somebody's name.
+type Held struct {
+	ID, Says    string
+	Since, Till time.Time
+}
+
+// MinePage lists the programs that somebody has let in; said is what just happened.
+func MinePage(who string, list []Held, said string) templ.Component {
+	return minePageOf(who, list, said)
+}
