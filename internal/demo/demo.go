@@ -91,6 +91,7 @@ type company struct {
 	target               *scimtarget.Target
 	queue                *queue
 	server               *server.Server
+	unplug               func()         // takes the target away
 	stops                []func() error // in the order they were begun
 }
 
@@ -107,11 +108,10 @@ func open(ctx context.Context, o Options) (c *company, err error) {
 		return c, err
 	}
 	c.later(func() error { return os.RemoveAll(c.dir) })
-	var stop func()
-	if c.target, c.targetURL, stop, err = startTarget(); err != nil {
+	if c.target, c.targetURL, c.unplug, err = startTarget(); err != nil {
 		return c, err
 	}
-	c.later(func() error { stop(); return nil })
+	c.later(func() error { c.unplug(); return nil })
 	q, stopQueue, err := writeCompany(c.dir, c.targetURL)
 	if err != nil {
 		return c, err

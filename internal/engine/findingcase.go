@@ -68,7 +68,7 @@ func (e *Engine) Finding(ctx context.Context, by access.Actor, id string) (c Fin
 
 // acceptCase asks whether the actor may let it be.
 func (d *deed) acceptCase(ctx context.Context, c *FindingCase) error {
-	if d.scope(ScopeRevoke) != nil {
+	if !slices.Contains(d.by.Scopes, ScopeRevoke) {
 		c.Why = "this sign-in is not good for it"
 		return nil
 	}

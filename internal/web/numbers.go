@@ -148,6 +148,11 @@ func (v numbersView) hasty() (a report.Approver, ok bool) {
 	return a, ok
 }
 
+// dwellKnown tells whether it is known of any answer how long somebody looked.
+func (v numbersView) dwellKnown() bool {
+	return slices.ContainsFunc(v.Approvers, func(a report.Approver) bool { return a.Known > 0 })
+}
+
 // Shares of a drawing, in its own units.
 const (
 	lagWide, lagHigh   = 760, 216

@@ -14,8 +14,11 @@ create table opened (
 create index grants_ended on grants (ended_at) where ended_at is not null;
 create index grants_due on grants (end_at) where state <> 'ended';
 create index assignment_removing on assignment (since) where state = 'removing';
+-- The votes of a request, withdrawn ones too.
+create index approval_request on approval (request);
 
 -- +goose Down
+drop index approval_request;
 drop index assignment_removing;
 drop index grants_due;
 drop index grants_ended;
