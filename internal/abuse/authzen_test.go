@@ -130,6 +130,19 @@ func TestAB29_ApprovalUsedAgain(t *testing.T) {
 		return raw, read
 	}
 	s.soon("ann is let through", func() bool { _, read := by("ann", "work:wiki"); return read["decision"] == true })
+	// A restart changes nothing of what was handed out.
+	_, _, denied := s.zen("bob", "POST", "/access/v1/evaluation", holding("bob", "work:portal"))
+	s.halt()
+	s.run()
+	late := holding("bob", "work:portal")
+	late["context"] = map[string]any{"business_justification": "to do my work"}
+	late["denial"] = map[string]any{"evaluation_id": member(denied, "context.evaluation_id"), "expires_at": member(denied, "context.access_request.expires_at")}
+	if code, raw, _ := s.zen("bob", "POST", "/access/v1/requests", late); code != http.StatusAccepted {
+		t.Errorf("a denial from before the restart: %d %s", code, raw)
+	}
+	if raw, read := by("ann", "work:wiki"); read["decision"] != true {
+		t.Errorf("an approval from before the restart: %s", raw)
+	}
 	// 2. By somebody else, and for something else, it is nothing.
 	for _, c := range []struct{ who, entitlement, reason string }{
 		{"bob", "work:wiki", "approval_unverifiable"}, {"olga", "work:wiki", "approval_unverifiable"}, {"ann", "work:portal", "out_of_scope"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -240,6 +241,26 @@ func TestProfileIdempotency(t *testing.T) {
 			t.Error("a key of two callers is one task")
 		}
 		d.problem("a key too long", d.call("eve", "POST", authzen.Requests, body, "Idempotency-Key", strings.Repeat("k", 201)), 400, "about:blank")
+		if list, err := d.Engine.List(t.Context(), d.As("eve"), "", true, "", 10); err != nil || len(list) != 1 {
+			t.Errorf("%d requests: %v", len(list), err)
+		}
+	})
+}
+
+// Many at once with one key are one task and one request.
+func TestProfileIdempotencyAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, d *desk) {
+		q := tuple("eve", "dir:wiki", "use")
+		body := submission(q, d.denial("eve", q))
+		var all sync.WaitGroup
+		answers := make([]reply, 8)
+		for i := range answers {
+			all.Go(func() { answers[i] = d.call("eve", "POST", authzen.Requests, body, "Idempotency-Key", "k") })
+		}
+		all.Wait()
+		for _, r := range answers {
+			d.is("one of them", r, 202, "task.id", answers[0].text("task.id"))
+		}
 		if list, err := d.Engine.List(t.Context(), d.As("eve"), "", true, "", 10); err != nil || len(list) != 1 {
 			t.Errorf("%d requests: %v", len(list), err)
 		}
