@@ -21,7 +21,7 @@ const dutiesTogether = "duties_together"
 // pairs that are no more. A new duty, an exception that ended or an owner who took
 // over a workload makes such a pair without anybody asking for it.
 func (e *Engine) DutiesTogether(ctx context.Context) (pairs int, err error) {
-	world, now := e.World(), e.Now().UTC()
+	world, now := e.World(), e.Now().UTC().Truncate(time.Microsecond)
 	// 1. Who holds what, of what any duty is about.
 	held, implies, err := e.chargedHoldings(ctx, world, now)
 	if err != nil {

@@ -21,6 +21,7 @@ type Company struct {
 	Bundles      map[string]access.Bundle
 	Duties       []access.Duty
 	Rules        map[string]string // file name -> Cedar text, beside the shipped guards
+	Roles        string            // the system whose entitlements are roles of Lessor itself; "": none
 }
 
 // Systems of every company.
@@ -134,7 +135,11 @@ func (c *Company) World(t testing.TB) engine.World {
 		groups = append(groups, g)
 	}
 	for _, s := range Systems {
-		systems = append(systems, access.System{ID: s, Name: s, Connector: "memory", Owner: "owen"})
+		by := "memory"
+		if s == c.Roles {
+			by = access.RolesConnector
+		}
+		systems = append(systems, access.System{ID: s, Name: s, Connector: by, Owner: "owen"})
 	}
 	for _, e := range c.Entitlements {
 		ents = append(ents, e)
