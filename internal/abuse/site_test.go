@@ -72,6 +72,7 @@ type site struct {
 	url    string
 	log    *lines
 	stop   func()
+	roles  bool // it has roles of Lessor itself, at the system own
 }
 
 // newSite writes the folder; start starts the server. When the case is over the
@@ -264,8 +265,15 @@ func (s *site) oracle(db *store.DB) enginetest.Oracle {
 		s.t.Fatal(err)
 	}
 	of := map[string][]string{"work": {"wiki", "lobby", "portal"}, "play": {"games"}}
-	return enginetest.Oracle{DB: db, VKey: strings.TrimSpace(string(key)), Now: time.Now, Systems: []string{"work", "play"}, Provision: 30 * time.Second,
+	systems := []string{"work", "play"}
+	if s.roles {
+		systems = append(systems, "own")
+	}
+	return enginetest.Oracle{DB: db, VKey: strings.TrimSpace(string(key)), Now: time.Now, Systems: systems, Provision: 30 * time.Second,
 		Held: func(system string) (list []connector.Ref) {
+			if system == "own" {
+				return s.onRoster(db)
+			}
 			for _, g := range of[system] {
 				for _, m := range s.target.Members(g) {
 					list = append(list, connector.Ref{Account: m, Object: g})
