@@ -120,9 +120,12 @@ permit (principal, action == Action::"oblige", resource);
 func routes(p *portal) (pages, deeds []string) {
 	g := p.Granted("eve", engine.Ask{Entitlements: []string{"dir:wiki"}, Term: 2 * hour, Reason: "notes"}, "mia")
 	w := p.Ask("eve", engine.Ask{Entitlements: []string{"dir:reports"}, Term: 2 * hour, Reason: "figures"})
+	p.Ask("ada", engine.Ask{Entitlements: []string{"dir:reports"}}) // who has no manager: a finding
+	f := p.Findings(true)[0]
 	return []string{"/access", "/ask", "/ask/form?entitlement=dir:wiki", "/waiting", "/waiting/" + w.ID, "/requests", "/requests/" + g.Request, "/requests/" + g.Request + "?verify", "/nothing",
-			"/grants/" + g.ID, "/entitlements?id=dir:wiki", "/people?id=eve", "/systems?id=dir", "/findings", "/register", "/register?all=yes"},
-		[]string{"/ask/form", "/ask/check", "/ask", "/grants/" + g.ID + "/return", "/waiting/" + w.ID, "/requests/" + w.ID + "/cancel", "/requests/" + w.ID + "/comment"}
+			"/grants/" + g.ID, "/entitlements?id=dir:wiki", "/people?id=eve", "/systems?id=dir", "/findings", "/findings/" + f.ID, "/operations", "/numbers", "/numbers?days=90",
+			"/register", "/register?all=yes"},
+		[]string{"/ask/form", "/ask/check", "/ask", "/grants/" + g.ID + "/return", "/waiting/" + w.ID, "/requests/" + w.ID + "/cancel", "/requests/" + w.ID + "/comment", "/findings/" + f.ID}
 }
 
 // Whoever is not signed in gets to the door, and nothing is done for them.
@@ -206,33 +209,41 @@ func TestEveryPageKeepsToItself(t *testing.T) {
 		eve.is(http.StatusNotFound)
 		eve.goTo("/access")
 	}
-	for _, at := range pages {
-		eve.goTo(at)
-		for k, want := range map[string]string{"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin", "Cache-Control": "no-store", "Content-Type": "text/html; charset=utf-8"} {
-			if got := eve.header.Get(k); got != want {
-				t.Errorf("%s: %s is %q, want %q", at, k, got, want)
-			}
+	for _, who := range []*person{eve, p.as("sara")} {
+		for _, at := range pages {
+			who.keepsToItself(at, fixed)
 		}
-		csp := eve.header.Get("Content-Security-Policy")
-		for _, want := range []string{"default-src 'none'", "script-src 'self';", "style-src 'self';", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"} {
-			if !strings.Contains(csp, want) {
-				t.Errorf("%s: the policy %q lacks %q", at, csp, want)
-			}
+	}
+}
+
+// keepsToItself holds one page against what every page must be.
+func (b *person) keepsToItself(at string, fixed int) {
+	b.t.Helper()
+	b.goTo(at)
+	for k, want := range map[string]string{"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin", "Cache-Control": "no-store", "Content-Type": "text/html; charset=utf-8"} {
+		if got := b.header.Get(k); got != want {
+			b.t.Errorf("%s: %s is %q, want %q", at, k, got, want)
 		}
-		if strings.Contains(csp, "unsafe") {
-			t.Errorf("%s: the policy lets in what it should not: %q", at, csp)
+	}
+	csp := b.header.Get("Content-Security-Policy")
+	for _, want := range []string{"default-src 'none'", "script-src 'self';", "style-src 'self';", "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'"} {
+		if !strings.Contains(csp, want) {
+			b.t.Errorf("%s: the policy %q lacks %q", at, csp, want)
 		}
-		if found := inline.FindString(eve.page); found != "" {
-			t.Errorf("%s has something inline: %q", at, found)
+	}
+	if strings.Contains(csp, "unsafe") {
+		b.t.Errorf("%s: the policy lets in what it should not: %q", at, csp)
+	}
+	if found := inline.FindString(b.page); found != "" {
+		b.t.Errorf("%s has something inline: %q", at, found)
+	}
+	for _, m := range loads.FindAllStringSubmatch(b.page, -1) {
+		if notHere.MatchString(m[1]) {
+			b.t.Errorf("%s points elsewhere: %q", at, m[1])
 		}
-		for _, m := range loads.FindAllStringSubmatch(eve.page, -1) {
-			if notHere.MatchString(m[1]) {
-				t.Errorf("%s points elsewhere: %q", at, m[1])
-			}
-		}
-		if all := fixed + eve.size; all > 60<<10 {
-			t.Errorf("%s weighs %d bytes with what it loads", at, all)
-		}
+	}
+	if all := fixed + b.size; all > 60<<10 {
+		b.t.Errorf("%s weighs %d bytes with what it loads", at, all)
 	}
 }
 
