@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,7 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/enginetest"
+	"github.com/lessor-iam/lessor/internal/inventory"
+	"github.com/lessor-iam/lessor/internal/store"
 	"github.com/lessor-iam/lessor/internal/testserver"
 )
 
@@ -325,4 +330,71 @@ func TestFollowResumes(t *testing.T) {
 	if !slices.Equal(from, []string{"5", "77", "9"}) {
 		t.Errorf("watches from %q", from)
 	}
+}
+
+// followed is of the cluster what the catalog names, under its names, with its feed.
+type followed struct {
+	named
+	feed *Connector
+}
+
+func (f followed) Observe(ctx context.Context, _ []string, yield func(connector.Holding) error) error {
+	return f.feed.Observe(ctx, []string{f.to["wiki"]}, func(h connector.Holding) error {
+		return yield(connector.Holding{Ref: connector.Ref{Account: h.Account, Object: "wiki"}})
+	})
+}
+
+func (f followed) Follow(ctx context.Context, changed func([]string)) error {
+	return f.feed.Follow(ctx, func(objects []string) {
+		var known []string
+		for _, o := range objects {
+			if name, is := f.from[o]; is {
+				known = append(known, name)
+			}
+		}
+		if len(known) > 0 || len(objects) == 0 {
+			changed(known)
+		}
+	})
+}
+
+// A binding made by hand is a finding without anybody's schedule.
+func TestFollowFinds(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	o := object{w.space(t, "follow-finds"), role, "reader"}
+	w.role(t, o)
+	c := connect(t, w.config())
+	f := enginetest.Open(t, store.SQLite, func(o *enginetest.Options) { o.Now = time.Now })
+	target := followed{named{c, map[string]string{"wiki": o.String()}, map[string]string{o.String(): "wiki"}}, c}
+	reader := inventory.New(inventory.Config{Door: f.Engine, System: "dir", Connector: target, Now: time.Now,
+		Directory: func() *access.Directory { return f.WorldAt(f.Now()).Directory }, Log: slog.New(slog.DiscardHandler)})
+	read := make(chan error, 1000)
+	follower := inventory.Follow(inventory.FollowConfig{Reader: reader, Log: slog.New(slog.DiscardHandler),
+		Told: func(_ context.Context, err error) { read <- err }})
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { follower.Run(ctx) })
+	defer running.Wait()
+	defer cancel()
+	select { // whole, as soon as it listens; the next comes after a minute at the earliest
+	case err := <-read:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("nothing was read at first")
+	}
+	b := holding{account{kind: user, name: "mallory"}, o}.binding()
+	b.Metadata = meta{Name: "a-favour"}
+	w.Must(t, http.MethodPost, o.bindings(), encode(t, b))
+	testserver.Await(t, "the finding", time.Minute, func() error {
+		for _, found := range f.Findings(true) {
+			if found.Kind == "unexpected_access" && strings.Contains(found.Text, "mallory") {
+				return nil
+			}
+		}
+		return errors.New("nothing found yet")
+	})
+	f.Check()
 }
