@@ -40,6 +40,7 @@ type house struct {
 	mu     sync.Mutex
 	people map[string]bool
 	groups map[string][]string // and what lies within each
+	named  map[string][]string // in a group, by the files
 	edited bool                // and not yet in force
 }
 
@@ -75,7 +76,7 @@ func (h *house) inForce(ctx context.Context) error {
 		ids = append(ids, access.Identity{ID: id, Kind: access.Person})
 	}
 	for id, inner := range h.groups {
-		groups = append(groups, access.GroupMembers{ID: id, Groups: inner})
+		groups = append(groups, access.GroupMembers{ID: id, Members: h.named[id], Groups: inner})
 	}
 	own := []access.System{{ID: "own", Connector: access.RolesConnector}}
 	_, err := h.take(ctx, engine.World{Directory: access.NewDirectory(ids, groups, own, nil, nil)})
