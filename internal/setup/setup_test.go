@@ -97,3 +97,27 @@ func TestEndsOfSettings(t *testing.T) {
 		})
 	}
 }
+
+// What the first files offer in comments can be had by taking the marks away.
+func TestOfferedRoles(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "first")
+	if err := setup.First(dir, "log.example.org/lessor"); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(dir, "catalog.yaml")
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(strings.NewReplacer("# - ", "- ", "# duties:", "duties:").Replace(string(text))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Directory.RolesOf("olga"); len(got) != 1 || got[0] != "lessor:security" || len(c.Directory.Duties()) != 1 {
+		t.Errorf("olga has %q, and there are %d duties", got, len(c.Directory.Duties()))
+	}
+}
