@@ -53,7 +53,7 @@ var rooms = map[string]struct {
 	"engine":    {[]string{"access", "evidence", "policy", "powers", "store"}, false, "THE DOOR: one verb a file"},
 	"reconcile": {[]string{"access", "connector", "engine"}, false, "claims due assignments, acts, looks, tells the engine what it saw"},
 	"inventory": {[]string{"access", "connector", "engine"}, false, "reads whole systems; what nobody granted becomes a finding"},
-	"report":    {[]string{"access", "engine", "evidence", "store"}, false, "read-only: bundles in plain words, the log against the tables"},
+	"report":    {[]string{"access", "engine", "evidence", "store"}, false, "read-only: bundles in plain words, the log against the tables, the figures"},
 
 	"auth":      {[]string{"access", "engine", "store"}, false, "who is at the portal's door: sessions; never what they may do"},
 	"auth/oidc": {[]string{"access"}, false, "asks an OpenID provider who somebody is, and checks the answer; knows nobody of ours"},

@@ -13,9 +13,12 @@ import (
 type Operations struct {
 	Removing    []Removal // the longest first; at most mostRemoving
 	AllRemoving int
-	Systems     []store.Underway
+	Systems     []Underway
 	Queue       []store.Queued // of everything; empty where only some systems were asked for
 }
+
+// Underway is how far a system's lane has come, as is stored.
+type Underway = store.Underway
 
 // Removal is one assignment that is being removed, with the last grant that was a reason for it.
 type Removal struct {

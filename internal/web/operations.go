@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/report"
-	"github.com/lessor-iam/lessor/internal/store"
 )
 
 // mostUrgent is how many findings the page of operations shows: those due first.
@@ -27,7 +26,7 @@ type operationsView struct {
 
 // systemRow is how one system does.
 type systemRow struct {
-	store.Underway
+	report.Underway
 
 	Name   string
 	Sick   []findingView // what says that it cannot be read or does not do as asked
