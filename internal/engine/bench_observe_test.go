@@ -56,7 +56,7 @@ func observe(b *testing.B, dialect store.Dialect, size int) {
 		began := time.Now()
 		n := 0
 		err := f.Engine.DB.Read(b.Context(), func(tx *store.Tx) (err error) {
-			n, err = tx.Standings(b.Context(), "dir", func(store.Standing) {})
+			n, err = tx.Standings(b.Context(), "dir", nil, func(store.Standing) {})
 			return err
 		})
 		if err != nil || n != size {

@@ -78,7 +78,7 @@ func (e *Engine) Observed(ctx context.Context, r Reading) (drift Drift, err erro
 		}
 		// 2. Against what we know: whatever it contradicts is looked at. What has been
 		// granted since the comparison began is ours; then it is made anew.
-		known, err := d.CountAssignments(ctx, r.System)
+		known, err := d.CountAssignments(ctx, r.System, r.part())
 		if err != nil {
 			return err
 		}
@@ -189,6 +189,14 @@ type contradiction struct {
 	strays         map[Held]bool // what nobody granted
 }
 
+// part is the objects of a reading of some; nil: of all that we know.
+func (r Reading) part() []string {
+	if r.Part {
+		return r.Objects
+	}
+	return nil
+}
+
 // contradictions compares a reading with every assignment of its system.
 func contradictions(ctx context.Context, tx *store.Tx, r Reading) (c contradiction, err error) {
 	c.strays = make(map[Held]bool, len(r.Holdings))
@@ -199,7 +207,7 @@ func contradictions(ctx context.Context, tx *store.Tx, r Reading) (c contradicti
 	for _, o := range r.Objects {
 		asked[o] = true
 	}
-	c.known, err = tx.Standings(ctx, r.System, func(s store.Standing) {
+	c.known, err = tx.Standings(ctx, r.System, r.part(), func(s store.Standing) {
 		h := Held{s.Account, s.Object}
 		in := c.strays[h]
 		delete(c.strays, h) // ours

@@ -199,9 +199,11 @@ type Standing struct {
 	SeenAt              time.Time
 }
 
-// Standings yields every assignment of a system, and says how many there are.
-func (tx *Tx) Standings(ctx context.Context, system string, yield func(Standing)) (n int, err error) {
-	rows, err := tx.QueryContext(ctx, `select id, account, object, state, seen_at from assignment where system = $1`, system)
+// Standings yields every assignment of a system, or those of some of its objects if
+// any are named, and says how many there are.
+func (tx *Tx) Standings(ctx context.Context, system string, objects []string, yield func(Standing)) (n int, err error) {
+	where, args := ofObjects(system, objects)
+	rows, err := tx.QueryContext(ctx, `select id, account, object, state, seen_at from assignment where `+where, args...)
 	if err != nil {
 		return 0, fmt.Errorf("query: %w", err)
 	}
@@ -216,10 +218,22 @@ func (tx *Tx) Standings(ctx context.Context, system string, yield func(Standing)
 	return n, rows.Err()
 }
 
-// CountAssignments counts the assignments of a system.
-func (tx *Tx) CountAssignments(ctx context.Context, system string) (n int, err error) {
-	err = tx.QueryRowContext(ctx, `select count(*) from assignment where system = $1`, system).Scan(&n)
+// CountAssignments counts the assignments that Standings would yield.
+func (tx *Tx) CountAssignments(ctx context.Context, system string, objects []string) (n int, err error) {
+	where, args := ofObjects(system, objects)
+	err = tx.QueryRowContext(ctx, `select count(*) from assignment where `+where, args...).Scan(&n)
 	return n, err
+}
+
+// mostObjects is beyond how many names the whole system is as quickly read.
+const mostObjects = 500
+
+func ofObjects(system string, objects []string) (where string, args []any) {
+	if len(objects) == 0 || len(objects) > mostObjects {
+		return "system = $1", []any{system}
+	}
+	marks, args := inFrom(2, objects)
+	return "system = $1 and object in (" + marks + ")", append([]any{system}, args...)
 }
 
 // InUse is one system with how many of its assignments are not seen absent.
