@@ -107,8 +107,11 @@ func (v *visit) settling() (view settling, err error) {
 	if c.Entitled != "" {
 		view.About = v.entitlement(c.Entitled).Name
 	}
-	for _, a := range c.Accounts {
+	for i, a := range c.Accounts {
 		view.Chosen[a.Account] = len(c.Accounts) == 1
+		if a.Holder != "" {
+			view.Case.Accounts[i].Holder = v.name(a.Holder)
+		}
 	}
 	return view, nil
 }

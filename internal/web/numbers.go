@@ -108,7 +108,10 @@ func (v numbersView) privileged() report.Standing {
 
 // hoursOf writes grant-hours.
 func hoursOf(d time.Duration) string {
-	if h := d.Hours(); h < 10 {
+	switch h := d.Hours(); {
+	case h < 1:
+		return span(d)
+	case h < 10:
 		return fmt.Sprintf("%.1f h", h)
 	}
 	return fmt.Sprintf("%.0f h", d.Hours())
@@ -164,6 +167,7 @@ type bar struct {
 	X, W             float64
 	Due, Event, Open float64 // heights
 	Label            string  // below its right edge
+	Minor            bool    // … left out where there is little room
 }
 
 // lagBars are the columns: as many as there are bounds, as high as the most asks for.
@@ -182,7 +186,7 @@ func lagBars(list []report.Bucket) (bars []bar) {
 		}
 		one := bar{X: 8 + float64(i)*w, W: w - 3, Due: high(b.Due), Event: high(b.Event), Open: high(b.Open)}
 		if b.Below > 0 && (i%2 == 0 || b.Below >= time.Hour) {
-			one.Label = span(b.Below)
+			one.Label, one.Minor = span(b.Below), b.Below == 30*time.Minute || b.Below == 6*time.Hour
 		}
 		bars = append(bars, one)
 	}
