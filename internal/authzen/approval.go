@@ -3,6 +3,7 @@ package authzen
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -96,15 +97,16 @@ func (d *door) reconsider(ctx context.Context, by access.Actor, q *question, h e
 	if err != nil {
 		return err
 	}
-	if scope != t.Asked {
-		return deny(outOfScope, nextRequest)
-	}
-	// 3. Does it still stand?
-	asked, err := askOf(t)
+	about, err := aboutOf(t)
 	if err != nil {
 		return err
 	}
-	_, g, lost, err := d.Engine.Asked(ctx, by, t.Request, asked.Entitlements[0])
+	i := slices.IndexFunc(about.Parts, func(p askedPart) bool { return p.Scope == scope })
+	if i < 0 {
+		return deny(outOfScope, nextRequest)
+	}
+	// 3. Does it still stand?
+	_, g, lost, err := d.Engine.Asked(ctx, by, t.Request, about.Parts[i].Entitlement)
 	now := d.Now()
 	switch {
 	case errors.Is(err, access.ErrNotFound):

@@ -35,7 +35,6 @@ type profile struct {
 	Repository    string `json:"repository"`
 	Commit        string `json:"commit"`
 	Callbacks     bool   `json:"callbacks_offered"`
-	Items         bool   `json:"items_offered"`
 	BindingTokens bool   `json:"binding_tokens_offered"`
 }
 

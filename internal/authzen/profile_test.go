@@ -1,11 +1,9 @@
 package authzen_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
+	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,7 +11,6 @@ import (
 	"github.com/lessor-iam/lessor/internal/authzen"
 	"github.com/lessor-iam/lessor/internal/engine"
 	"github.com/lessor-iam/lessor/internal/enginetest"
-	"github.com/lessor-iam/lessor/internal/store"
 )
 
 // The Access Request and Approval Profile, by its sections. docs/standards.md
@@ -171,7 +168,6 @@ func TestProfileSubmissionRefused(t *testing.T) {
 			kind   string
 		}{
 			"a callback":        {with(good, m{"callback": m{"endpoint": "https://pep.example/x"}}), 400, "https://github.com/lessor-iam/lessor/problems/callbacks_not_offered"},
-			"items":             {with(good, m{"items": []m{{"resource": q["resource"], "action": q["action"]}}}), 400, "https://github.com/lessor-iam/lessor/problems/items_not_offered"},
 			"no subject":        {with(good, m{"subject": nil}), 400, "about:blank"},
 			"no resource":       {with(good, m{"resource": nil}), 400, "about:blank"},
 			"no action":         {with(good, m{"action": nil}), 400, "about:blank"},
@@ -200,6 +196,103 @@ func TestProfileSubmissionRefused(t *testing.T) {
 	})
 }
 
+// Several items are one request and one task, each with its own denial, its own
+// state and its own way on.
+func TestProfileItems(t *testing.T) {
+	each(t, func(t *testing.T, d *desk) {
+		who := "eve"
+		part := func(entitlement string) m {
+			q := tuple(who, entitlement, "use")
+			denied := d.denial(who, q)
+			return m{"resource": q["resource"], "action": q["action"], "denial": m{"evaluation_id": denied.text("context.evaluation_id"), "expires_at": denied.text("context.access_request.expires_at")}}
+		}
+		body := func(items ...m) m {
+			return m{"subject": sub("user", who), "context": m{"business_justification": "to do my work"}, "items": items}
+		}
+		items := func(r reply) (states []string) {
+			list, _ := r.at("task.items").([]any)
+			for _, v := range list {
+				i, _ := v.(m)
+				states = append(states, fmt.Sprint(i["resource"].(m)["id"], " ", i["status"], " ", i["result"] != nil))
+			}
+			return states
+		}
+		// 1. Asked together: the lobby needs nobody, the others wait.
+		r := d.call("eve", "POST", authzen.Requests, body(part("dir:wiki"), part("dir:lobby"), part("dir:reports")))
+		d.is("three", r, 202, "task.status", "pending", "result", nil)
+		if got := items(r); !slices.Equal(got, []string{"dir:wiki pending false", "dir:lobby approved true", "dir:reports pending false"}) {
+			t.Errorf("the items are %q", got)
+		}
+		req := d.requestOf(r.text("task.id"))
+		if len(req.Items) != 3 || req.State != access.Pending {
+			t.Errorf("the request is %+v", req)
+		}
+		// 2. Decided apart.
+		ballot := func(v access.Verdict, e string) {
+			t.Helper()
+			if _, err := d.Engine.Vote(t.Context(), d.As("mia"), engine.Ballot{Request: req.ID, Digest: req.Digest, Verdict: v, Entitlements: []string{e}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ballot(access.Deny, "dir:reports")
+		ballot(access.Approve, "dir:wiki")
+		r = d.call("eve", "GET", r.text("task.status_endpoint"), nil)
+		d.is("decided", r, 200, "task.status", "partial", "result", nil, "task.links.cancel", nil)
+		if got := items(r); !slices.Equal(got, []string{"dir:wiki approved true", "dir:lobby approved true", "dir:reports denied false"}) {
+			t.Errorf("the items are %q", got)
+		}
+		// 3. Each is evaluated by itself; what was denied is not let through by the rest.
+		d.Work()
+		way := r.at("task.items").([]any)[0].(m)["result"].(m)["approval"]
+		for e, want := range map[string]bool{"dir:wiki": true, "dir:lobby": true, "dir:reports": false} {
+			got := d.evaluated(e, "eve", with(tuple("eve", e, "use"), m{"context": m{"approval": way}}), "decision", want)
+			if (got.at("context.approval") != nil) != want {
+				t.Errorf("%s: %s", e, got.raw)
+			}
+		}
+		// 4. Cancelled: what waits, and nothing else.
+		r = d.call("eve", "POST", authzen.Requests, body(part("dir:pay"), part("git:deploy")))
+		d.is("two", r, 202, "task.status", "pending")
+		d.is("cancelled", d.call("eve", "POST", r.text("task.links.cancel"), nil), 200, "task.status", "cancelled")
+		who = "bob"
+		r = d.call("bob", "POST", authzen.Requests, body(part("dir:lobby"), part("dir:wiki")))
+		d.is("one granted, one waiting", r, 202, "task.status", "pending")
+		r = d.call("bob", "POST", r.text("task.links.cancel"), nil)
+		d.is("cancelled as far as it can be", r, 200, "task.status", "partial")
+		if got := items(r); !slices.Equal(got, []string{"dir:lobby approved true", "dir:wiki cancelled false"}) {
+			t.Errorf("the items are %q", got)
+		}
+		who = "eve"
+		// 5. What does not bind each of them, and what is no list.
+		wiki := part("dir:reports")
+		bare := m{"resource": sub("entitlement", "dir:audit"), "action": m{"name": "use"}}
+		for what, b := range map[string]m{
+			"one without a denial":           body(wiki, bare),
+			"one under another's denial":     body(wiki, with(bare, m{"denial": wiki["denial"]})),
+			"a denial of one for the bundle": with(body(with(wiki, m{"denial": nil}), bare), m{"denial": wiki["denial"]}),
+			"of another subject":             with(body(wiki), m{"subject": sub("user", "bob")}),
+		} {
+			d.problem(what, d.call("eve", "POST", authzen.Requests, b), 400, urn+"invalid_denial_binding")
+		}
+		for what, b := range map[string]m{
+			"none":                    body([]m{}...),
+			"beside a resource":       with(body(wiki), m{"resource": wiki["resource"]}),
+			"too many":                body(slices.Repeat([]m{wiki}, 21)...),
+			"one without a resource":  body(wiki, m{"action": wiki["action"], "denial": wiki["denial"]}),
+			"no list":                 with(body(), m{"items": m{}}),
+			"that end at two moments": body(wiki, with(wiki, m{"requested_access": m{"requested_until": "2026-03-02T20:00:00Z"}})),
+		} {
+			d.problem(what, d.call("eve", "POST", authzen.Requests, b), 400, "about:blank")
+		}
+		alone := with(body(with(wiki, m{"denial": nil})), m{"denial": wiki["denial"]})
+		r = d.call("eve", "POST", authzen.Requests, alone)
+		d.is("a list of one under the whole's denial", r, 202, "task.status", "pending")
+		if got := items(r); len(got) != 1 {
+			t.Errorf("it is answered with %q", got)
+		}
+	})
+}
+
 // Delegation: an actor that the token does not vouch for is refused.
 func TestProfileActor(t *testing.T) {
 	each(t, func(t *testing.T, d *desk) {
@@ -216,232 +309,5 @@ func TestProfileActor(t *testing.T) {
 		acting := with(q, m{"subject": with(sub("workload", "robot"), m{"properties": m{"act": m{"sub": "bob"}}})})
 		d.problem("in the subject", d.call("robot", "POST", authzen.Requests, submission(acting, d.denial("robot", acting))), 403, "https://github.com/lessor-iam/lessor/problems/unverified_actor")
 		d.is("itself and its owner", d.call("robot", "POST", authzen.Requests, good(m{"actor": m{"id": "robot", "type": "workload", "act": m{"sub": "eve"}}})), 202)
-	})
-}
-
-// Idempotency: the same key and body are the same task and the same request.
-func TestProfileIdempotency(t *testing.T) {
-	each(t, func(t *testing.T, d *desk) {
-		q := tuple("eve", "dir:wiki", "use")
-		body := submission(q, d.denial("eve", q))
-		first := d.call("eve", "POST", authzen.Requests, body, "Idempotency-Key", "k1")
-		d.is("first", first, 202)
-		spread := fmt.Sprintf("{ \"action\" : {\"name\":\"use\"},\n \"context\": {\"business_justification\":\"to do my work\"}, \"resource\":{\"id\":\"dir:wiki\",\"type\":\"entitlement\"}, "+
-			"\"subject\":{\"id\":\"eve\",\"type\":\"user\"}, \"denial\":{\"reason\":%q,\"expires_at\":%q,\"evaluation_id\":%q} }",
-			"approval_required", body["denial"].(m)["expires_at"], body["denial"].(m)["evaluation_id"])
-		d.Clock.Pass(time.Hour) // the denial has run out since
-		for what, again := range map[string]any{"the same": body, "the same, written otherwise": spread} {
-			d.is(what, d.call("eve", "POST", authzen.Requests, again, "Idempotency-Key", "k1"), 202, "task.id", first.text("task.id"))
-		}
-		d.problem("another body", d.call("eve", "POST", authzen.Requests, with(body, m{"context": m{"business_justification": "something else"}}), "Idempotency-Key", "k1"), 409, urn+"duplicate_request")
-		deploy := tuple("bob", "git:deploy", "use")
-		mias := submission(deploy, d.denial("mia", deploy))
-		d.is("somebody else's key", d.call("mia", "POST", authzen.Requests, mias, "Idempotency-Key", "k1"), 202)
-		if other := d.call("mia", "POST", authzen.Requests, mias, "Idempotency-Key", "k1"); other.text("task.id") == first.text("task.id") {
-			t.Error("a key of two callers is one task")
-		}
-		d.problem("a key too long", d.call("eve", "POST", authzen.Requests, body, "Idempotency-Key", strings.Repeat("k", 201)), 400, "about:blank")
-		if list, err := d.Engine.List(t.Context(), d.As("eve"), "", true, "", 10); err != nil || len(list) != 1 {
-			t.Errorf("%d requests: %v", len(list), err)
-		}
-	})
-}
-
-// Many at once with one key are one task and one request.
-func TestProfileIdempotencyAtOnce(t *testing.T) {
-	each(t, func(t *testing.T, d *desk) {
-		q := tuple("eve", "dir:wiki", "use")
-		body := submission(q, d.denial("eve", q))
-		var all sync.WaitGroup
-		answers := make([]reply, 8)
-		for i := range answers {
-			all.Go(func() { answers[i] = d.call("eve", "POST", authzen.Requests, body, "Idempotency-Key", "k") })
-		}
-		all.Wait()
-		for _, r := range answers {
-			d.is("one of them", r, 202, "task.id", answers[0].text("task.id"))
-		}
-		if list, err := d.Engine.List(t.Context(), d.As("eve"), "", true, "", 10); err != nil || len(list) != 1 {
-			t.Errorf("%d requests: %v", len(list), err)
-		}
-	})
-}
-
-// crashing is a shelf whose process stops right after it stored something.
-type crashing struct {
-	authzen.Shelf
-	begin, name bool
-}
-
-var errStopped = errors.New("stopped")
-
-func (c *crashing) BeginTask(ctx context.Context, t store.Task, now time.Time) (store.Task, bool, error) {
-	is, began, err := c.Shelf.BeginTask(ctx, t, now)
-	if c.begin && err == nil {
-		err = errStopped
-	}
-	return is, began, err
-}
-
-func (c *crashing) NameTask(ctx context.Context, id, request string) error {
-	if c.name {
-		return errStopped
-	}
-	return c.Shelf.NameTask(ctx, id, request)
-}
-
-// A submission that stops anywhere is one request when it comes again, and one
-// that cannot be asked any more has failed for good.
-func TestProfileCrash(t *testing.T) {
-	t.Parallel()
-	for _, where := range []string{"before it is asked", "after it was asked"} {
-		t.Run(where, func(t *testing.T) {
-			t.Parallel()
-			shelf := &crashing{begin: where == "before it is asked", name: where == "after it was asked"}
-			d := open(t, store.SQLite, func(c *authzen.Config) { shelf.Shelf, c.Shelf = c.Shelf, shelf })
-			q := tuple("bob", "git:deploy", "use")
-			body := submission(q, d.denial("mia", q))
-			d.problem("stopped", d.call("mia", "POST", authzen.Requests, body, "Idempotency-Key", "k"), 500, "about:blank")
-			shelf.begin, shelf.name = false, false
-			r := d.call("mia", "POST", authzen.Requests, body, "Idempotency-Key", "k")
-			d.is("again", r, 202, "task.status", "pending")
-			d.is("and again", d.call("mia", "POST", authzen.Requests, body, "Idempotency-Key", "k"), 202, "task.id", r.text("task.id"))
-			if list, err := d.Engine.List(t.Context(), d.As("mia"), "", true, "", 10); err != nil || len(list) != 1 {
-				t.Errorf("%d requests: %v", len(list), err)
-			}
-		})
-	}
-	t.Run("and never goes on", func(t *testing.T) {
-		t.Parallel()
-		var handle string
-		shelf := &crashing{begin: true}
-		d := open(t, store.SQLite, func(c *authzen.Config) {
-			shelf.Shelf = tells{c.Shelf, &handle}
-			c.Shelf = shelf
-		})
-		q := tuple("bob", "git:deploy", "use")
-		d.problem("stopped", d.call("mia", "POST", authzen.Requests, submission(q, d.denial("mia", q))), 500, "about:blank")
-		d.Change(func(c *enginetest.Company) { delete(c.People, "bob") })
-		for range 2 {
-			d.is("failed", d.call("mia", "GET", authzen.Requests+"/"+handle, nil), 200, "task.status", "failed", "result", nil)
-		}
-		d.problem("cancelled", d.call("mia", "POST", authzen.Requests+"/"+handle+"/cancel", nil), 409, urn+"invalid_task_state")
-	})
-}
-
-// tells is a shelf that says which handle it stored.
-type tells struct {
-	authzen.Shelf
-	handle *string
-}
-
-func (s tells) BeginTask(ctx context.Context, t store.Task, now time.Time) (store.Task, bool, error) {
-	*s.handle = t.ID
-	return s.Shelf.BeginTask(ctx, t, now)
-}
-
-// Task Status Values and State Transitions: read off the request.
-func TestProfileTaskStatus(t *testing.T) {
-	each(t, func(t *testing.T, d *desk) {
-		look := func(r reply) reply { return d.call("eve", "GET", r.text("task.status_endpoint"), nil) }
-		waiting := d.asked("eve", "eve", "dir:wiki")
-		d.Clock.Pass(2 * time.Minute)
-		r := look(waiting)
-		d.is("pending", r, 200, "task.status", "pending", "result", nil, "task.id", waiting.text("task.id"))
-		if r.head.Get("Retry-After") != "12" || waiting.head.Get("Retry-After") != "5" || r.head.Get("Cache-Control") != "no-store" {
-			t.Errorf("Retry-After is %q, then %q", waiting.head.Get("Retry-After"), r.head.Get("Retry-After"))
-		}
-		d.Approve("mia", d.requestOf(waiting.text("task.id")))
-		r = look(waiting)
-		d.is("approved", r, 200, "task.status", "approved", "result.mode", "reevaluate", "task.links.cancel", nil)
-		if id := r.text("result.approval.id"); len(id) < 40 || id == waiting.text("task.id") || r.text("result.approval.approved_until") == "" || r.text("result.approval.approved_at") == "" {
-			t.Errorf("the approval is %s", r.raw)
-		}
-
-		refused := d.asked("eve", "eve", "dir:reports")
-		req := d.requestOf(refused.text("task.id"))
-		if _, err := d.Engine.Vote(t.Context(), d.As("mia"), engine.Ballot{Request: req.ID, Digest: req.Digest, Verdict: access.Deny, Note: "the secret reason"}); err != nil {
-			t.Fatal(err)
-		}
-		r = look(refused)
-		d.is("denied", r, 200, "task.status", "denied", "result", nil)
-		if strings.Contains(r.raw, "secret reason") || strings.Contains(r.raw, "mia") {
-			t.Errorf("it tells what approvers said: %s", r.raw)
-		}
-
-		late := d.asked("eve", "eve", "dir:pay")
-		d.Clock.To(d.requestOf(late.text("task.id")).AnswerBy)
-		if _, err := d.Engine.ExpireRequests(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		d.is("expired", look(late), 200, "task.status", "expired", "result", nil)
-
-		back := d.asked("eve", "eve", "git:deploy")
-		if err := d.Engine.Cancel(t.Context(), d.As("eve"), d.requestOf(back.text("task.id")).ID, ""); err != nil {
-			t.Fatal(err)
-		}
-		d.is("taken back elsewhere", look(back), 200, "task.status", "cancelled", "result", nil)
-
-		// Access Request Response: what needs nobody is answered at once.
-		q := tuple("eve", "dir:lobby", "use")
-		r = d.call("eve", "POST", authzen.Requests, submission(q, d.denial("eve", q)))
-		d.is("at once", r, 201, "task.status", "approved", "result.mode", "reevaluate")
-		d.is("and later", look(r), 200, "task.status", "approved")
-	})
-}
-
-// Task Status Endpoint and Authorization: a handle opens nothing by itself.
-func TestProfileTaskIsTheCallers(t *testing.T) {
-	each(t, func(t *testing.T, d *desk) {
-		r := d.asked("eve", "eve", "dir:wiki")
-		at := r.text("task.status_endpoint")
-		d.token("eve again", "eve", engine.ScopeRequest)
-		d.is("another token of the same", d.call("eve again", "GET", at, nil), 200, "task.status", "pending")
-		for _, who := range []string{"bob", "mia", "sara", "anna", "owen", "eve.2"} {
-			d.problem(who+" looks", d.call(who, "GET", at, nil), 404, urn+"unknown_task")
-			d.problem(who+" cancels", d.call(who, "POST", at+"/cancel", nil), 404, urn+"unknown_task")
-		}
-		d.problem("nobody looks", d.call("", "GET", at, nil), 401, "about:blank")
-		d.token("eve looks", "eve", engine.ScopeEvaluate)
-		d.problem("for another purpose", d.call("eve looks", "GET", at, nil), 403, "about:blank")
-		d.problem("made up", d.call("eve", "GET", authzen.Requests+"/arq_AAAA", nil), 404, urn+"unknown_task")
-		d.problem("by its request", d.call("eve", "GET", authzen.Requests+"/"+d.requestOf(r.text("task.id")).ID, nil), 404, urn+"unknown_task")
-		d.is("a list of them", d.call("eve", "GET", authzen.Requests, nil), 405)
-		d.ahead(61 * 24 * time.Hour)
-		d.problem("after its time", d.call("eve", "GET", at, nil), 410, urn+"task_expired")
-		d.problem("of somebody else after its time", d.call("bob", "GET", at, nil), 404, urn+"unknown_task")
-	})
-}
-
-// Cancellation.
-func TestProfileCancellation(t *testing.T) {
-	each(t, func(t *testing.T, d *desk) {
-		r := d.asked("eve", "eve", "dir:wiki")
-		link := r.text("task.links.cancel")
-		d.is("cancelled", d.call("eve", "POST", link, m{"reason": "changed_mind", "comment": "no longer needed"}), 200, "task.status", "cancelled", "task.id", r.text("task.id"))
-		d.problem("again", d.call("eve", "POST", link, nil), 409, urn+"invalid_task_state")
-		if req := d.requestOf(r.text("task.id")); req.State != access.Cancelled {
-			t.Errorf("the request is %s", req.State)
-		}
-		r = d.asked("eve", "eve", "dir:wiki")
-		d.is("by DELETE", d.call("eve", "DELETE", r.text("task.links.cancel"), nil), 200, "task.status", "cancelled")
-		r = d.asked("eve", "eve", "dir:wiki")
-		d.problem("with a body that is none", d.call("eve", "POST", r.text("task.links.cancel"), "{"), 400, "about:blank")
-		d.Approve("mia", d.requestOf(r.text("task.id")))
-		d.problem("once approved", d.call("eve", "POST", r.text("task.links.cancel"), nil), 409, urn+"invalid_task_state")
-	})
-}
-
-// Approver Eligibility: whoever decides is who policy lets, and never oneself.
-func TestProfileApprovers(t *testing.T) {
-	each(t, func(t *testing.T, d *desk) {
-		r := d.asked("eve", "eve", "dir:wiki")
-		req := d.requestOf(r.text("task.id"))
-		for _, who := range []string{"eve", "eve.2", "robot", "bob", "sara", "owen"} {
-			if _, err := d.Engine.Vote(t.Context(), d.As(who), engine.Ballot{Request: req.ID, Digest: req.Digest, Verdict: access.Approve}); !errors.Is(err, access.ErrDenied) && !errors.Is(err, access.ErrNotFound) {
-				t.Errorf("%s approves: %v", who, err)
-			}
-			d.is("after "+who, d.call("eve", "GET", r.text("task.status_endpoint"), nil), 200, "task.status", "pending")
-		}
 	})
 }

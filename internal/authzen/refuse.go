@@ -24,7 +24,6 @@ const (
 	invalidTaskState    = problems + "invalid_task_state"
 	ours                = "https://github.com/lessor-iam/lessor/problems/"
 	callbacksNotOffered = ours + "callbacks_not_offered"
-	itemsNotOffered     = ours + "items_not_offered"
 	unverifiedActor     = ours + "unverified_actor"
 )
 
@@ -41,7 +40,6 @@ var titles = map[string]struct {
 	taskExpired:         {http.StatusGone, "The task's handle has expired"},
 	invalidTaskState:    {http.StatusConflict, "The task is no longer in a state for this"},
 	callbacksNotOffered: {http.StatusBadRequest, "Callbacks are not offered"},
-	itemsNotOffered:     {http.StatusBadRequest, "Several items in one submission are not offered"},
 	unverifiedActor:     {http.StatusForbidden, "The actor is not who the token is for"},
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -20,18 +21,46 @@ import (
 // submission asks for what was denied (ARAP, Access Request Submission).
 type submission struct {
 	question
-	Items  jsontext.Value `json:"items"`
-	Denial *struct {
-		EvaluationID string `json:"evaluation_id"`
-		ExpiresAt    string `json:"expires_at"`
-		BindingToken string `json:"binding_token"`
-	} `json:"denial"`
-	Requested struct {
-		Until     string `json:"requested_until"`
-		Emergency bool   `json:"emergency"`
-	} `json:"requested_access"`
-	Callback jsontext.Value `json:"callback"`
-	Client   client         `json:"client"`
+	Items     []part         `json:"items"`
+	Denial    *denial        `json:"denial"`
+	Requested requested      `json:"requested_access"`
+	Callback  jsontext.Value `json:"callback"`
+	Client    client         `json:"client"`
+}
+
+// part is one of the things that one submission asks for together.
+type part struct {
+	Resource  *entity   `json:"resource"`
+	Action    *deed     `json:"action"`
+	Denial    *denial   `json:"denial"`
+	Requested requested `json:"requested_access"`
+}
+
+// denial is what a caller brings of the denial that it answers.
+type denial struct {
+	EvaluationID string `json:"evaluation_id"`
+	ExpiresAt    string `json:"expires_at"`
+	BindingToken string `json:"binding_token"`
+}
+
+// requested is how it wants what it asks for.
+type requested struct {
+	Until     *string `json:"requested_until"`
+	Emergency *bool   `json:"emergency"`
+}
+
+// asked is what a task is about: each part with its exact scope, in the order of
+// the submission.
+type asked struct {
+	Items bool        `json:"items"` // it came as a list, and is answered as one
+	Parts []askedPart `json:"parts"`
+}
+
+type askedPart struct {
+	Scope       string  `json:"scope"`
+	Entitlement string  `json:"entitlement"`
+	Resource    *entity `json:"resource"`
+	Action      *deed   `json:"action"`
 }
 
 // client is what a program says of itself. It is evidence for people: nothing of
@@ -91,10 +120,8 @@ func (d *door) submit(w http.ResponseWriter, r *http.Request, by access.Actor) e
 	if err := parse(raw, &s); err != nil {
 		return err
 	}
-	if err := s.offered(); err != nil {
-		return err
-	}
-	if err := s.check(whole); err != nil {
+	parts, err := s.parts()
+	if err != nil {
 		return err
 	}
 	sent, err := canonical(jsontext.Value(raw))
@@ -115,7 +142,7 @@ func (d *door) submit(w http.ResponseWriter, r *http.Request, by access.Actor) e
 	t, err := d.Shelf.RepeatedTask(ctx, by.Identity, repeat)
 	if errors.Is(err, access.ErrNotFound) {
 		// 3. It answers a denial of this caller's, for exactly this, that still stands.
-		if t, err = d.prepare(ctx, by, &s, now); err != nil {
+		if t, err = d.prepare(ctx, by, &s, parts, now); err != nil {
 			return err
 		}
 		t.RepeatKey, t.Body = repeat, sent
@@ -147,40 +174,70 @@ func (d *door) submit(w http.ResponseWriter, r *http.Request, by access.Actor) e
 	return nil
 }
 
-// offered refuses what is not offered, rather than leave it out without a word.
-func (s *submission) offered() error {
+// mostParts bounds how many things one submission asks for.
+const mostParts = 20
+
+// parts lists what a submission asks for, each whole: one, or several that come as
+// a list. What is not offered is refused, rather than left out without a word.
+func (s *submission) parts() ([]part, error) {
 	if k := s.Callback.Kind(); len(s.Callback) > 0 && k != 'n' {
-		return problem(callbacksNotOffered, "nothing is sent to a callback: leave it out, and read the task's status_endpoint")
+		return nil, problem(callbacksNotOffered, "nothing is sent to a callback: leave it out, and read the task's status_endpoint")
 	}
-	if k := s.Items.Kind(); len(s.Items) > 0 && k != 'n' {
-		return problem(itemsNotOffered, "submit each item by itself, with its own denial")
+	list := s.Items
+	switch {
+	case list == nil:
+		list = []part{{Resource: s.Resource, Action: s.Action}}
+	case s.Resource != nil || s.Action != nil:
+		return nil, fmt.Errorf("%w: with items, resource and action stand in each of them and nowhere else", access.ErrInvalid)
+	case len(list) == 0 || len(list) > mostParts:
+		return nil, fmt.Errorf("%w: %d items; there are 1 to %d", access.ErrInvalid, len(list), mostParts)
 	}
-	return nil
+	for i := range list {
+		p := &list[i]
+		q := question{s.Subject, p.Action, p.Resource, s.Context}
+		if err := q.check(whole); err != nil {
+			return nil, err
+		}
+		// What an item does not say, the whole says. A denial of one evaluation covers
+		// what that was of, and so at most one of several.
+		p.Denial = cmp.Or(p.Denial, s.Denial)
+		p.Requested.Until = cmp.Or(p.Requested.Until, s.Requested.Until)
+		p.Requested.Emergency = cmp.Or(p.Requested.Emergency, s.Requested.Emergency)
+		if a, b := p.Requested.Until, list[0].Requested.Until; (a == nil) != (b == nil) || (a != nil && *a != *b) {
+			return nil, fmt.Errorf("%w: items of one submission end together: say one requested_until, or submit them apart", access.ErrInvalid)
+		}
+	}
+	return list, nil
 }
 
 // prepare makes a task of a submission, and nothing durable.
-func (d *door) prepare(ctx context.Context, by access.Actor, s *submission, now time.Time) (t store.Task, err error) {
-	if t.Asked, err = s.scope(); err != nil {
+func (d *door) prepare(ctx context.Context, by access.Actor, s *submission, parts []part, now time.Time) (t store.Task, err error) {
+	if err := verify(d.Directory(), by, s); err != nil {
 		return t, err
 	}
-	if err := d.binds(by, s, t.Asked, now); err != nil {
-		return t, err
+	about := asked{Items: s.Items != nil}
+	for _, p := range parts {
+		q := question{s.Subject, p.Action, p.Resource, s.Context}
+		scope, err := q.scope()
+		if err != nil {
+			return t, err
+		}
+		if err := d.binds(by, p.Denial, scope, now); err != nil {
+			return t, err
+		}
+		about.Parts = append(about.Parts, askedPart{Scope: scope, Resource: p.Resource, Action: p.Action})
+		t.Evaluation = strings.TrimPrefix(t.Evaluation+" "+p.Denial.EvaluationID, " ")
 	}
-	dir := d.Directory()
-	if err := verify(dir, by, s); err != nil {
-		return t, err
-	}
-	ask, err := d.askFor(ctx, by, s, now)
+	ask, err := d.askFor(ctx, by, s, parts, &about, now)
 	if err != nil {
 		return t, err
 	}
-	text, err := json.Marshal(ask)
-	if err != nil {
-		return t, err
-	}
-	said, err := json.Marshal(s.Client)
-	if err != nil {
-		return t, err
+	for to, v := range map[*string]any{&t.Ask: ask, &t.Client: s.Client, &t.Asked: about} {
+		text, err := json.Marshal(v)
+		if err != nil {
+			return t, err
+		}
+		*to = string(text)
 	}
 	if t.ID, err = d.seal.handle("arq"); err != nil {
 		return t, err
@@ -188,25 +245,24 @@ func (d *door) prepare(ctx context.Context, by access.Actor, s *submission, now 
 	if t.Approval, err = d.seal.handle("apr"); err != nil {
 		return t, err
 	}
-	t.Identity, t.Evaluation, t.Ask, t.Client = by.Identity, s.Denial.EvaluationID, string(text), string(said)
-	t.At, t.End, t.Forget = now, now.Add(handleFor), now.Add(rememberIt)
+	t.Identity, t.At, t.End, t.Forget = by.Identity, now, now.Add(handleFor), now.Add(rememberIt)
 	return t, nil
 }
 
 // binds refuses a submission that is not the answer to a denial of this caller's,
 // for exactly this, in time (ARAP, Access Request Service Processing Rules).
-func (d *door) binds(by access.Actor, s *submission, scope string, now time.Time) error {
-	if s.Denial == nil || s.Denial.EvaluationID == "" || s.Denial.BindingToken != "" {
+func (d *door) binds(by access.Actor, with *denial, scope string, now time.Time) error {
+	if with == nil || with.EvaluationID == "" || with.BindingToken != "" {
 		return problem(invalidBinding, "denial.evaluation_id is what binds a submission here; no binding_token is issued, and so none is known")
 	}
 	var b bound
-	if !d.seal.open("eval", s.Denial.EvaluationID, &b) || b.By != by.Identity || b.Scope != scope {
+	if !d.seal.open("eval", with.EvaluationID, &b) || b.By != by.Identity || b.Scope != scope {
 		return problem(invalidBinding, "denial.evaluation_id is not of a denial of yours of this subject, resource and action")
 	}
 	if !b.Requestable {
 		return problem(notRequestable, "the denial had no context.access_request")
 	}
-	at, err := time.Parse(time.RFC3339Nano, s.Denial.ExpiresAt)
+	at, err := time.Parse(time.RFC3339Nano, with.ExpiresAt)
 	if err != nil || !at.Equal(b.ExpiresAt) {
 		return problem(invalidBinding, "denial.expires_at is not the denial's own context.access_request.expires_at")
 	}
@@ -238,86 +294,4 @@ func verify(dir *access.Directory, by access.Actor, s *submission) error {
 		}
 	}
 	return nil
-}
-
-// askFor reads the ask out of a submission. Whether it may be asked is for the engine.
-func (d *door) askFor(ctx context.Context, by access.Actor, s *submission, now time.Time) (ask engine.Ask, err error) {
-	dir := d.Directory()
-	who, known := subject(dir, s.Subject)
-	what := entitlements(dir, s.Resource, s.Action)
-	if !known || len(what) == 0 {
-		return ask, problem(notRequestable, "what was denied is no longer in the catalog, or the subject in the directory")
-	}
-	var said struct {
-		Why string `json:"business_justification"`
-	}
-	if len(s.Context) > 0 {
-		if err := parse(s.Context, &said); err != nil {
-			return ask, err
-		}
-	}
-	if strings.TrimSpace(said.Why) == "" {
-		return ask, &refusal{status: http.StatusBadRequest, detail: "context.business_justification is missing: say in a sentence what the access is for"}
-	}
-	ask = engine.Ask{Beneficiary: who, Entitlements: what[:1], Reason: said.Why}
-	if s.Requested.Emergency {
-		ask.Reason = "(said to be an emergency) " + ask.Reason // a signal for people; it skips nobody
-	}
-	if c := s.Client.Source; c != nil && c.ExternalURL != "" {
-		ask.Ticket = d.Ticket(c.ExternalURL) // a claim, as every ticket is
-	}
-	if s.Requested.Until == "" {
-		_, ask.Term, err = d.Engine.CouldAsk(ctx, by, who, what[0])
-		return ask, err
-	}
-	until, err := time.Parse(time.RFC3339Nano, s.Requested.Until)
-	if err != nil || !until.After(now.Add(time.Second)) {
-		return ask, &refusal{status: http.StatusBadRequest, detail: "requested_access.requested_until is not a time to come, as 2026-05-01T00:15:00Z"}
-	}
-	ask.Start, ask.Fixed, ask.Term = now.Truncate(time.Second), true, access.Term(until.Sub(now.Truncate(time.Second)).Truncate(time.Second))
-	return ask, nil
-}
-
-// askOf is what a task asks of the engine.
-func askOf(t store.Task) (ask engine.Ask, err error) {
-	err = json.Unmarshal([]byte(t.Ask), &ask)
-	ask.Reference = "task:" + digest([]byte(t.ID))[:40] // whoever may see the request learns no handle
-	return ask, err
-}
-
-// noRequest stands for the request of a task that came to none.
-const noRequest = "none"
-
-// carryOut asks for what a task says, unless it was asked already. The reference
-// makes it one request however often it is done. amiss is what is done with a task
-// that the engine would not even store as a request.
-func (d *door) carryOut(ctx context.Context, by access.Actor, t store.Task, amiss func(context.Context, string) error) (store.Task, error) {
-	if t.Request != "" {
-		return t, nil
-	}
-	ask, err := askOf(t)
-	if err != nil {
-		return t, err
-	}
-	r, err := d.Engine.Submit(ctx, by, ask)
-	switch {
-	case errors.Is(err, access.ErrInvalid), errors.Is(err, access.ErrDenied):
-		return t, errors.Join(err, amiss(ctx, t.ID))
-	case err != nil:
-		return t, err
-	}
-	t.Request = r.ID
-	return t, d.Shelf.NameTask(ctx, t.ID, r.ID)
-}
-
-// resume goes on with a submission that stopped half-way: what it asks stands in
-// the task. One that cannot be asked any more has failed, for good.
-func (d *door) resume(ctx context.Context, by access.Actor, t store.Task) (store.Task, error) {
-	was := t
-	t, err := d.carryOut(ctx, by, t, func(ctx context.Context, id string) error { return d.Shelf.NameTask(ctx, id, noRequest) })
-	if errors.Is(err, access.ErrInvalid) || errors.Is(err, access.ErrDenied) {
-		was.Request = noRequest
-		return was, nil
-	}
-	return t, err
 }

@@ -12,15 +12,15 @@ import (
 	"github.com/lessor-iam/lessor/internal/store"
 )
 
-// Where a task stands (ARAP, Task Status Values). Each is read off the request; a
-// task has no state of its own.
+// Where a task stands (ARAP, Task Status Values), and each item of one that has
+// several. It is read off the request; a task has no state of its own.
 //
-//	submitted, pending   pending
-//	approved             approved, if this entitlement was granted; denied, if others only
-//	denied               denied
-//	expired              expired
-//	cancelled            cancelled
-//	no request           failed: it could not be asked for
+//	undecided          pending
+//	granted            approved
+//	denied             denied
+//	dropped            expired, if the request is; else cancelled
+//	no request         failed: it could not be asked for
+//	several that differ, none pending: partial
 const (
 	pending   = "pending"
 	approved  = "approved"
@@ -28,21 +28,25 @@ const (
 	expired   = "expired"
 	cancelled = "cancelled"
 	failed    = "failed"
+	partial   = "partial"
 )
 
-// statusOf is where the task of one entitlement stands.
-func statusOf(r access.Request, g access.Grant) string {
+// statusOf is where one entitlement of a request stands.
+func statusOf(r access.Request, entitlement string) string {
+	i := r.Item(entitlement)
 	switch {
-	case r.Open():
+	case i < 0: // edited away
+		return denied
+	case r.Items[i].Outcome == access.Undecided && r.Open():
 		return pending
-	case r.State == access.Approved && g.ID != "":
+	case r.Items[i].Outcome == access.Granted:
 		return approved
+	case r.Items[i].Outcome == access.ItemDenied:
+		return denied
 	case r.State == access.Expired:
 		return expired
-	case r.State == access.Cancelled:
-		return cancelled
 	}
-	return denied
+	return cancelled
 }
 
 // answer is what a program is told of a task: where it stands, and nothing of
@@ -58,6 +62,15 @@ type task struct {
 	StatusEndpoint string            `json:"status_endpoint"`
 	ExpiresAt      time.Time         `json:"expires_at"`
 	Links          map[string]string `json:"links,omitempty"`
+	Items          []item            `json:"items,omitempty"`
+}
+
+// item is one of several parts of a task.
+type item struct {
+	Resource *entity `json:"resource"`
+	Action   *deed   `json:"action"`
+	Status   string  `json:"status"`
+	Result   *result `json:"result,omitzero"`
 }
 
 // result says how to go on: by asking again (ARAP, Completion Semantics).
@@ -74,26 +87,51 @@ func (a answer) retryAfter(t store.Task, now time.Time) string {
 // answer reads where a task stands.
 func (d *door) answer(ctx context.Context, by access.Actor, t store.Task) (answer, error) {
 	at := base(ctx) + Requests + "/" + t.ID
-	a := answer{Task: task{ID: t.ID, Status: failed, StatusEndpoint: at, ExpiresAt: t.End}}
-	ask, err := askOf(t)
-	if err != nil || t.Request == "" || t.Request == noRequest {
+	a := answer{Task: task{ID: t.ID, StatusEndpoint: at, ExpiresAt: t.End}}
+	about, err := aboutOf(t)
+	if err != nil {
 		return a, err
 	}
-	r, g, _, err := d.Engine.Asked(ctx, by, t.Request, ask.Entitlements[0])
-	if errors.Is(err, access.ErrNotFound) {
-		return a, problem(unknownTask, "there is no such task of yours")
-	} else if err != nil {
-		return a, err
+	// 1. Each part by itself.
+	for _, p := range about.Parts {
+		one := item{Resource: p.Resource, Action: p.Action, Status: failed}
+		if t.Request != "" && t.Request != noRequest {
+			r, g, _, err := d.Engine.Asked(ctx, by, t.Request, p.Entitlement)
+			if errors.Is(err, access.ErrNotFound) {
+				return a, problem(unknownTask, "there is no such task of yours")
+			} else if err != nil {
+				return a, err
+			}
+			a.Task.Links = map[string]string{"ticket": base(ctx) + "/requests/" + r.ID}
+			if one.Status = statusOf(r, p.Entitlement); one.Status == approved {
+				one.Result = &result{Mode: "reevaluate", Approval: approval{ID: t.Approval, ApprovedAt: g.At, ApprovedUntil: g.End}}
+			}
+		}
+		a.Task.Items = append(a.Task.Items, one)
 	}
-	a.Task.Status = statusOf(r, g)
-	a.Task.Links = map[string]string{"ticket": base(ctx) + "/requests/" + r.ID}
-	switch a.Task.Status {
-	case pending:
+	// 2. What they add up to. What came alone is answered alone.
+	a.Task.Status = aggregate(a.Task.Items)
+	if a.Task.Status == pending {
 		a.Task.Links["cancel"] = at + "/cancel"
-	case approved:
-		a.Result = &result{Mode: "reevaluate", Approval: approval{ID: t.Approval, ApprovedAt: g.At, ApprovedUntil: g.End}}
+	}
+	if !about.Items {
+		a.Result, a.Task.Items = a.Task.Items[0].Result, nil
 	}
 	return a, nil
+}
+
+// aggregate is what items add up to (ARAP, Access Request Response).
+func aggregate(items []item) string {
+	all := items[0].Status
+	for _, i := range items {
+		switch {
+		case i.Status == pending:
+			return pending
+		case i.Status != all:
+			all = partial
+		}
+	}
+	return all
 }
 
 // mine finds a task of this caller's. The handle finds it and opens nothing:

@@ -110,7 +110,7 @@ type Task struct {
 	Identity   string // who asked
 	RepeatKey  string // the same again is the same task
 	Body       string // digest of all that was sent
-	Asked      string // digest of the subject, resource and action it is about
+	Asked      string // what it is about, as JSON: the subject, resource and action of each part
 	Evaluation string // the denial it answers
 	Ask        string // what is asked, in full, as JSON
 	Client     string // what the program said of itself, as JSON; believed by nobody
