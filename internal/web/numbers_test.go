@@ -77,8 +77,21 @@ func TestAB14_FiguresAreInert(t *testing.T) {
 	anna := p.as("anna")
 	anna.goTo("/numbers")
 	anna.is(http.StatusOK, evil+"eve")
-	if strings.Contains(anna.page, "<img") {
-		t.Error("a name is taken for markup")
+	inert := func() {
+		t.Helper()
+		if strings.Contains(anna.page, "<img") {
+			t.Errorf("%s: a text is taken for markup", anna.at)
+		}
+	}
+	inert()
+	// Nor does what a finding says, or what stands in the way of a removal.
+	if err := p.Engine.Find(t.Context(), "inventory_unread", "dir", "owen", evil, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []string{"/operations", "/findings", "/findings/" + p.Findings(true)[0].ID} {
+		anna.goTo(at)
+		anna.is(http.StatusOK, evil)
+		inert()
 	}
 }
 
