@@ -63,8 +63,11 @@ func (s *Server) stands(identity string, by store.Source) bool {
 	c := s.current.Load()
 	for _, p := range signInOf(c).Providers {
 		if p.ID == by.Provider {
+			if p.Identity.Claim != "sub" {
+				return true // the other claims are not kept
+			}
 			id, ok := p.Identity.Identify(c.Directory, by.Subject, false)
-			return p.Identity.Claim != "sub" || (ok && id == identity)
+			return ok && id == identity
 		}
 	}
 	return false
@@ -253,8 +256,8 @@ func (i *signIn) finish(w http.ResponseWriter, r *http.Request) {
 		i.note(w, r, http.StatusForbidden, "You are not known here", unknown(p, value, verified), "Sign in as somebody else", "/sign-in")
 		return
 	}
-	if flow.Strength != "" {
-		if who, err := i.sessions.Who(r); flow.For != "" && (err != nil || who.Identity != flow.For || identity != flow.For) {
+	if flow.For != "" {
+		if who, err := i.sessions.Who(r); identity != flow.For || (err == nil && who.Identity != flow.For) {
 			i.log.WarnContext(r.Context(), "sign-in", "done", "another person", "provider", p.ID, "for", flow.For, "as", identity)
 			i.note(w, r, http.StatusForbidden, "That was somebody else", fmt.Sprintf("You wanted to be known better, and %s answered with another person. Nothing has changed.", p.Name), "Back", next)
 			return
@@ -288,7 +291,7 @@ func unknown(p config.Provider, value string, verified bool) string {
 // failed answers a sign-in that came to nothing.
 func (i *signIn) failed(w http.ResponseWriter, r *http.Request, p config.Provider, next string, err error) {
 	again := "/sign-in?" + url.Values{"next": {next}}.Encode()
-	i.log.WarnContext(r.Context(), "sign-in", "done", "nothing", "provider", p.ID, "error", err.Error())
+	i.log.WarnContext(r.Context(), "sign-in", "done", "nothing", "provider", p.ID, "error", fmt.Sprintf("%.500s", err)) // a provider's own words may be long
 	switch {
 	case errors.Is(err, oidc.ErrDown):
 		w.Header().Set("Retry-After", "10")
