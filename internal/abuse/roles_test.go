@@ -76,20 +76,20 @@ func TestAB35_ARoleEndsWithItsPowers(t *testing.T) {
 	}
 	// 1. Taken away by hand.
 	g := s.granted("ann", engine.Ask{Entitlements: []string{"own:auditors"}, Term: hour}, "mia")
-	s.soon("ann has the role", func() bool { return s.state("ann", g.ID) == access.Held })
+	s.byAndBy("ann has the role", func() bool { return s.state("ann", g.ID) == access.Held })
 	if !s.reads("ann") {
 		t.Error("ann is seen to have the role, and it lets her do nothing")
 	}
 	if err := s.as("sam").Revoke(t.Context(), g.ID, "no longer needed"); err != nil {
 		t.Fatal(err)
 	}
-	s.soon("ann's role is seen gone", func() bool { return s.state("ann", g.ID) == access.Absent })
+	s.byAndBy("ann's role is seen gone", func() bool { return s.state("ann", g.ID) == access.Absent })
 	if s.reads("ann") {
 		t.Error("ann's role was seen gone, and she still reads the register")
 	}
 	// 2. By its end; and it outlives the server, as the end does.
 	g = s.granted("bob", engine.Ask{Entitlements: []string{"own:auditors"}, Term: access.Term(20 * time.Second)}, "mia")
-	s.soon("bob has the role", func() bool { return s.reads("bob") })
+	s.byAndBy("bob has the role", func() bool { return s.reads("bob") })
 	s.halt()
 	s.run()
 	if time.Now().Before(g.End) && !s.reads("bob") && s.state("bob", g.ID) == access.Held {
@@ -152,7 +152,7 @@ func TestAB35_NobodyGrantsThemselvesARole(t *testing.T) {
 	if r, err = s.as("sam").Vote(t.Context(), ballot); err != nil || r.State != access.Approved {
 		t.Fatalf("by two: %s, %v", r.State, err)
 	}
-	s.soon("bob is in security", func() bool { return s.reads("bob") })
+	s.byAndBy("bob is in security", func() bool { return s.reads("bob") })
 }
 
 // Whoever audits is not whoever is audited: by no grant, no guise and no line of the files.
@@ -163,7 +163,7 @@ func TestAB35_AuditorsAndOperatorsApart(t *testing.T) {
 	s.token("bot", "bot", everything...)
 	s.run()
 	g := s.granted("bob", engine.Ask{Entitlements: []string{"own:auditors"}, Term: hour}, "mia")
-	s.soon("bob audits", func() bool { return s.state("bob", g.ID) == access.Held })
+	s.byAndBy("bob audits", func() bool { return s.state("bob", g.ID) == access.Held })
 	for name, c := range map[string]struct {
 		who  string
 		what []string
@@ -189,7 +189,7 @@ func TestAB35_AuditorsAndOperatorsApart(t *testing.T) {
 	if err := s.as("adam").Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.soon("it is found", func() bool {
+	s.byAndBy("it is found", func() bool {
 		list, err := s.as("sam").Findings(t.Context(), false, 100)
 		return err == nil && slices.ContainsFunc(list, func(f access.Finding) bool {
 			return f.Kind == "duties_together" && f.Subject == "bob: own:auditors with own:security"
@@ -198,7 +198,7 @@ func TestAB35_AuditorsAndOperatorsApart(t *testing.T) {
 	if err := s.as("bob").Return(t.Context(), g.ID, "done"); err != nil {
 		t.Fatal(err)
 	}
-	s.soon("bob does not audit", func() bool { return s.state("bob", g.ID) == access.Absent })
+	s.byAndBy("bob does not audit", func() bool { return s.state("bob", g.ID) == access.Absent })
 }
 
 // Whom the files name in a role nobody granted it: that is found, and can be made a
@@ -210,7 +210,7 @@ func TestAB35_ARoleByTheFilesIsFound(t *testing.T) {
 	s.run()
 	// 1. Found, also through a group within the group.
 	var found access.Finding
-	s.soon("it is found", func() bool {
+	s.byAndBy("it is found", func() bool {
 		list, err := s.as("sam").Findings(t.Context(), false, 100)
 		if err != nil {
 			t.Fatal(err)
@@ -234,12 +234,12 @@ func TestAB35_ARoleByTheFilesIsFound(t *testing.T) {
 		t.Fatalf("%s, %v", r.State, err)
 	}
 	grant := r.Items[0].Grant
-	s.soon("it is held", func() bool { return s.state("ann", grant) == access.Held })
+	s.byAndBy("it is held", func() bool { return s.state("ann", grant) == access.Held })
 	// 3. Ended: only people take out of the files what stands there, and are told where.
 	if err := s.as("olga").Revoke(t.Context(), grant, "the year is over"); err != nil {
 		t.Fatal(err)
 	}
-	s.soon("it is said which file to edit", func() bool {
+	s.byAndBy("it is said which file to edit", func() bool {
 		sight, err := s.as("olga").Grant(t.Context(), grant)
 		return err == nil && sight.Assignment.State == access.Removing &&
 			strings.Contains(sight.Trouble, `directory.yaml, or a file below directory/, names "ann" among the members of group "auditors"`)
@@ -254,7 +254,7 @@ func TestAB35_ARoleByTheFilesIsFound(t *testing.T) {
 	if s.reads("ann") {
 		t.Error("ann stands nowhere any more, and still is in auditors")
 	}
-	s.soon("it is seen gone", func() bool { return s.state("ann", grant) == access.Absent })
+	s.byAndBy("it is seen gone", func() bool { return s.state("ann", grant) == access.Absent })
 }
 
 // A line written into the roster behind Lessor's back is as any other access that
@@ -268,7 +268,7 @@ permit (principal, action == Action::"remedy", resource in System::"own");
 @id("ask-open")`)
 	s.edit("lessor.yaml", "listen:", "inventory: 1s\nlisten:")
 	s.run()
-	s.soon("it was read", func() bool { return strings.Contains(s.log.all(), `"msg":"inventory","system":"own"`) })
+	s.byAndBy("it was read", func() bool { return strings.Contains(s.log.all(), `"msg":"inventory","system":"own"`) })
 	s.halt()
 	write := func(group string, who ...string) {
 		db, err := store.Open(t.Context(), "sqlite:"+filepath.Join(s.dir, "lessor.db"))
@@ -286,7 +286,7 @@ permit (principal, action == Action::"remedy", resource in System::"own");
 	write("auditors", "bob", "nobody")
 	write("no-group", "bob")
 	s.run()
-	s.soon("bob is out", func() bool {
+	s.byAndBy("bob is out", func() bool {
 		db := s.inspect()
 		defer db.Close()
 		return len(s.onRoster(db)) == 0 && !s.reads("bob")
