@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -67,16 +69,19 @@ func (tx *Tx) Requests(ctx context.Context, state access.RequestState, person, b
 		and ($3 = '' or requester = $3 or beneficiary = $3) order by id desc limit $4`, before, string(state), person, limit)
 }
 
-// PendingFor lists the pending requests for any of the identities as beneficiary.
+// PendingFor lists the pending requests for any of the identities as beneficiary,
+// in order of id. The database does not sort them: to spare itself that, SQLite
+// would read everything that is pending.
 func (tx *Tx) PendingFor(ctx context.Context, identities []string) (list []access.Request, err error) {
 	for batch := range chunks(identities) {
 		marks, args := in(batch)
-		some, err := all(ctx, tx, scanRequest, `select `+requestColumns+` from request where state = 'pending' and beneficiary in (`+marks+`) order by id`, args...)
+		some, err := all(ctx, tx, scanRequest, `select `+requestColumns+` from request where state = 'pending' and beneficiary in (`+marks+`)`, args...)
 		if err != nil {
 			return nil, err
 		}
 		list = append(list, some...)
 	}
+	slices.SortFunc(list, func(a, b access.Request) int { return strings.Compare(a.ID, b.ID) })
 	return list, nil
 }
 
