@@ -138,8 +138,14 @@ func (s *Sessions) BeginBy(w http.ResponseWriter, r *http.Request, identity stri
 
 // Who is at the door: the actor of the request's session. Without a session that
 // still stands it is [access.ErrDenied], and why is not told.
-func (s *Sessions) Who(r *http.Request) (access.Actor, error) {
-	v, err := s.find(r)
+func (s *Sessions) Who(r *http.Request) (access.Actor, error) { return s.who(r, true) }
+
+// Still is Who for what a page asks by itself: nobody has used the session by it,
+// so that a page left open does not keep its reader signed in.
+func (s *Sessions) Still(r *http.Request) (access.Actor, error) { return s.who(r, false) }
+
+func (s *Sessions) who(r *http.Request, used bool) (access.Actor, error) {
+	v, err := s.find(r, used)
 	if err != nil {
 		return access.Actor{}, err
 	}
@@ -148,7 +154,7 @@ func (s *Sessions) Who(r *http.Request) (access.Actor, error) {
 
 // Source is by whom whoever is at the door was signed in.
 func (s *Sessions) Source(r *http.Request) (store.Source, error) {
-	v, err := s.find(r)
+	v, err := s.find(r, true)
 	return v.Source, err
 }
 
@@ -157,8 +163,9 @@ func scopes() []string {
 	return []string{engine.ScopeView, engine.ScopeRequest, engine.ScopeApprove, engine.ScopeRevoke}
 }
 
-// find is the session of a request, if it still stands, and as strong as it still is.
-func (s *Sessions) find(r *http.Request) (store.Session, error) {
+// find is the session of a request, if it still stands, and as strong as it still
+// is; used has it noted that somebody uses it.
+func (s *Sessions) find(r *http.Request, used bool) (store.Session, error) {
 	nobody := fmt.Errorf("%w: nobody is signed in", access.ErrDenied)
 	key := s.presented(r)
 	if key == "" {
@@ -175,7 +182,7 @@ func (s *Sessions) find(r *http.Request) (store.Session, error) {
 		s.Stands != nil && !s.Stands(v.Identity, v.Source):
 		return store.Session{}, nobody
 	}
-	if now.Sub(v.Seen) >= seenEvery {
+	if used && now.Sub(v.Seen) >= seenEvery {
 		if err := s.Shelf.SawSession(r.Context(), key, now); err != nil {
 			return store.Session{}, err
 		}

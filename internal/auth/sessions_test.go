@@ -130,6 +130,19 @@ func TestSessionsEnd(t *testing.T) {
 	d.now = d.now.Add(time.Hour) // … unused for an hour it does not
 	d.is("unused", "", idle)
 
+	left := d.begin("eve") // a page that is left open asks by itself, and nobody uses it
+	for range 59 {
+		d.now = d.now.Add(time.Minute)
+		if a, err := d.Still(d.with(left)); err != nil || a.Identity != "eve" {
+			t.Fatalf("a page asks: %+v, %v", a, err)
+		}
+	}
+	d.now = d.now.Add(time.Minute)
+	d.is("only asked by a page", "", left)
+	if _, err := d.Still(d.with(left)); !errors.Is(err, access.ErrDenied) {
+		t.Errorf("a page that is left open, after it all: %v", err)
+	}
+
 	long := d.begin("eve")
 	for range 16 {
 		d.now = d.now.Add(29 * time.Minute)
@@ -138,7 +151,7 @@ func TestSessionsEnd(t *testing.T) {
 	d.now = d.now.Add(29 * time.Minute)
 	d.is("used for too long", "", long)
 
-	left := d.begin("eve")
+	left = d.begin("eve")
 	d.known = []string{"bob"}
 	d.is("no longer known", "", left)
 }

@@ -136,3 +136,28 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 	}
 	s.Close()
 }
+
+// A page that is left open asks by itself; its reader is signed out all the same.
+func TestAPageLeftOpenKeepsNobodySignedIn(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	eve := p.as("eve")
+	for range 3 { // two of them are longer than a session lasts unused
+		eve.goTo("/access")
+		eve.is(http.StatusOK, "My access")
+		p.Advance(60 * time.Hour)
+	}
+	stream := eve.live()
+	eve.listens(stream)
+	eve.goTo("/access?tag=another")
+	eve.is(http.StatusOK, "My access")
+	p.Advance(60 * time.Hour)
+	eve.send(http.MethodGet, "/access?tag=another", nil, "HX-Request", "true")
+	if eve.is(http.StatusNoContent); eve.header.Get("HX-Refresh") != "true" {
+		t.Errorf("the page is not told to load anew: %v", eve.header)
+	}
+	eve.goTo("/access")
+	if eve.page != "sign in here" {
+		t.Errorf("after 120 hours in which only the page asked: %d %.200q", eve.status, eve.page)
+	}
+}

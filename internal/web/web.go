@@ -139,8 +139,11 @@ type visit struct {
 func (p *portal) visit(do func(*visit) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v := &visit{portal: p, w: w, r: r, dir: p.Directory(), now: p.Now().UTC()}
-		var err error
-		switch v.by, err = p.Sessions.Who(r); {
+		who, err := p.Sessions.Who, error(nil)
+		if r.URL.Path == "/live" || r.URL.Query().Has("tag") {
+			who = p.Sessions.Still // the page's own script looks, and may for hours with nobody there
+		}
+		switch v.by, err = who(r); {
 		case errors.Is(err, access.ErrDenied):
 			v.turnAway()
 			return
@@ -165,6 +168,11 @@ func (p *portal) visit(do func(*visit) error) http.HandlerFunc {
 
 // turnAway sends whoever is not signed in to sign in, and back to the same page.
 func (v *visit) turnAway() {
+	if v.r.Header.Get("HX-Request") != "" { // a part of a page: put in its place, the sign-in would leave nothing there
+		v.w.Header().Set("HX-Refresh", "true")
+		v.w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	to := "/sign-in"
 	if v.r.Method == http.MethodGet && v.r.URL.Path != "/" {
 		to += "?" + url.Values{"next": {v.r.URL.RequestURI()}}.Encode()

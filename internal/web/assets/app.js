@@ -73,6 +73,7 @@
     stream = new EventSource(page.dataset.live);
     stream.addEventListener("changed", look);
     stream.addEventListener("error", () => {
+      if (idle()) return stream.close(); // it would come again by itself for as long as the page is open
       if (stream.readyState !== EventSource.CLOSED) return;
       clearInterval(poll);
       poll = setInterval(() => { if (!document.hidden && !idle()) look(); }, 5000);
