@@ -59,11 +59,21 @@ func (tx *Tx) CredentialsAfter(ctx context.Context, after string, limit int) ([]
 // time between two moments, the one that ended last first; every account's if none is
 // named. Until a look sees it gone, access is held.
 func (tx *Tx) GrantsDuring(ctx context.Context, system, account string, from, to time.Time) ([]access.Grant, error) {
+	query, args := duringQuery(system, account, from, to)
+	return all(ctx, tx, scanGrant, query, args...)
+}
+
+// duringQuery has a text of its own for one account: with an "or" every assignment of
+// the system would be looked through, for each of its credentials.
+func duringQuery(system, account string, from, to time.Time) (query string, args []any) {
+	named := ""
+	if args = []any{system, moment(to), moment(from)}; account != "" {
+		named, args = "and a.account = $4", append(args, account)
+	}
 	columns := "g." + strings.ReplaceAll(strings.Join(strings.Fields(grantColumns), " "), ", ", ", g.")
-	return all(ctx, tx, scanGrant, `select `+columns+` from grants g join assignment a on a.id = g.assignment
-		where a.system = $1 and ($2 = '' or a.account = $2) and g.seen_at is not null and g.start_at <= $3
-		and (g.ended_at is null or g.ended_at >= $4 or not exists
-			(select 1 from receipt r where r.assignment = a.id and r.at >= g.ended_at and r.at <= $4 and not r.direct and not r.effective))
-		order by coalesce(g.ended_at, g.end_at) desc, g.id`,
-		system, account, moment(to), moment(from))
+	return `select ` + columns + ` from grants g join assignment a on a.id = g.assignment
+		where a.system = $1 ` + named + ` and g.seen_at is not null and g.start_at <= $2
+		and (g.ended_at is null or g.ended_at >= $3 or not exists
+			(select 1 from receipt r where r.assignment = a.id and r.at >= g.ended_at and r.at <= $3 and not r.direct and not r.effective))
+		order by coalesce(g.ended_at, g.end_at) desc, g.id`, args
 }

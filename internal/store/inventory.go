@@ -119,10 +119,19 @@ type Trace struct {
 
 // Traces lists what is known of a system; of one account if one is named.
 func (tx *Tx) Traces(ctx context.Context, system, account string) ([]Trace, error) {
+	query, args := tracesQuery(system, account)
 	return all(ctx, tx, func(s scanner) (t Trace, err error) {
 		err = s.Scan(&t.System, &t.Account, &t.What, at{&t.Since})
 		return t, err
-	}, `select system, account, what, since from trace where system=$1 and ($2 = '' or account=$2) order by account, what`, system, account)
+	}, query, args...)
+}
+
+func tracesQuery(system, account string) (query string, args []any) {
+	named := ""
+	if args = []any{system}; account != "" {
+		named, args = "and account=$2", append(args, account)
+	}
+	return `select system, account, what, since from trace where system=$1 ` + named + ` order by account, what`, args
 }
 
 // AddTraces stores what was first seen now; what is known already stays as it is.
