@@ -135,6 +135,10 @@ func ShownCode(typed string) string {
 // are [access.ErrNotFound], and after a few of them [access.ErrConflict] for a while.
 func (l *Logins) Find(ctx context.Context, who access.Actor, typed string) (store.Login, error) {
 	now := l.Now()
+	often := fmt.Errorf("%w: too many codes that nobody has shown; wait a few minutes", access.ErrConflict)
+	if l.wrong.Out(who.Identity, now) { // whatever is typed now: a guess that hits must not be told from one that misses
+		return store.Login{}, often
+	}
 	found, err := l.Shelf.LoginByCode(ctx, hash(plainCode(typed)))
 	if err == nil && found.Identity == "" && !found.Refused && now.Before(found.End) {
 		return found, nil
@@ -143,7 +147,7 @@ func (l *Logins) Find(ctx context.Context, who access.Actor, typed string) (stor
 	case err != nil && !errors.Is(err, access.ErrNotFound):
 		return store.Login{}, err
 	case !l.wrong.Spend(who.Identity, now):
-		return store.Login{}, fmt.Errorf("%w: too many codes that nobody has shown; wait a few minutes", access.ErrConflict)
+		return store.Login{}, often
 	}
 	return store.Login{}, fmt.Errorf("%w: nothing waits by that code; it may have taken longer than %s", access.ErrNotFound, LoginTime)
 }

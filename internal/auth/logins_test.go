@@ -148,6 +148,18 @@ func TestCodesAreNotGuessed(t *testing.T) {
 			t.Errorf("guess %d: %v, want %v", n, err, want)
 		}
 	}
+	// A guess that hits is worth no more than one that misses.
+	eve := access.Actor{Identity: "eve"}
+	if _, err := l.Find(t.Context(), eve, a.Code); !errors.Is(err, access.ErrConflict) {
+		t.Errorf("the eleventh guess is right: %v", err)
+	}
+	if err := l.Answer(t.Context(), eve, store.Source{}, a.Code, false); !errors.Is(err, access.ErrConflict) {
+		t.Errorf("the twelfth guess refuses it: %v", err)
+	}
+	d.now = d.now.Add(time.Minute)
+	if _, err := l.Find(t.Context(), eve, a.Code); err != nil {
+		t.Errorf("after a minute: %v", err)
+	}
 	if _, err := l.Find(t.Context(), access.Actor{Identity: "bob"}, a.Code); err != nil {
 		t.Errorf("bob is kept out by eve's guesses: %v", err)
 	}

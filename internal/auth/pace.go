@@ -30,9 +30,7 @@ func (p *Pace) Spend(identity string, now time.Time) bool {
 	if p.spent == nil {
 		p.spent = map[string]bucket{}
 	}
-	full := func(b bucket) float64 {
-		return min(p.Burst, b.left+p.PerSec*max(0, now.Sub(b.at).Seconds()))
-	}
+	full := func(b bucket) float64 { return p.full(b, now) }
 	b, ok := p.spent[identity]
 	if !ok {
 		b = bucket{p.Burst, now}
@@ -51,4 +49,16 @@ func (p *Pace) Spend(identity string, now time.Time) bool {
 	}
 	p.spent[identity] = b
 	return allowed
+}
+
+func (p *Pace) full(b bucket, now time.Time) float64 {
+	return min(p.Burst, b.left+p.PerSec*max(0, now.Sub(b.at).Seconds()))
+}
+
+// Out tells whether the identity's bucket is empty, and takes nothing.
+func (p *Pace) Out(identity string, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b, ok := p.spent[identity]
+	return ok && p.full(b, now) < 1
 }
