@@ -151,7 +151,7 @@ func (g *gate) browser() *browser {
 }
 
 // send goes to an address, by default the server's own, and follows where it leads.
-func (b *browser) send(method, address string, form url.Values) {
+func (b *browser) send(method, address string, form url.Values, head ...string) {
 	b.t.Helper()
 	if strings.HasPrefix(address, "/") {
 		address = b.address + address
@@ -162,6 +162,9 @@ func (b *browser) send(method, address string, form url.Values) {
 	}
 	if method == http.MethodPost {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i+1 < len(head); i += 2 {
+		r.Header.Set(head[i], head[i+1])
 	}
 	res, err := b.client.Do(r)
 	if err != nil {

@@ -32,7 +32,7 @@ func (i *signIn) code(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	typed := r.URL.Query().Get("code")
-	if typed == "" {
+	if from := r.Header.Get("Sec-Fetch-Site"); typed == "" || (from != "" && from != "same-origin") { // a link that somebody sent types nothing
 		i.show(w, r, http.StatusOK, "Let a program in", web.CodePage(name, ""))
 		return
 	}

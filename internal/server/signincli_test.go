@@ -72,7 +72,13 @@ func TestLoginByTheCommandLine(t *testing.T) {
 	ann.is("/sign-in/cli", http.StatusOK, "Let a program in", "signed in as Ann Archer")
 	ann.goTo("/sign-in/cli?code=BBBB-BBBB")
 	ann.is("/sign-in/cli", http.StatusNotFound, "Nothing waits by that code")
-	ann.goTo("/sign-in/cli?code=" + strings.ToLower(code))
+	for _, from := range []string{"cross-site", "none"} { // followed from a page of somebody else's, or out of a mail
+		ann.send(http.MethodGet, "/sign-in/cli?code="+code, nil, "Sec-Fetch-Site", from)
+		if ann.is("/sign-in/cli", http.StatusOK, "Let a program in"); strings.Contains(ann.page, "Is this yours?") {
+			t.Errorf("a link types the code (%s)", from)
+		}
+	}
+	ann.send(http.MethodGet, "/sign-in/cli?code="+strings.ToLower(code), nil, "Sec-Fetch-Site", "same-origin")
 	ann.is("/sign-in/cli", http.StatusOK, "Is this yours?", "lessor on ", code)
 	ann.send(http.MethodPost, "/sign-in/cli", url.Values{"code": {code}, "verdict": {"let"}})
 	ann.is("/sign-in/cli", http.StatusOK, "It is let in")
