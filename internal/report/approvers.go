@@ -49,7 +49,9 @@ func (c *counting) approvers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.cut(len(casts), mostVotes, "votes, the newest 5 000")
+	if err := c.beyond(ctx, c.tx.MoreVotes, mostVotes, "votes, the newest 5 000"); err != nil {
+		return err
+	}
 	of := map[string][]answer{}
 	pairs := map[[2]string]int{}
 	for _, v := range casts {

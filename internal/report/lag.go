@@ -69,10 +69,12 @@ func (c *counting) lag(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.cut(len(missed), mostEnds, "ends that nothing has taken note of, the oldest 5 000")
 	left, err := c.tx.EndsLeft(ctx, c.From, c.To, c.Head.Size, mostEnds)
 	if err != nil {
 		return err
 	}
+	c.cut(len(left), mostEnds, "ends from before that are not seen gone, the oldest 5 000")
 	once := map[string]bool{}
 	for _, e := range append(append(ends, missed...), left...) {
 		// Two grants that end at one moment are one end.

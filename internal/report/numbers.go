@@ -69,6 +69,16 @@ func (c *counting) cut(read, most int, what string) {
 	}
 }
 
+// beyond is cut for what is read newest first and sorted out afterwards: there, how
+// much is left says nothing of what was not read.
+func (c *counting) beyond(ctx context.Context, more func(context.Context, time.Time, int) (bool, error), most int, what string) error {
+	is, err := more(ctx, c.From, most)
+	if is {
+		c.Cut = append(c.Cut, what)
+	}
+	return err
+}
+
 // class is what the catalog calls an entitlement now.
 func (c *counting) class(entitlement string) string {
 	e, ok := c.dir.Entitlement(entitlement)
@@ -171,7 +181,9 @@ func (c *counting) drift(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.cut(len(list), mostFound, "findings, the newest 5 000")
+	if err := c.beyond(ctx, c.tx.MoreFindings, mostFound, "findings, the newest 5 000 and as many open ones"); err != nil {
+		return err
+	}
 	of := map[string]*Drift{}
 	ages := map[string][]time.Duration{}
 	for _, f := range list {

@@ -37,7 +37,9 @@ func (c *counting) speed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.cut(len(list), mostGrants, "grants, the newest 2 000")
+	if err := c.beyond(ctx, c.tx.MoreGrants, mostGrants, "grants, the newest 2 000"); err != nil {
+		return err
+	}
 	of := map[string]*Speed{}
 	took, terms := map[string][]time.Duration{}, map[string][]time.Duration{}
 	scopes := map[string][]int{}

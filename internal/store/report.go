@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -165,12 +166,46 @@ type Found struct {
 	Opened, Closed time.Time
 }
 
-// Found lists how up to limit findings went that were opened since a moment or are open, newest first.
+// Found lists how findings went, newest first: of the newest limit those opened since
+// a moment, and up to limit of those that are open, however long ago they were opened.
 func (tx *Tx) Found(ctx context.Context, from time.Time, limit int) ([]Found, error) {
 	return all(ctx, tx, func(s scanner) (f Found, err error) {
 		err = s.Scan(&f.Kind, at{&f.Opened}, at{&f.Closed})
 		return f, err
-	}, `select kind, opened_at, closed_at from (select * from finding order by id desc limit $2) f where opened_at >= $1 or closed_at is null order by id desc`, moment(from), limit)
+	}, `select kind, opened_at, closed_at from (
+			select * from (select id, kind, opened_at, closed_at from finding order by id desc limit $2) n where opened_at >= $1
+			union
+			select * from (select id, kind, opened_at, closed_at from finding where closed_at is null order by id desc limit $2) o
+		) f order by id desc`, moment(from), limit)
+}
+
+// What figures are read of newest first, with the moment that each was made.
+const (
+	ofVotes    = "at from approval"
+	ofGrants   = "at from grants"
+	ofFindings = "opened_at from finding"
+)
+
+// MoreVotes, MoreGrants and MoreFindings tell whether beyond the newest limit there
+// is one more that was made since a moment: whoever reads only those leaves it out.
+func (tx *Tx) MoreVotes(ctx context.Context, from time.Time, limit int) (bool, error) {
+	return tx.more(ctx, ofVotes, from, limit)
+}
+
+// MoreGrants is like MoreVotes.
+func (tx *Tx) MoreGrants(ctx context.Context, from time.Time, limit int) (bool, error) {
+	return tx.more(ctx, ofGrants, from, limit)
+}
+
+// MoreFindings is like MoreVotes.
+func (tx *Tx) MoreFindings(ctx context.Context, from time.Time, limit int) (bool, error) {
+	return tx.more(ctx, ofFindings, from, limit)
+}
+
+func (tx *Tx) more(ctx context.Context, of string, from time.Time, limit int) (more bool, err error) {
+	column, _, _ := strings.Cut(of, " ")
+	err = tx.QueryRowContext(ctx, `select exists (select 1 from (select `+of+` order by id desc limit 1 offset $1) b where `+column+` >= $2)`, limit, moment(from)).Scan(&more)
+	return more, err
 }
 
 // Proven says of one grant which of its records the log has: 0 none, 1 written and
