@@ -202,3 +202,22 @@ type Credentials interface {
 	// read is an error, never a short list.
 	Credentials(ctx context.Context, yield func(Credential) error) error
 }
+
+// Object is what a target itself says of something that can be held there.
+type Object struct {
+	Name        string // as a Ref would name it
+	Description string // the target's own words for people; empty: it has none
+	// Powers are those that the target shows its holders to have, in the words of the
+	// catalog: "read", "write", "admin", "grant" (the power to hand out access). What
+	// it does not show is not in them, so that none says nothing.
+	Powers []string
+	// Why says in one line what of the object shows them, e.g. "CREATEROLE".
+	Why string
+}
+
+// Objects is what a connector can do besides whose target tells what its objects are.
+type Objects interface {
+	// Objects reads what the target says of the given objects, and yields those that
+	// are there. A truncated read is an error, never a short list.
+	Objects(ctx context.Context, objects []string, yield func(Object) error) error
+}
