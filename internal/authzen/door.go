@@ -186,6 +186,7 @@ func (d *door) question(do func(ctx context.Context, by access.Actor, raw []byte
 			no.speak(w)
 			return
 		}
+		raw, err := body(w, r) // before there is a slot for it: who sends slowly keeps nobody else waiting
 		select {
 		case d.slots <- struct{}{}:
 			defer func() { <-d.slots }()
@@ -193,7 +194,6 @@ func (d *door) question(do func(ctx context.Context, by access.Actor, raw []byte
 			(&refusal{status: http.StatusTooManyRequests, detail: "too many questions at once; wait a second", retry: 1}).speak(w)
 			return
 		}
-		raw, err := body(w, r)
 		var answer any
 		if err == nil {
 			answer, err = do(r.Context(), by, raw)
