@@ -15,9 +15,11 @@ import (
 )
 
 // LineageJob asks what an account made while it held the assignment's access,
-// which is gone now.
+// which is gone now. Each time it was seen gone is asked about by itself: a reading
+// that is under way began too early for it.
 type LineageJob struct {
 	Assignment string `json:"assignment"`
+	Receipt    string `json:"receipt,omitempty"` // of the look that saw it gone
 }
 
 // Kind implements river.JobArgs.
@@ -46,7 +48,7 @@ func (d *deed) traceLater(ctx context.Context, job store.Job) error {
 	if ok && !makes(ent) {
 		return nil
 	}
-	return d.Enqueue(ctx, LineageJob{job.ID}, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: sequenceOnce.ByState}})
+	return d.Enqueue(ctx, LineageJob{job.ID, job.Receipt}, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: sequenceOnce.ByState}})
 }
 
 // Traced takes a reading of what everybody made at a system and is still there.
@@ -85,6 +87,9 @@ func (e *Engine) Traced(ctx context.Context, system string, at time.Time, seen [
 // its access was seen gone, and holds it against each of its grants that ended and
 // was not asked about before: what came while the grant lasted is a finding, and the
 // grant is not closed until that is settled. It returns how many things those are.
+//
+// A grant whose access may have been there while this was read is not asked about by it.
+// If that is gone since, the error has it read again.
 func (e *Engine) LeftBehind(ctx context.Context, assignment string, at time.Time, seen []TraceSeen) (left int, err error) {
 	err = e.do(ctx, "left behind", access.Clock, func(d *deed) error {
 		left = 0
@@ -99,12 +104,23 @@ func (e *Engine) LeftBehind(ctx context.Context, assignment string, at time.Time
 		if err != nil {
 			return err
 		}
+		looks, err := d.Receipts(ctx, assignment)
+		if err != nil {
+			return err
+		}
 		for _, g := range grants {
 			asked, err := d.Tx.ReadUntil(ctx, lineageOf(g))
 			if err != nil {
 				return err
 			}
-			if g.State != access.Ended || g.Seen.IsZero() || !asked.IsZero() || at.Before(g.EndedAt) {
+			if g.State != access.Ended || g.Seen.IsZero() || !asked.IsZero() {
+				continue
+			}
+			switch gone := job.State == access.Absent; {
+			case goneBetween(looks, g.EndedAt, at), gone && !at.Before(g.EndedAt) && !at.Before(job.SeenAt):
+			case gone:
+				return fmt.Errorf("%w: what was made under grant %s was read before its access was seen gone", access.ErrConflict, g.ID)
+			default: // it is asked about once it is gone
 				continue
 			}
 			if err := d.Tx.SetReadUntil(ctx, lineageOf(g), at); err != nil {
@@ -119,6 +135,11 @@ func (e *Engine) LeftBehind(ctx context.Context, assignment string, at time.Time
 		return nil
 	})
 	return left, err
+}
+
+// goneBetween tells whether a look from the one moment until the other saw it gone.
+func goneBetween(looks []access.Receipt, from, to time.Time) bool {
+	return slices.ContainsFunc(looks, func(r access.Receipt) bool { return !r.Held() && !r.At.Before(from) && !r.At.After(to) })
 }
 
 // lineageOf names when it was read what was made under a grant.
