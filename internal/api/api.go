@@ -95,8 +95,8 @@ func (d *door) mount(mux *http.ServeMux) huma.API {
 	h := humago.New(mux, cfg)
 	h.UseMiddleware(d.knock(h))
 	for _, register := range []func(verbs){d.lists, d.requests, d.votes, d.grants, d.findings, d.rest} {
-		register(verbs{h, d.Log, func(ctx context.Context, by access.Actor, key string, status int, body string) error {
-			return d.Engine.Answer(ctx, by, key, status, body)
+		register(verbs{h, d.Log, func(ctx context.Context, by access.Actor, status int, body string) error {
+			return d.Engine.Answer(ctx, by, status, body)
 		}})
 	}
 	return h
@@ -181,7 +181,7 @@ func deep(raw []byte) bool {
 type verbs struct {
 	huma.API
 	log    *slog.Logger
-	answer func(ctx context.Context, by access.Actor, key string, status int, body string) error // keeps an answer for when it is asked for again
+	answer func(ctx context.Context, by access.Actor, status int, body string) error // keeps an answer for when it is asked for again
 }
 
 // op registers one verb. Its path, method and summary are the whole of the routing.

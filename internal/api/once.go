@@ -43,7 +43,8 @@ func onceOf[I, O any](h verbs, ctx context.Context, id string, in *I, do func(co
 		return nil, fmt.Errorf("%w: Idempotency-Key is longer than %d bytes", access.ErrInvalid, longestKey)
 	}
 	// 1. The deed, with its key, in one transaction.
-	out, err := do(engine.Once(ctx, key, access.Digest([]any{id, at(ctx).String(), in})), in)
+	ctx = engine.Once(ctx, key, access.Digest([]any{id, at(ctx).String(), in}))
+	out, err := do(ctx, in)
 	// 2. Done before: what was answered then.
 	if was := (*engine.Repeated)(nil); errors.As(err, &was) {
 		return answered[O](was)
@@ -63,7 +64,7 @@ func onceOf[I, O any](h verbs, ctx context.Context, id string, in *I, do func(co
 	}
 	text, bad := json.Marshal(said)
 	if bad == nil {
-		bad = h.answer(context.WithoutCancel(ctx), by(ctx), key, status, string(text))
+		bad = h.answer(context.WithoutCancel(ctx), by(ctx), status, string(text))
 	}
 	if bad != nil {
 		h.log.ErrorContext(ctx, "an answer is not kept", "verb", id, "by", by(ctx).Identity, "error", bad.Error())

@@ -68,9 +68,16 @@ func (d *deed) doneOnce(ctx context.Context) error {
 	return d.AddAnswered(ctx, store.Answered{Identity: d.by.Identity, Key: o.key, Digest: o.digest, About: d.subject, At: d.now})
 }
 
-// Answer notes what was answered to the verb that was done under a key.
-func (e *Engine) Answer(ctx context.Context, by access.Actor, key string, status int, body string) error {
-	return e.DB.Write(ctx, func(tx *store.Tx) error { return tx.SetAnswer(ctx, by.Identity, key, status, body) })
+// Answer notes what was answered to the verb that was done by [Once]. What was refused
+// under a key that something else was done under is not the answer to that.
+func (e *Engine) Answer(ctx context.Context, by access.Actor, status int, body string) error {
+	o, ok := ctx.Value(onceKey{}).(once)
+	if !ok {
+		return nil
+	}
+	return e.DB.Write(ctx, func(tx *store.Tx) error {
+		return tx.SetAnswer(ctx, by.Identity, o.key, o.digest, status, body)
+	})
 }
 
 // DoorKey is what a door proves to itself with, by a name: 32 bytes, the same on every replica.

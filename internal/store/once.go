@@ -33,9 +33,9 @@ func (tx *Tx) AddAnswered(ctx context.Context, a Answered) error {
 		a.Identity, a.Key, a.Digest, a.About, moment(a.At), a.Status, a.Body)
 }
 
-// SetAnswer stores the answer, if something was done under the key and has none.
-func (tx *Tx) SetAnswer(ctx context.Context, identity, key string, status int, body string) error {
-	_, err := tx.ExecContext(ctx, `update answered set status=$1, body=$2 where identity=$3 and key=$4 and status=0`, status, body, identity, key)
+// SetAnswer stores the answer, if just this was done under the key and has none.
+func (tx *Tx) SetAnswer(ctx context.Context, identity, key, digest string, status int, body string) error {
+	_, err := tx.ExecContext(ctx, `update answered set status=$1, body=$2 where identity=$3 and key=$4 and digest=$5 and status=0`, status, body, identity, key, digest)
 	return err
 }
 
