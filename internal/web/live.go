@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -18,15 +17,40 @@ const (
 	streamEvery = 500 * time.Millisecond // how soon at the latest
 	streamLife  = time.Minute            // the browser comes again by itself, and is asked who it is
 	mostStreams = 1000
+	mostOfOne   = 20 // … of one person: nobody takes them all
 )
 
 // streams counts those that are open, and ends them with the server. One looks at
 // a time: however many there are, deeds and pages have the rest of the machine.
 type streams struct {
-	open   atomic.Int64
+	mu     sync.Mutex
+	open   int
+	of     map[string]int // identity -> open ones
 	turn   sync.Mutex
 	once   sync.Once
 	ending chan struct{}
+}
+
+// begin counts one more of a person's; false if there are enough.
+func (s *streams) begin(who string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open >= mostStreams || s.of[who] >= mostOfOne {
+		return false
+	}
+	if s.of == nil {
+		s.of = map[string]int{}
+	}
+	s.open, s.of[who] = s.open+1, s.of[who]+1
+	return true
+}
+
+func (s *streams) end(who string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open, s.of[who] = s.open-1, s.of[who]-1; s.of[who] == 0 {
+		delete(s.of, who)
+	}
 }
 
 // tagOf is what a page shows, as a short text.
@@ -73,11 +97,11 @@ func (p *portal) live(v *visit) error {
 	if err != nil {
 		return err
 	}
-	defer p.stream.open.Add(-1)
-	if p.stream.open.Add(1) > mostStreams {
+	if !p.stream.begin(v.by.Identity) {
 		v.trouble(http.StatusServiceUnavailable, "Too many look on", "The page looks again by itself, a little slower.")
 		return nil
 	}
+	defer p.stream.end(v.by.Identity)
 	end := p.ends(v.r)
 	// 2. A stream outlives the bounds of an ordinary answer.
 	c := http.NewResponseController(v.w)

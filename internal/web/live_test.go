@@ -161,3 +161,43 @@ func TestAPageLeftOpenKeepsNobodySignedIn(t *testing.T) {
 		t.Errorf("after 120 hours in which only the page asked: %d %.200q", eve.status, eve.page)
 	}
 }
+
+// One person's streams are bounded, and leave room for others'; one that ends makes room.
+func TestNobodyTakesAllStreams(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	eve, bob := p.as("eve"), p.as("bob")
+	mine := eve.live()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	opens := func() int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, eve.base+mine, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res, err := eve.client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = res.Body.Close() })
+		return res.StatusCode
+	}
+	for n := range 20 {
+		if status := opens(); status != http.StatusOK {
+			t.Fatalf("stream %d: %d", n, status)
+		}
+	}
+	if status := opens(); status != http.StatusServiceUnavailable {
+		t.Errorf("one more: %d", status)
+	}
+	bob.listens(bob.live())
+	stop()
+	ctx, stop = context.WithCancel(t.Context())
+	defer stop()
+	for wait := time.Now().Add(time.Minute); opens() != http.StatusOK; p.Clock.Pass(time.Second) {
+		if time.Now().After(wait) {
+			t.Fatal("streams that ended are counted still")
+		}
+	}
+}
