@@ -18,7 +18,6 @@ drop index grants_identity;
 create index grants_identity on grants (identity, id);
 create index grants_identity_open on grants (identity, id) where state <> 'ended';
 create index grants_entitlement_open on grants (entitlement, id) where state <> 'ended';
-create index grants_holder_open on grants (entitlement, identity) where state <> 'ended';
 create index grants_id_open on grants (id) where state <> 'ended';
 
 create index finding_owner on finding (owner, id);
@@ -51,7 +50,6 @@ drop index finding_owner_open;
 drop index finding_id_open;
 drop index finding_owner;
 drop index grants_id_open;
-drop index grants_holder_open;
 drop index grants_entitlement_open;
 drop index grants_identity_open;
 drop index grants_identity;
