@@ -134,8 +134,8 @@ func (l *Lane) batch(ctx context.Context, holder string) (claimed int, err error
 	if err != nil || len(tasks) == 0 {
 		return 0, err
 	}
-	if len(tasks) == most && l.Width > 1 {
-		l.Nudge(l.Now()) // there may be more: nobody sleeps meanwhile
+	if l.Width > 1 {
+		l.Nudge(l.Now()) // there may be more, now or before this is done: nobody sleeps through it
 	}
 	l.Seam("claimed")
 	b := newBatch(tasks)

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/connector"
 	"github.com/lessor-iam/lessor/internal/enginetest"
 	"github.com/lessor-iam/lessor/internal/reconcile"
@@ -54,6 +55,55 @@ func TestBatchesAtOnce(t *testing.T) {
 		if held := target.Held(); len(held) > 0 {
 			t.Errorf("held after their end: %v", held)
 		}
+		cancel()
+		<-ended
+		f.Check()
+	})
+}
+
+// hanging is a target whose changes of one account wait until they may go on.
+type hanging struct {
+	*enginetest.Target
+	account string
+	on      chan struct{} // nil: they do not wait
+}
+
+func (h *hanging) Apply(ctx context.Context, changes []connector.Change) []connector.Result {
+	if on := h.on; on != nil && changes[0].Account == h.account {
+		select {
+		case <-on:
+		case <-ctx.Done():
+		}
+	}
+	return h.Target.Apply(ctx, changes)
+}
+
+// What comes due while one batch waits for the target is the other's, who slept when
+// the first was claimed.
+func TestWhatComesDueMeanwhileIsTheOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := enginetest.Open(t, store.SQLite, enginetest.Virtual)
+		target := &hanging{Target: f.Targets["dir"], account: "bob"}
+		lane := reconcile.New(reconcile.Config{Door: f.Engine, System: "dir", Connector: target, Holder: "wide", Width: 2,
+			Pace: f.Engine.Pace, Backstop: 24 * time.Hour, Now: time.Now})
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { lane.Run(ctx); close(ended) }()
+		f.Granted("bob", wiki(hour-access.Term(time.Second)), "mia")
+		f.Granted("eve", wiki(hour), "mia")
+		lane.Nudge(time.Now()) // both in one batch; the other sleeps on
+		time.Sleep(time.Second)
+		synctest.Wait()
+		target.on = make(chan struct{})
+		time.Sleep(time.Duration(hour) - 1500*time.Millisecond) // bob's is over, eve's is soon
+		synctest.Wait()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if !target.Holds("bob", "wiki") || target.Holds("eve", "wiki") {
+			t.Errorf("held are %v, want bob's alone: the target keeps that waiting, and eve's is over", target.Held())
+		}
+		close(target.on)
 		cancel()
 		<-ended
 		f.Check()
