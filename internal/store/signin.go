@@ -25,8 +25,8 @@ func (db *DB) EndSessionsBy(ctx context.Context, of Source, id string, until, no
 			return cmp.Or(err, fmt.Errorf("%w: the provider has said this before", access.ErrConflict))
 		}
 		switch {
-		case of.Session != "" && of.Subject != "":
-			n, err = tx.drop(ctx, `provider=$1 and sid=$2 and subject=$3`, of.Provider, of.Session, of.Subject)
+		case of.Session != "" && of.Subject != "": // what began without the provider's id of its session may be of any: it ends too
+			n, err = tx.drop(ctx, `provider=$1 and subject=$3 and (sid=$2 or sid='')`, of.Provider, of.Session, of.Subject)
 		case of.Session != "":
 			n, err = tx.drop(ctx, `provider=$1 and sid=$2`, of.Provider, of.Session)
 		default:

@@ -12,7 +12,7 @@ import (
 func TestSessionsEndByTheirProvider(t *testing.T) {
 	each(t, func(t *testing.T, db *DB) {
 		ctx := t.Context()
-		for hash, of := range map[string]Source{"a": {"corp", "s-eve", "1"}, "b": {"corp", "s-eve", "2"}, "c": {"corp", "s-bob", "3"}, "d": {"home", "s-eve", "1"}, "e": {}} {
+		for hash, of := range map[string]Source{"a": {"corp", "s-eve", "1"}, "b": {"corp", "s-eve", "2"}, "c": {"corp", "s-bob", "3"}, "d": {"home", "s-eve", "1"}, "e": {}, "f": {"corp", "s-bob", ""}} {
 			s := Session{Hash: hash, Identity: "eve", Strength: "mfa", Began: noon, Seen: noon, End: noon.Add(time.Hour), Source: of, StrongUntil: noon.Add(time.Minute)}
 			must(t, db.BeginSession(ctx, s, "", noon))
 			got, err := db.Session(ctx, hash)
@@ -21,7 +21,7 @@ func TestSessionsEndByTheirProvider(t *testing.T) {
 		left := func(want string) {
 			t.Helper()
 			got := ""
-			for _, h := range []string{"a", "b", "c", "d", "e"} {
+			for _, h := range []string{"a", "b", "c", "d", "e", "f"} {
 				if _, err := db.Session(ctx, h); err == nil {
 					got += h
 				}
@@ -37,11 +37,12 @@ func TestSessionsEndByTheirProvider(t *testing.T) {
 			}
 		}
 		end(Source{"corp", "", "1"}, "m-1", noon, 1, nil)
-		left("bcde")
+		left("bcdef")
 		end(Source{"corp", "s-eve", ""}, "m-1", noon, 0, access.ErrConflict)
-		left("bcde")
+		left("bcdef")
 		end(Source{"home", "s-eve", "9"}, "m-1", noon, 0, nil) // another provider's message of that id; none of its sessions
-		end(Source{"corp", "s-bob", "2"}, "m-2", noon, 0, nil) // the session is not that person's
+		left("bcdef")
+		end(Source{"corp", "s-bob", "2"}, "m-2", noon, 1, nil) // the session is not that person's; one of theirs that names none may be it
 		left("bcde")
 		end(Source{"corp", "s-eve", ""}, "m-3", noon, 1, nil)
 		left("cde")
