@@ -169,7 +169,8 @@ func (d *deed) keepTraces(ctx context.Context, system string, at time.Time, by [
 		fresh = append(fresh, store.Trace{System: system, Account: t.By, What: t.What, Since: since})
 	}
 	for _, k := range known {
-		if !is[[2]string{k.Account, k.What}] {
+		// What came while this was read another reading, begun later, may have seen.
+		if !is[[2]string{k.Account, k.What}] && k.Since.Before(at) {
 			if err := d.DropTrace(ctx, k); err != nil {
 				return err
 			}

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -65,6 +66,40 @@ func TestWhatIsMadeUntilAccessIsSeenGoneIsFound(t *testing.T) {
 		}
 		if jobs := f.Jobs(engine.LineageJob{}.Kind()); len(jobs) != 2 {
 			t.Errorf("asked is %s, want each time it was seen gone", jobs)
+		}
+	})
+}
+
+// A whole reading that began before the door was there ends after the one that found
+// it: it takes nothing back. One that began later does.
+func TestAnOlderReadingTakesNothingBack(t *testing.T) {
+	t.Parallel()
+	enginetest.Each(t, func(t *testing.T, d store.Dialect) {
+		f := enginetest.Open(t, d)
+		g := f.Granted("eve", engine.Ask{Entitlements: []string{"dir:root"}, Term: hour, Reason: "work"}, "mia", "otto")
+		f.Work()
+		began := f.Now()
+		f.Clock.To(began.Add(time.Second))
+		if err := f.Engine.Return(t.Context(), f.As("eve"), g.ID, "done"); err != nil {
+			t.Fatal(err)
+		}
+		f.Work()
+		f.Clock.To(began.Add(2 * time.Second))
+		if n, err := f.Engine.LeftBehind(t.Context(), g.Assignment, f.Now(), []engine.TraceSeen{{By: "eve", What: "made a door"}}); err != nil || n != 1 {
+			t.Fatalf("%d things are left behind: %v", n, err)
+		}
+		open := func(at time.Time) bool {
+			t.Helper()
+			if err := f.Engine.Traced(t.Context(), "dir", at, nil); err != nil {
+				t.Fatal(err)
+			}
+			return slices.ContainsFunc(f.Findings(true), func(f access.Finding) bool { return f.Kind == "left_behind" && f.Subject == g.ID })
+		}
+		if !open(began) {
+			t.Error("an older reading closed the finding")
+		}
+		if open(f.Now().Add(time.Second)) {
+			t.Error("the door is gone, and the finding is open")
 		}
 	})
 }
