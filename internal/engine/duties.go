@@ -72,6 +72,10 @@ func (e *Engine) chargedHoldings(ctx context.Context, world World, now time.Time
 		return held, implies, nil
 	}
 	world.chargeRoles(about, held, implies)
+	var can *heard
+	if err := e.DB.Read(ctx, func(tx *store.Tx) (err error) { can, err = world.heard(ctx, tx); return err }); err != nil {
+		return nil, nil, err
+	}
 	for before := ""; ; {
 		var page []access.Grant
 		err := e.DB.Read(ctx, func(tx *store.Tx) (err error) {
@@ -87,7 +91,7 @@ func (e *Engine) chargedHoldings(ctx context.Context, world World, now time.Time
 			}
 			is, known := charged[g.Entitlement]
 			if !known {
-				r, _ := world.powers.Reach(g.Entitlement) // what the catalog no longer has is kept apart from nothing
+				r, _ := can.graph.Reach(g.Entitlement) // what the catalog no longer has is kept apart from nothing
 				is = about[g.Entitlement] || slices.ContainsFunc(r.Implied, func(id string) bool { return about[id] })
 				charged[g.Entitlement], implies[g.Entitlement] = is, r.Implied
 			}

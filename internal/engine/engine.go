@@ -36,6 +36,8 @@ type World struct {
 	Directory *access.Directory
 	Policy    *policy.Set
 	powers    *powers.Graph // what everything in the catalog can become; only read
+	order     []string      // of classes, lowest first
+	said      *sayings      // what the targets add to that
 	ways      *ways         // what lists are found by; only read
 }
 
@@ -105,6 +107,7 @@ type deed struct {
 	now     time.Time
 	by      access.Actor
 	world   World
+	all     *heard               // what everything can become, once that was asked
 	due     map[string]time.Time // system -> earliest new due time
 	events  int
 	toldOf  []string // requests whose tickets may have to say something new

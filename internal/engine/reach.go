@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -21,17 +23,26 @@ func NewWorld(dir *access.Directory, set *policy.Set, classes []string) (w World
 	if err != nil {
 		return w, nil, fmt.Errorf("what the catalog's entitlements can become: %w", err)
 	}
-	return World{Directory: dir, Policy: set, powers: graph, ways: newWays(dir, set)}, unplaced, nil
+	order := classes
+	if len(order) == 0 {
+		order = powers.Classes
+	}
+	last := len(order) - 1
+	return World{Directory: dir, Policy: set, powers: graph, order: slices.Concat(order[:last], unplaced, order[last:]), said: &sayings{}, ways: newWays(dir, set)}, unplaced, nil
 }
 
-// reach is what an entitlement can become now: by the catalog, and by what those
-// hold as whom its holder can act. A decision goes by it and not by the label. Of
+// reach is what an entitlement can become now: by the catalog, by what the targets
+// themselves say, and by what those hold as whom its holder can act. A decision goes by it and not by the label. Of
 // what the catalog does not have, nothing is said: policy refuses that by itself.
 func (d *deed) reach(ctx context.Context, entitlement string) (access.Reach, error) {
 	if d.world.powers == nil {
 		return access.Reach{}, fmt.Errorf("%w: what %s can become was never found out", access.ErrInvalid, entitlement)
 	}
-	graph := d.world.powers
+	k, err := d.heard(ctx)
+	if err != nil {
+		return access.Reach{}, err
+	}
+	graph := k.graph
 	r, err := graph.Reach(entitlement)
 	if errors.Is(err, access.ErrNotFound) {
 		return access.Reach{}, nil
@@ -112,48 +123,64 @@ func (d *deed) implies(ctx context.Context, ids []string) (map[string][]string, 
 }
 
 // labelUnderstates is the finding that an entitlement can become something of a
-// higher class than the catalog gives it.
+// higher class than the catalog gives it, or that its target says powers of it that
+// the catalog does not.
 const labelUnderstates = "label_understates"
 
 // Appraise opens a finding for every entitlement of the catalog that reaches a
-// class above its declared one, and closes those of what has been mended. What
-// grants of other identities add is seen when it is asked for.
+// class above its declared one or has powers that only its target tells of, and
+// closes those of what has been mended. What grants of other identities add is seen
+// when it is asked for.
 func (e *Engine) Appraise(ctx context.Context) (gaps int, err error) {
-	err = e.do(ctx, "appraise", access.Clock, func(d *deed) error {
-		gaps = 0
-		open, err := d.OpenFindings(ctx, labelUnderstates)
-		if err != nil {
-			return err
-		}
-		still := map[string]bool{}
-		for _, s := range d.world.powers.All() {
-			if !s.Gap {
-				continue
-			}
-			gaps++
-			still[s.ID] = true
-			if slices.ContainsFunc(open, func(f access.Finding) bool { return f.Subject == s.ID }) {
-				continue
-			}
-			r, err := d.world.powers.Reach(s.ID)
-			if err != nil {
-				return err
-			}
-			ent, _ := d.world.Directory.Entitlement(s.ID)
-			f := access.Finding{Kind: labelUnderstates, Subject: s.ID, Owner: ent.Owners[0], DueAt: d.now.Add(14 * 24 * time.Hour),
-				Text: fmt.Sprintf("%s is declared %s and reaches %s: %s. Requests are decided by what it reaches; give it that class, or take the power away.", s.ID, s.Declared, s.Reached, r.Path)}
-			if err := d.finding(ctx, f); err != nil {
-				return err
-			}
-		}
-		for _, f := range open {
-			if !still[f.Subject] {
-				if err := d.settleFinding(ctx, labelUnderstates, f.Subject, "its class says what it reaches"); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
+	err = e.do(ctx, "appraise", access.Clock, func(d *deed) (err error) {
+		gaps, err = d.appraise(ctx)
+		return err
 	})
 	return gaps, err
+}
+
+func (d *deed) appraise(ctx context.Context) (gaps int, err error) {
+	k, err := d.heard(ctx)
+	if err != nil {
+		return 0, err
+	}
+	open, err := d.OpenFindings(ctx, labelUnderstates)
+	if err != nil {
+		return 0, err
+	}
+	was := make(map[string]string, len(open))
+	for _, f := range open {
+		was[f.Subject] = f.Text
+	}
+	for _, s := range k.graph.All() {
+		ent, _ := d.world.Directory.Entitlement(s.ID)
+		text := k.tooLittle(ent)
+		if s.Gap {
+			r, err := k.graph.Reach(s.ID)
+			if err != nil {
+				return gaps, err
+			}
+			text = strings.TrimSpace(fmt.Sprintf("%s is declared %s and reaches %s: %s. Requests are decided by what it reaches; give it that class, or take the power away. %s",
+				s.ID, s.Declared, s.Reached, r.Path, text))
+		}
+		if text == "" {
+			continue
+		}
+		gaps++
+		before, found := was[s.ID]
+		delete(was, s.ID)
+		if found && before == text {
+			continue
+		}
+		f := access.Finding{Kind: labelUnderstates, Subject: s.ID, Owner: ent.Owners[0], DueAt: d.now.Add(14 * 24 * time.Hour), Text: text}
+		if err := d.renew(ctx, f, "what it can become has changed"); err != nil {
+			return gaps, err
+		}
+	}
+	for _, subject := range slices.Sorted(maps.Keys(was)) {
+		if err := d.settleFinding(ctx, labelUnderstates, subject, "the catalog says what it can become"); err != nil {
+			return gaps, err
+		}
+	}
+	return gaps, nil
 }

@@ -324,15 +324,17 @@ func quoted(name string) string {
 }
 
 // plain is what a target said, without what would steer a reader's screen, and not too long.
-func plain(said string) string {
+func plain(said string) string { return cleaned(said, mostName) }
+
+func cleaned(said string, most int) string {
 	clean := strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) {
 			return unicode.ReplacementChar
 		}
 		return c
 	}, said)
-	if r := []rune(clean); len(r) > mostName {
-		clean = string(r[:mostName]) + "…"
+	if r := []rune(clean); len(r) > most {
+		clean = string(r[:most]) + "…"
 	}
 	return clean
 }

@@ -185,6 +185,8 @@ func noun(room string, ev event) (key, digest string, err error) {
 		return readNoun(ev.After, func(v access.Ticket) (string, any) { return "ticket " + v.ID, v })
 	case room == "credential":
 		return readNoun(ev.After, func(v access.Credential) (string, any) { return "credential " + v.ID, v.Told() })
+	case room == "object":
+		return readNoun(ev.After, func(v access.SaidObject) (string, any) { return "object " + v.System + " " + v.Object, v })
 	case room == "finding":
 		return readNoun(ev.After, func(v access.Finding) (string, any) { return "finding " + v.ID, v })
 	}

@@ -11,7 +11,7 @@ import (
 
 // rows compares every row of every table, table by table in the order in which they refer to each other.
 func (r *replay) rows(ctx context.Context) error {
-	for _, table := range []func(context.Context) error{r.requests, r.grants, r.assignments, r.findings, r.tickets, r.credentials} {
+	for _, table := range []func(context.Context) error{r.requests, r.grants, r.assignments, r.findings, r.tickets, r.credentials, r.objects} {
 		if err := table(ctx); err != nil {
 			return err
 		}
@@ -172,6 +172,21 @@ func (r *replay) credentials(ctx context.Context) error {
 		for _, row := range page {
 			after = row.ID
 			if err := r.compare("credential "+row.ID, row.Told()); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (r *replay) objects(ctx context.Context) error {
+	for system, object := "", ""; ; {
+		page, err := r.tx.SaidAfter(ctx, system, object, replayPage)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, row := range page {
+			system, object = row.System, row.Object
+			if err := r.compare("object "+system+" "+object, row); err != nil {
 				return err
 			}
 		}

@@ -188,7 +188,7 @@ var closings = map[string]string{
 	"credentials_shrunk":    "The brake is on: the list of keys and passwords is not believed, and nothing follows from it. Nobody has to release it; it closes with a reading that is whole again.",
 	"credential_unending":   "It closes when each of them has an end at its system.",
 	"orphan_accounts":       "It closes when the directory says whose these accounts are, or they are gone from the system.",
-	"label_understates":     "It closes when the catalog gives the entitlement the class of what it can become, or it can no longer become it.",
+	"label_understates":     "It closes when the catalog gives the entitlement the class of what it can become and the powers that its system says it has, or it has them no more.",
 	"duties_together":       "It closes when one of the two is given up, revoked or ends, or an exception is written down.",
 	"certification_due":     "It closes when the grant was extended, or is over. Unless somebody extends it, the access is removed at its end.",
 	"definition_gone":       "It closes when the files have it again, or no open grant is of it any more. If it is not put back by the due date, its grants end.",
