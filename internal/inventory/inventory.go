@@ -24,6 +24,8 @@ type Door interface {
 	ObservedAccounts(ctx context.Context, system string, at time.Time, seen []engine.AccountSeen) (engine.AccountDrift, error)
 	// ObservedCredentials takes a whole reading of what lets bearers in.
 	ObservedCredentials(ctx context.Context, system string, at time.Time, seen []engine.CredentialSeen) (engine.CredentialDrift, error)
+	// ObservedObjects takes a reading of what the target says of its objects.
+	ObservedObjects(ctx context.Context, system string, at time.Time, seen []engine.ObjectSeen) (engine.ObjectDrift, error)
 	// Traced takes a reading of what everybody made.
 	Traced(ctx context.Context, system string, at time.Time, seen []engine.TraceSeen) error
 	// LeftBehind takes a reading of what an assignment's account made, begun after its access was gone.
@@ -93,6 +95,10 @@ func (r *Reader) whole(ctx context.Context, since time.Time) (engine.Drift, erro
 	// 5. What lets bearers in.
 	if err := r.credentials(ctx); err != nil {
 		return drift, fmt.Errorf("read %s: credentials: %w", r.System, err)
+	}
+	// 6. What the objects are, in the target's own words.
+	if err := r.said(ctx, objects); err != nil {
+		return drift, fmt.Errorf("read %s: objects: %w", r.System, err)
 	}
 	return drift, nil
 }
