@@ -17,7 +17,9 @@ type entitlementView struct {
 	Part      part
 	Owners    []string
 	Conflicts []string
-	Asks      bool // the reader answers for it and sees who holds it
+	Said      access.SaidObject // what its system itself says of it; zero: nothing
+	Unsaid    []string          // the powers of those that the catalog leaves out
+	Asks      bool              // the reader answers for it and sees who holds it
 	Holders   []registered
 	More      string
 }
@@ -44,6 +46,11 @@ func (p *portal) entitlementPage(v *visit) error {
 	for _, c := range e.Conflicts {
 		view.Conflicts = append(view.Conflicts, v.entitlement(c).Name)
 	}
+	var err error
+	if view.Said, err = p.Engine.Said(v.r.Context(), v.by, id); err != nil && !errors.Is(err, access.ErrNotFound) {
+		return err
+	}
+	view.Unsaid = e.Unsaid(view.Said.Powers)
 	list, err := p.Engine.Register(v.r.Context(), v.by, id, true, v.r.FormValue("before"), mostHolders)
 	if errors.Is(err, access.ErrDenied) {
 		view.Asks = false
