@@ -2,9 +2,11 @@ package ldap
 
 import (
 	"encoding/binary"
+	"errors"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lessor-iam/lessor/internal/connector"
 	"github.com/lessor-iam/lessor/internal/testserver"
@@ -121,12 +123,18 @@ func TestObjects389(t *testing.T) {
 	s := testserver.DS389(t, false)
 	wiki, plain := s.Group(t, "wiki"), s.Group(t, "plain")
 	s.Modify(t, wiki, "description", []string{"Edits the wiki"}, nil)
-	c := connect(t, config389(s))
-	if got := told(t, c, wiki, plain); len(got) != 2 || got[wiki].Description != "" {
+	if got := told(t, connect(t, config389(s)), wiki, plain); len(got) != 2 || got[wiki].Description != "" {
 		t.Errorf("told %+v", got)
 	}
 	s.Modify(t, testserver.SlapdGroups, "aci", []string{mayDescribe389}, nil)
-	if got := told(t, c, wiki, plain); len(got) != 2 || got[wiki].Description != "Edits the wiki" || got[plain].Description != "" || len(got[wiki].Powers) > 0 {
+	var got map[string]connector.Object
+	testserver.Await(t, "the new right", time.Minute, func() error { // what a connection may see the server remembers
+		if got = told(t, connect(t, config389(s)), wiki, plain); got[wiki].Description == "" {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	if len(got) != 2 || got[wiki].Description != "Edits the wiki" || got[plain].Description != "" || len(got[wiki].Powers) > 0 {
 		t.Errorf("told %+v", got)
 	}
 }
