@@ -17,11 +17,14 @@ import (
 // as its writer liked.
 const readObjects = `with asked as (
   select r.oid, r.rolname::text as name, r.rolsuper from unnest($1::text[]) n join pg_catalog.pg_roles r on r.rolname = n
-), worth as (
-  select r.oid, r.rolname::text as name, r.rolsuper, r.rolcreaterole, r.rolreplication, r.rolbypassrls,
-    (select array_agg(g.rolname::text order by g.rolname::text) from pg_catalog.pg_auth_members m join pg_catalog.pg_roles g on g.oid = m.roleid
-      where m.member = r.oid and m.admin_option) as hands_out
-  from pg_catalog.pg_roles r
+), given as materialized (
+  select m.member, array_agg(g.rolname::text order by g.rolname::text) as hands_out
+  from pg_catalog.pg_auth_members m join pg_catalog.pg_roles g on g.oid = m.roleid where m.admin_option group by m.member
+), worth as materialized (
+  select r.oid, r.rolname::text as name, r.rolsuper, r.rolcreaterole, r.rolreplication, r.rolbypassrls, g.hands_out
+  from pg_catalog.pg_roles r left join given g on g.member = r.oid
+  where r.rolsuper or r.rolcreaterole or r.rolreplication or r.rolbypassrls or g.hands_out is not null
+    or r.rolname::text = any($2) or r.oid in (select oid from asked)
 ), way as (
   select case when pg_catalog.current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end as set_role
 )
