@@ -47,6 +47,7 @@ type Reach struct {
 	More      int      `json:"more,omitempty"`       // how many of them are not listed
 	Becomes   []string `json:"becomes,omitempty"`    // identities its holder can act as, sorted
 	Gates     []string `json:"gates,omitempty"`      // what decides and its holder can change, sorted
+	Said      []string `json:"said,omitempty"`       // powers that only its system says it has, not the catalog
 	Path      string   `json:"path,omitempty"`       // the shortest way to the highest class, in one sentence
 }
 
@@ -55,7 +56,7 @@ func (r Reach) IsZero() bool { return r.Declared == "" && r.Class == "" && !r.Be
 
 // Beyond tells whether there is more to the entitlement than its label and its name.
 func (r Reach) Beyond() bool {
-	return r.Class != r.Declared || r.SelfGrant || len(r.Implied)+len(r.Becomes)+len(r.Gates) > 0
+	return r.Class != r.Declared || r.SelfGrant || len(r.Implied)+len(r.Becomes)+len(r.Gates)+len(r.Said) > 0
 }
 
 // Brief lists at most n of what is implied, and counts the rest.

@@ -168,6 +168,6 @@ func (k *heard) tooLittle(ent access.Entitlement) string {
 	if u.Why != "" {
 		why = " (" + u.Why + ")"
 	}
-	return fmt.Sprintf("%s itself says that %s lets its holder %s%s, and the catalog does not. Write it there, or take it away at the system.",
+	return fmt.Sprintf("%s itself says that %s carries the power %s%s, and the catalog does not. Write it there, or take it away at the system.",
 		ent.System, ent.ID, strings.Join(u.Powers, " and "), why)
 }

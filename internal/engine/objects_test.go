@@ -114,7 +114,7 @@ func TestWhatATargetSaysIsDecidedBy(t *testing.T) {
 		if r := s.would("dir:wiki"); r.Declared != "standard" || r.Class != "privileged" || r.Path != path || r.SelfGrant {
 			s.t.Errorf("reach is %+v", r)
 		}
-		s.finds("dir:wiki is declared standard and reaches privileged: " + path + ". Requests are decided by what it reaches; give it that class, or take the power away. dir itself says that dir:wiki lets its holder admin")
+		s.finds("dir:wiki is declared standard and reaches privileged: " + path + ". Requests are decided by what it reaches; give it that class, or take the power away. dir itself says that dir:wiki carries the power admin")
 		r := s.Ask("eve", engine.Ask{Entitlements: []string{"dir:wiki"}, Term: hour, Reason: "work"})
 		var asked []string
 		for _, st := range r.Items[0].Decision.Stages {
@@ -153,6 +153,39 @@ func TestWhatATargetSaysIsDecidedBy(t *testing.T) {
 	})
 }
 
+// Rules read the powers of both.
+func TestRulesReadWhatATargetSays(t *testing.T) {
+	withSaid(t, func(s *said) {
+		s.Change(func(c *enginetest.Company) {
+			c.Rules["writers.cedar"] = `@id("no-writers")
+@reason("Nobody writes.")
+forbid (principal, action == Action::"request", resource)
+when { resource.entitlement.powers.containsAll(["read", "write"]) };
+`
+		})
+		asked := func() access.Item {
+			s.t.Helper()
+			items, err := s.Engine.Preview(s.t.Context(), s.As("eve"), engine.Ask{Entitlements: []string{"dir:wiki"}, Term: hour, Reason: "work"})
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			return items[0]
+		}
+		before := asked()
+		if before.Outcome == access.ItemDenied {
+			s.t.Fatalf("denied already: %+v", before)
+		}
+		s.tell(engine.ObjectSeen{Object: "wiki", Powers: []string{"write"}, Why: "a writer"})
+		if it := asked(); it.Outcome != access.ItemDenied || !strings.Contains(it.Decision.Why, "Nobody writes.") || !slices.Equal(it.Decision.Reach.Said, []string{"write"}) {
+			s.t.Errorf("%+v", it)
+		}
+		s.tell(engine.ObjectSeen{Object: "wiki"})
+		if it := asked(); it.Outcome == access.ItemDenied || it.Decision.Reach.Said != nil {
+			s.t.Errorf("%+v", it)
+		}
+	})
+}
+
 // What somebody can hand out is worth what its target says of it.
 func TestWhatATargetSaysIsFollowed(t *testing.T) {
 	withSaid(t, func(s *said) {
@@ -178,7 +211,7 @@ func TestTheCatalogMendsWhatATargetSays(t *testing.T) {
 		if r := s.would("dir:wiki"); r.Class != "privileged" {
 			s.t.Errorf("what the target does not say took it away: %+v", r)
 		}
-		s.finds("dir:lobby is declared open", "dir itself says that dir:reports lets its holder write (a writer), and the catalog does not", "dir:wiki is declared standard")
+		s.finds("dir:lobby is declared open", "dir itself says that dir:reports carries the power write (a writer), and the catalog does not", "dir:wiki is declared standard")
 		s.catalog("dir:wiki", func(e *access.Entitlement) { e.Class = "privileged" })
 		s.catalog("dir:reports", func(e *access.Entitlement) { e.Powers = []string{"write"} })
 		s.catalog("dir:lobby", func(e *access.Entitlement) { e.Powers, e.Class = []string{"grant"}, "privileged" })

@@ -50,6 +50,7 @@ func (d *deed) reach(ctx context.Context, entitlement string) (access.Reach, err
 	if err != nil {
 		return r, err
 	}
+	r.Said = k.unsaid[entitlement].Powers
 	for n := 0; n < len(r.Becomes); n++ { // grows as what they hold leads to others
 		who := r.Becomes[n]
 		grants, err := d.GrantsOf(ctx, []string{who}, true, "", 1<<30)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -273,13 +274,22 @@ func buildEntitlement(d *access.Directory, id string) *built {
 }
 
 // reaching is the entitlement as rules read it where it can become something of
-// a higher class: it is of that class, whatever its label says.
-func (b *built) reaching(s *Set, class string) *built {
-	if class == "" || class == b.class {
+// a higher class: it is of that class, whatever its label says. It has besides the
+// powers that only its system says it has.
+func (b *built) reaching(s *Set, class string, said []string) *built {
+	class = cmp.Or(class, b.class)
+	if class == b.class && len(said) == 0 {
 		return b
 	}
 	attributes := b.entity.Attributes.Map()
 	attributes["class"] = types.String(class)
+	if powers, ok := attributes["powers"].(types.Set); ok && len(said) > 0 {
+		both := powers.Slice()
+		for _, p := range said {
+			both = append(both, types.String(p))
+		}
+		attributes["powers"] = types.NewSet(both...)
+	}
 	var places []cedar.EntityUID
 	for p := range b.place.All() {
 		if p.Type != classType {
@@ -291,6 +301,10 @@ func (b *built) reaching(s *Set, class string) *built {
 	var w writer
 	w.buf = append(w.buf, b.sum[:]...)
 	w.texts("reaches", class)
+	if len(said) > 0 {
+		w.texts("said")
+		w.list(said)
+	}
 	r := &built{sum: w.sum(), class: class, place: types.NewEntityUIDSet(places...), entity: cedar.Entity{UID: b.entity.UID,
 		Parents: types.NewEntityUIDSet(parents...), Attributes: types.NewRecord(attributes)}}
 	if err := s.check.entity(r.entity); err != nil {

@@ -107,7 +107,7 @@ func (f *Facts) resource(s *Set, authors []string) *built {
 	start, end := f.window()
 	from := s.snapshot(f.Directory)
 	reach := f.reach()
-	of := from.entitlement(types.String(f.Item.Entitlement)).reaching(s, reach.Class)
+	of := from.entitlement(types.String(f.Item.Entitlement)).reaching(s, reach.Class, reach.Said)
 	hands := f.hands(from)
 	clashes, _ := f.clashes(from)
 	var implied []string // the same as with held, below
