@@ -39,7 +39,7 @@ func TestRolesInForce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if lag := c.Capabilities().Lingers; lag != 2*rosterEvery {
+	if lag := c.Capabilities().Lingers; lag != rosterLag {
 		t.Errorf("others may lag %s", lag)
 	}
 	in := func(w *atomic.Pointer[engine.World]) bool {
@@ -61,6 +61,68 @@ func TestRolesInForce(t *testing.T) {
 		})
 	}
 }
+
+// A replica that cannot read the roster does not know whose role has ended: granted
+// roles are in force no more, those by the files are, and all is again when it can.
+func TestRolesLapse(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, store.Postgres)
+	h.edit(func() {
+		h.people["ann"], h.people["bob"], h.groups["security"] = true, true, nil
+		h.named = map[string][]string{"security": {"bob"}}
+	})
+	if err := errors.Join(h.inForce(t.Context()), h.Change(t.Context(), []connector.Ref{{Account: "ann", Object: "security"}}, nil)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.take(t.Context(), h.files); err != nil {
+		t.Fatal(err)
+	}
+	says := make(chan slog.Record, 1000)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() { defer close(ended); h.watch(ctx, slog.New(records(says))) }()
+	defer func() { stop(); <-ended }()
+	await := func(want ...string) {
+		t.Helper()
+		testserver.Await(t, "who is in security", time.Minute, func() error {
+			if is := h.world.Load().Directory.MembersOf("security"); !slices.Equal(is, want) {
+				return fmt.Errorf("%q, want %q", is, want)
+			}
+			return nil
+		})
+	}
+	await("ann", "bob")
+	err := h.db.Write(t.Context(), func(tx *store.Tx) error { // whoever asks for the version waits
+		if _, err := tx.ExecContext(t.Context(), "lock table roster_version in access exclusive mode"); err != nil {
+			return err
+		}
+		await("bob")
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	await("ann", "bob")
+	stop()
+	<-ended
+	loud := 0
+	for len(says) > 0 {
+		if r := <-says; r.Level == slog.LevelError {
+			loud++
+		}
+	}
+	if loud != 1 {
+		t.Errorf("said %d times", loud)
+	}
+}
+
+// records is a log that hands on what is said.
+type records chan slog.Record
+
+func (records) Enabled(context.Context, slog.Level) bool         { return true }
+func (r records) Handle(_ context.Context, is slog.Record) error { r <- is; return nil }
+func (r records) WithAttrs([]slog.Attr) slog.Handler             { return r }
+func (r records) WithGroup(string) slog.Handler                  { return r }
 
 // Whom the files name only people take out; what Lessor gave besides goes, and goes
 // on where the files no longer name them.
