@@ -37,6 +37,8 @@ type signIn struct {
 
 	mu   sync.Mutex
 	made map[string]made
+
+	asks, posts, words auth.Pace // by where they come from, or by whom
 }
 
 // made is the way to a provider, as it was configured.
@@ -87,7 +89,9 @@ func (s *Server) providers(sessions *auth.Sessions, plain bool) (http.Handler, e
 	if err != nil {
 		return nil, err
 	}
-	i := &signIn{Server: s, sessions: sessions, logins: logins, sheets: sheets, plain: plain, made: map[string]made{}}
+	i := &signIn{Server: s, sessions: sessions, logins: logins, sheets: sheets, plain: plain, made: map[string]made{},
+		// One place cannot ask so often that it turns the whole shelf over while a code is good.
+		asks: auth.Pace{Burst: 100, PerSec: 0.5}, posts: auth.Pace{Burst: 300, PerSec: 30}, words: auth.Pace{Burst: 600, PerSec: 60}}
 	s.keys.Lend(i.lent)
 	return i.routes(), nil
 }
@@ -98,14 +102,14 @@ func (i *signIn) routes() http.Handler {
 	mux.HandleFunc("GET /sign-in/go/{provider}", i.begin)
 	mux.HandleFunc("GET /sign-in/stronger", i.stronger)
 	mux.HandleFunc("GET /sign-in/back/{provider}", i.finish)
-	mux.HandleFunc("POST /sign-in/ended/{provider}", i.ended)
+	mux.HandleFunc("POST /sign-in/ended/{provider}", i.paced(&i.words, i.ended))
 	mux.HandleFunc("GET /sign-in/cli", i.code)
-	mux.HandleFunc("POST /sign-in/cli", i.answer)
+	mux.HandleFunc("POST /sign-in/cli", i.paced(&i.posts, i.answer))
 	mux.HandleFunc("GET /sign-in/mine", i.mine)
-	mux.HandleFunc("POST /sign-in/mine", i.endMine)
-	mux.HandleFunc("POST /sign-in/cli/ask", i.ask)
-	mux.HandleFunc("POST /sign-in/cli/collect", i.collect)
-	mux.HandleFunc("POST /sign-in/cli/end", i.end)
+	mux.HandleFunc("POST /sign-in/mine", i.paced(&i.posts, i.endMine))
+	mux.HandleFunc("POST /sign-in/cli/ask", i.paced(&i.asks, i.ask))
+	mux.HandleFunc("POST /sign-in/cli/collect", i.paced(&i.posts, i.collect))
+	mux.HandleFunc("POST /sign-in/cli/end", i.paced(&i.posts, i.end))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		i.note(w, r, http.StatusNotFound, "Not found", "There is nothing here.", "Sign in", "/sign-in")
 	})

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -167,4 +168,37 @@ func (i *signIn) end(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.WriteHeader(http.StatusNoContent)
 	}
+}
+
+// paced bounds how often a form comes from one person or, where nobody is signed in,
+// from one place. No header says where that is: whoever asks could write it.
+func (i *signIn) paced(pace *auth.Pace, do http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		from := "from " + place(r.RemoteAddr)
+		if who, err := i.sessions.Still(r); err == nil {
+			from = "by " + who.Identity
+		}
+		if !pace.Spend(from, time.Now()) {
+			w.Header().Set("Retry-After", "10")
+			tell(w, http.StatusTooManyRequests, loginRefused{"slow_down", "too many from there; try again in a few seconds"})
+			return
+		}
+		do(w, r)
+	}
+}
+
+// place is where a connection comes from, as far as one party has it to itself: an
+// address or, of IPv6, its network.
+func place(remote string) string {
+	at, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return remote
+	}
+	a := at.Addr().Unmap().WithZone("")
+	if a.Is6() {
+		if p, err := a.Prefix(64); err == nil {
+			return p.String()
+		}
+	}
+	return a.String()
 }

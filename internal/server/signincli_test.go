@@ -193,3 +193,29 @@ func TestLoginIsRefused(t *testing.T) {
 		t.Errorf("%d %s", n, said)
 	}
 }
+
+// Whoever asks for codes without end shuts nobody out but themselves.
+func TestAFloodOfLoginsShutsNobodyOut(t *testing.T) {
+	t.Parallel()
+	g, _ := corp(t, "")
+	_, code, end := laptop{g, t.TempDir()}.login()
+	flood := g.browser()
+	last := 0
+	for range 150 {
+		if flood.send(http.MethodPost, "/sign-in/cli/ask", nil, "X-Forwarded-For", code); flood.status == http.StatusTooManyRequests {
+			last = flood.status
+			break
+		}
+	}
+	if last == 0 {
+		t.Error("one place may ask for codes without end")
+	}
+	ann := g.browser()
+	ann.goTo("/sign-in/go/corp")
+	ann.login("s-ann", false)
+	ann.send(http.MethodPost, "/sign-in/cli", url.Values{"code": {code}, "verdict": {"let"}})
+	ann.is("/sign-in/cli", http.StatusOK, "It is let in")
+	if n, said := end(); n != 0 {
+		t.Errorf("%d %s", n, said)
+	}
+}

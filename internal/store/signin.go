@@ -77,7 +77,8 @@ func scanLogin(s scanner) (l Login, err error) {
 }
 
 // AddLogin stores one, and forgets those that have ended by now. Where most wait
-// already it is [access.ErrConflict].
+// already the oldest that nobody has let in goes: whoever fills the shelf shuts it
+// for nobody. Where all were let in and none has collected it is [access.ErrConflict].
 func (db *DB) AddLogin(ctx context.Context, l Login, most int, now time.Time) error {
 	return db.Write(ctx, func(tx *Tx) error {
 		if _, err := tx.ExecContext(ctx, `delete from login where end_at <= $1`, moment(now)); err != nil {
@@ -86,6 +87,17 @@ func (db *DB) AddLogin(ctx context.Context, l Login, most int, now time.Time) er
 		n := 0
 		if err := tx.QueryRowContext(ctx, `select count(*) from login`).Scan(&n); err != nil {
 			return err
+		}
+		if n >= most {
+			res, err := tx.ExecContext(ctx, `delete from login where hash = (select hash from login where identity='' order by asked_at, hash limit 1)`)
+			if err != nil {
+				return err
+			}
+			gone, err := res.RowsAffected()
+			if err != nil {
+				return err
+			}
+			n -= int(gone)
 		}
 		if n >= most {
 			return fmt.Errorf("%w: too many programs wait to be let in; try again in a few minutes", access.ErrConflict)

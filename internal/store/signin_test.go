@@ -61,9 +61,6 @@ func TestProgramsAreLetIn(t *testing.T) {
 		}
 		must(t, db.AddLogin(ctx, login("1"), 2, noon))
 		must(t, db.AddLogin(ctx, login("2"), 2, noon))
-		if err := db.AddLogin(ctx, login("3"), 2, noon); !errors.Is(err, access.ErrConflict) {
-			t.Errorf("a third of two: %v", err)
-		}
 		l, err := db.LoginByCode(ctx, "c1")
 		same(t, "login", l, err, login("1"))
 		token := PersonToken{Hash: "t1", ID: "id1", End: noon.Add(time.Hour)}
@@ -125,6 +122,31 @@ func TestProgramsAreLetIn(t *testing.T) {
 		must(t, db.AddLogin(ctx, Login{Hash: "h7", Code: "c7", Asked: noon, Polled: noon, End: noon.Add(time.Hour)}, 2, noon.Add(20*time.Minute)))
 		if _, err := db.LoginByCode(ctx, "c6"); !errors.Is(err, access.ErrNotFound) {
 			t.Errorf("after its time: %v", err)
+		}
+	})
+}
+
+// A full shelf lets go of the oldest that nobody has let in, and of no other.
+func TestAFullShelfOfLoginsStaysOpen(t *testing.T) {
+	each(t, func(t *testing.T, db *DB) {
+		ctx := t.Context()
+		add := func(n string, after time.Duration) error {
+			return db.AddLogin(ctx, Login{Hash: "h" + n, Code: "c" + n, Asked: noon.Add(after), Polled: noon, End: noon.Add(time.Hour)}, 2, noon)
+		}
+		must(t, add("1", time.Second))
+		must(t, add("2", 0))
+		must(t, add("3", 2*time.Second))
+		if _, err := db.LoginByCode(ctx, "c2"); !errors.Is(err, access.ErrNotFound) {
+			t.Errorf("the oldest still waits: %v", err)
+		}
+		must(t, db.AnswerLogin(ctx, "c1", "eve", Source{}, true, noon))
+		must(t, add("4", 3*time.Second))
+		if l, err := db.LoginByCode(ctx, "c1"); err != nil || l.Identity != "eve" {
+			t.Errorf("one that was let in is gone: %+v, %v", l, err)
+		}
+		must(t, db.AnswerLogin(ctx, "c4", "eve", Source{}, true, noon))
+		if err := add("5", 4*time.Second); !errors.Is(err, access.ErrConflict) {
+			t.Errorf("all were let in: %v", err)
 		}
 	})
 }
