@@ -16,6 +16,7 @@ import (
 const (
 	mostCredentials = 200 // findings that one reading opens
 	mostHinted      = 20  // of those that say who could have made it
+	mostMakers      = 200 // of whom a hint counts
 )
 
 // judgeCredentials opens and closes what is found about those that are there.
@@ -32,12 +33,15 @@ func (d *deed) judgeCredentials(ctx context.Context, sys access.System, last tim
 		return err
 	}
 	opened := 0
+	hints := d.hinting(sys, last)
 	for _, c := range there {
 		f, is := d.orphaned(sys, c)
 		if drift.Orphans += one(is); is && opened < mostHinted && !orphans[c.ID] {
-			if f.Text, err = d.hint(ctx, f.Text, c, last); err != nil {
+			hint, err := hints.of(ctx, c)
+			if err != nil {
 				return err
 			}
+			f.Text += hint
 		}
 		if err := d.tellOne(ctx, c, f, is, orphans[c.ID], &opened, drift); err != nil {
 			return err
@@ -132,31 +136,59 @@ func (d *deed) goneOf(holder string) string {
 	return ""
 }
 
-// hint adds who held, when it came, what its holders can make more of: one of them may
-// have made it. It is for people, and only of what came since the first reading.
-func (d *deed) hint(ctx context.Context, text string, c access.Credential, last time.Time) (string, error) {
-	from, to, known := when(c, last)
-	if last.IsZero() || !known {
+// hints say who held, when a credential came, what its holders can make more of: one
+// of them may have made it. They are for people, and only of what came since the first
+// reading. What came in the same time is asked about once.
+type hints struct {
+	d      *deed
+	system string
+	last   time.Time // the reading before
+	makers []string  // objects
+	told   map[[2]int64]string
+}
+
+func (d *deed) hinting(sys access.System, last time.Time) *hints {
+	h := &hints{d: d, system: sys.ID, last: last, told: map[[2]int64]string{}}
+	dir := d.world.Directory
+	for _, id := range dir.Entitlements() {
+		if ent, _ := dir.Entitlement(id); ent.System == sys.ID && makes(ent) {
+			h.makers = append(h.makers, ent.Object)
+		}
+	}
+	return h
+}
+
+func (h *hints) of(ctx context.Context, c access.Credential) (text string, err error) {
+	from, to, known := when(c, h.last)
+	if h.last.IsZero() || !known {
+		return "", nil
+	}
+	span := [2]int64{from.UnixMicro(), to.UnixMicro()}
+	if text, asked := h.told[span]; asked {
 		return text, nil
 	}
-	grants, err := d.GrantsDuring(ctx, c.System, "", from, to)
+	grants, err := h.d.GrantsOfDuring(ctx, h.system, h.makers, from, to, mostMakers)
 	if err != nil {
-		return text, err
+		return "", err
 	}
 	var who []string
 	for _, g := range grants {
-		if ent, ok := d.world.Directory.Entitlement(g.Entitlement); ok && makes(ent) {
+		if ent, ok := h.d.world.Directory.Entitlement(g.Entitlement); ok && makes(ent) {
 			who = append(who, fmt.Sprintf("%s held %s (grant %s)", g.Identity, g.Entitlement, g.ID))
 		}
 	}
-	if len(who) == 0 {
-		return text, nil
+	if len(who) > 0 {
+		text = " When it came, " + strings.Join(who[:min(len(who), mostNamed)], ", ")
+		switch more := len(who) - mostNamed; {
+		case len(grants) == mostMakers:
+			text += " and more than can be told"
+		case more > 0:
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		text += "."
 	}
-	list := strings.Join(who[:min(len(who), mostNamed)], ", ")
-	if more := len(who) - mostNamed; more > 0 {
-		list += fmt.Sprintf(" and %d more", more)
-	}
-	return text + " When it came, " + list + ".", nil
+	h.told[span] = text
+	return text, nil
 }
 
 // outlived tells whether it came while its account held what its holders can make more

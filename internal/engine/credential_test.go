@@ -275,6 +275,48 @@ func TestWhoCouldHavePlantedIt(t *testing.T) {
 	})
 }
 
+// However many could have: what is asked and told of them has a bound, and is the same
+// of all that came in the same time.
+func TestHowManyCouldHavePlantedIt(t *testing.T) {
+	t.Parallel()
+	enginetest.Each(t, func(t *testing.T, d store.Dialect) {
+		v := &vault{Fixture: enginetest.Open(t, d), t: t} // its log does not have what is written here
+		v.Change(func(c *enginetest.Company) {
+			e := c.Entitlements["git:deploy"]
+			e.Powers = []string{"admin"}
+			c.Entitlements["git:deploy"] = e
+		})
+		v.read()
+		g := v.Granted("eve", engine.Ask{Entitlements: []string{"git:deploy"}, Term: access.Term(time.Hour), Reason: "work"}, "mia", "otto")
+		v.Work()
+		copies := func(table, columns, values string) string {
+			return fmt.Sprintf(`insert into %[1]s (id, %[2]s) with recursive n(i) as (select 0 union all select i + 1 from n where i < 299)
+				select 'copy-' || i, %[3]s from n cross join %[1]s x where x.id in ('%[4]s', '%[5]s')`, table, columns, values, g.ID, g.Assignment)
+		}
+		if err := v.DB.Write(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.ExecContext(t.Context(), copies("assignment", "account, system, object, identity, entitlement, state, receipt, seen_at, holder, fence, attempts, told, confirm, trouble",
+				"'copy-' || i, system, object, identity, entitlement, 'absent', receipt, seen_at, holder, fence, attempts, told, confirm, trouble"))
+			if err != nil {
+				return err
+			}
+			_, err = tx.ExecContext(t.Context(), copies("grants", "assignment, request, revision, digest, identity, entitlement, state, start_at, end_at, term, seen_at, chain_start, owner, votes, hold, at, ended",
+				"'copy-' || i, request, revision, digest, identity, entitlement, 'scheduled', start_at, end_at, term, seen_at, chain_start, owner, votes, hold, at, ended"))
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		v.put("one", "", opens("shop/web:write"))
+		v.put("two", "", opens("shop/web:write"))
+		v.read()
+		v.says("credential_orphan", "and more than can be told.", "and more than can be told.")
+		for _, f := range v.open("credential_orphan") {
+			if n := strings.Count(f.Text, " held git:deploy (grant "); n != 20 {
+				t.Errorf("it names %d: %s", n, f.Text)
+			}
+		}
+	})
+}
+
 // What never ends is one finding a system, as long as there is any.
 func TestCredentialsWithoutAnEnd(t *testing.T) {
 	withVault(t, func(v *vault) {

@@ -56,24 +56,37 @@ func (tx *Tx) CredentialsAfter(ctx context.Context, after string, limit int) ([]
 }
 
 // GrantsDuring lists the grants by which an account held something at a system at any
-// time between two moments, the one that ended last first; every account's if none is
-// named. Until a look sees it gone, access is held.
+// time between two moments, the one that ended last first. Until a look sees it gone,
+// access is held.
 func (tx *Tx) GrantsDuring(ctx context.Context, system, account string, from, to time.Time) ([]access.Grant, error) {
-	query, args := duringQuery(system, account, from, to)
+	query, args := duringQuery(`a.system = $1 and a.account = $2`, []any{system, account}, from, to)
 	return all(ctx, tx, scanGrant, query, args...)
 }
 
-// duringQuery has a text of its own for one account: with an "or" every assignment of
-// the system would be looked through, for each of its credentials.
-func duringQuery(system, account string, from, to time.Time) (query string, args []any) {
-	named := ""
-	if args = []any{system, moment(to), moment(from)}; account != "" {
-		named, args = "and a.account = $4", append(args, account)
+// GrantsOfDuring lists up to limit of those by which anybody held one of these objects.
+func (tx *Tx) GrantsOfDuring(ctx context.Context, system string, objects []string, from, to time.Time, limit int) ([]access.Grant, error) {
+	if len(objects) == 0 {
+		return nil, nil
 	}
+	query, args := duringOfQuery(system, objects, from, to, limit)
+	return all(ctx, tx, scanGrant, query, args...)
+}
+
+func duringOfQuery(system string, objects []string, from, to time.Time, limit int) (query string, args []any) {
+	whose, args := ofObjects(system, objects)
+	query, args = duringQuery(whose, args, from, to)
+	args = append(args, limit)
+	return fmt.Sprintf("%s limit $%d", query, len(args)), args
+}
+
+// duringQuery takes whose access is meant, by columns of assignment: an index must find
+// it, for it is asked for each of a system's credentials in one transaction.
+func duringQuery(whose string, args []any, from, to time.Time) (string, []any) {
 	columns := "g." + strings.ReplaceAll(strings.Join(strings.Fields(grantColumns), " "), ", ", ", g.")
-	return `select ` + columns + ` from grants g join assignment a on a.id = g.assignment
-		where a.system = $1 ` + named + ` and g.seen_at is not null and g.start_at <= $2
-		and (g.ended_at is null or g.ended_at >= $3 or not exists
-			(select 1 from receipt r where r.assignment = a.id and r.at >= g.ended_at and r.at <= $3 and not r.direct and not r.effective))
-		order by coalesce(g.ended_at, g.end_at) desc, g.id`, args
+	n := len(args)
+	return fmt.Sprintf(`select %[1]s from grants g join assignment a on a.id = g.assignment
+		where %[2]s and g.seen_at is not null and g.start_at <= $%[3]d
+		and (g.ended_at is null or g.ended_at >= $%[4]d or not exists
+			(select 1 from receipt r where r.assignment = a.id and r.at >= g.ended_at and r.at <= $%[4]d and not r.direct and not r.effective))
+		order by coalesce(g.ended_at, g.end_at) desc, g.id`, columns, whose, n+1, n+2), append(args, moment(to), moment(from))
 }
