@@ -20,7 +20,7 @@ import (
 type LoginShelf interface {
 	AddLogin(ctx context.Context, l store.Login, most int, now time.Time) error
 	LoginByCode(ctx context.Context, code string) (store.Login, error)
-	AnswerLogin(ctx context.Context, code, identity string, by store.Source, let bool, now time.Time) error
+	AnswerLogin(ctx context.Context, code string, from store.Session, let bool, now time.Time) error
 	CollectLogin(ctx context.Context, hash string, token store.PersonToken, now time.Time) (store.Login, error)
 	PersonToken(ctx context.Context, hash string) (store.PersonToken, error)
 	PersonTokens(ctx context.Context, identity string) ([]store.PersonToken, error)
@@ -152,12 +152,16 @@ func (l *Logins) Find(ctx context.Context, who access.Actor, typed string) (stor
 	return store.Login{}, fmt.Errorf("%w: nothing waits by that code; it may have taken longer than %s", access.ErrNotFound, LoginTime)
 }
 
-// Answer lets the program in as who is at the door, or refuses it.
-func (l *Logins) Answer(ctx context.Context, who access.Actor, by store.Source, typed string, let bool) error {
+// Answer lets the program in as who is at the door, or refuses it. It is
+// [access.ErrDenied] where their session has ended meanwhile.
+func (l *Logins) Answer(ctx context.Context, who access.Actor, from store.Session, typed string, let bool) error {
 	if _, err := l.Find(ctx, who, typed); err != nil {
 		return err
 	}
-	return l.Shelf.AnswerLogin(ctx, hash(plainCode(typed)), who.Identity, by, let, l.Now().UTC().Truncate(time.Microsecond))
+	if from.Identity != who.Identity {
+		return fmt.Errorf("%w: the session is somebody else's", access.ErrDenied)
+	}
+	return l.Shelf.AnswerLogin(ctx, hash(plainCode(typed)), from, let, l.Now().UTC().Truncate(time.Microsecond))
 }
 
 // What a program that waits is told.

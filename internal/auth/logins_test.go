@@ -27,6 +27,20 @@ func (d *door) logins(lasts time.Duration, stands func(string, store.Source) boo
 	return l
 }
 
+// session is a fresh one of somebody, signed in by that.
+func (d *door) session(who string, by store.Source) store.Session {
+	d.t.Helper()
+	w := httptest.NewRecorder()
+	if err := d.BeginBy(w, d.with(), who, auth.Proof{Source: by}); err != nil {
+		d.t.Fatal(err)
+	}
+	s, err := d.Session(d.with(w.Result().Cookies()...))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return s
+}
+
 func TestAProgramIsLetIn(t *testing.T) {
 	t.Parallel()
 	d := open(t)
@@ -58,10 +72,10 @@ func TestAProgramIsLetIn(t *testing.T) {
 	if _, err := l.Collect(t.Context(), a.Code); !errors.Is(err, auth.ErrExpired) {
 		t.Errorf("collected by the code: %v", err)
 	}
-	if err := l.Answer(t.Context(), eve, store.Source{Provider: "corp", Subject: "s-eve"}, a.Code, true); err != nil {
+	if err := l.Answer(t.Context(), eve, d.session("eve", store.Source{Provider: "corp", Subject: "s-eve"}), a.Code, true); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Answer(t.Context(), access.Actor{Identity: "bob"}, store.Source{}, a.Code, true); !errors.Is(err, access.ErrNotFound) {
+	if err := l.Answer(t.Context(), access.Actor{Identity: "bob"}, d.session("bob", store.Source{}), a.Code, true); !errors.Is(err, access.ErrNotFound) {
 		t.Errorf("let in twice: %v", err)
 	}
 	g := collect(nil)
@@ -94,7 +108,7 @@ func TestTokensOfPeopleEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := l.Answer(t.Context(), access.Actor{Identity: "eve"}, store.Source{Provider: "corp"}, a.Code, true); err != nil {
+		if err := l.Answer(t.Context(), access.Actor{Identity: "eve"}, d.session("eve", store.Source{Provider: "corp"}), a.Code, true); err != nil {
 			t.Fatal(err)
 		}
 		g, err := l.Collect(t.Context(), a.Device)
@@ -153,7 +167,7 @@ func TestCodesAreNotGuessed(t *testing.T) {
 	if _, err := l.Find(t.Context(), eve, a.Code); !errors.Is(err, access.ErrConflict) {
 		t.Errorf("the eleventh guess is right: %v", err)
 	}
-	if err := l.Answer(t.Context(), eve, store.Source{}, a.Code, false); !errors.Is(err, access.ErrConflict) {
+	if err := l.Answer(t.Context(), eve, d.session("eve", store.Source{}), a.Code, false); !errors.Is(err, access.ErrConflict) {
 		t.Errorf("the twelfth guess refuses it: %v", err)
 	}
 	d.now = d.now.Add(time.Minute)

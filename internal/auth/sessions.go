@@ -158,6 +158,9 @@ func (s *Sessions) Source(r *http.Request) (store.Source, error) {
 	return v.Source, err
 }
 
+// Session is the one of whoever is at the door.
+func (s *Sessions) Session(r *http.Request) (store.Session, error) { return s.find(r, true) }
+
 // scopes are what a person's own sign-in is good for.
 func scopes() []string {
 	return []string{engine.ScopeView, engine.ScopeRequest, engine.ScopeApprove, engine.ScopeRevoke}

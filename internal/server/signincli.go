@@ -64,10 +64,14 @@ func (i *signIn) answer(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	by, err := i.sessions.Source(r)
+	from, err := i.sessions.Session(r)
 	let := r.PostFormValue("verdict") == "let"
 	if err == nil {
-		err = i.logins.Answer(r.Context(), who, by, r.PostFormValue("code"), let)
+		err = i.logins.Answer(r.Context(), who, from, r.PostFormValue("code"), let)
+	}
+	if errors.Is(err, access.ErrDenied) { // signed out between the two looks
+		http.Redirect(w, r, "/sign-in?"+url.Values{"next": {"/sign-in/cli"}}.Encode(), http.StatusSeeOther)
+		return
 	}
 	if err != nil {
 		i.wrongCode(w, r, name, err)

@@ -117,9 +117,18 @@ func (db *DB) LoginByCode(ctx context.Context, code string) (l Login, err error)
 }
 
 // AnswerLogin lets a program in or refuses it, once: after that it is [access.ErrGone].
-func (db *DB) AnswerLogin(ctx context.Context, code, identity string, by Source, let bool, now time.Time) error {
+// It is [access.ErrDenied] where the session it is answered from has ended meanwhile:
+// nothing is let in after the end of it all.
+func (db *DB) AnswerLogin(ctx context.Context, code string, from Session, let bool, now time.Time) error {
 	return db.Write(ctx, func(tx *Tx) error {
-		refused := 0
+		stands := 0
+		if err := tx.QueryRowContext(ctx, `select count(*) from session where hash=$1 and identity=$2 and end_at > $3`, from.Hash, from.Identity, moment(now)).Scan(&stands); err != nil {
+			return err
+		}
+		if stands == 0 {
+			return fmt.Errorf("%w: you have been signed out meanwhile", access.ErrDenied)
+		}
+		identity, by, refused := from.Identity, from.Source, 0
 		if !let {
 			identity, by, refused = "", Source{}, 1
 		}

@@ -59,6 +59,11 @@ func TestProgramsAreLetIn(t *testing.T) {
 		login := func(n string) Login {
 			return Login{Hash: "h" + n, Code: "c" + n, Program: "lessor on x", Asked: noon, Polled: noon, End: noon.Add(10 * time.Minute)}
 		}
+		session := func(who string, by Source) Session {
+			s := Session{Hash: "of " + who + by.Session, Identity: who, Began: noon, Seen: noon, End: noon.Add(time.Hour), Source: by}
+			must(t, db.BeginSession(ctx, s, s.Hash, noon))
+			return s
+		}
 		must(t, db.AddLogin(ctx, login("1"), 2, noon))
 		must(t, db.AddLogin(ctx, login("2"), 2, noon))
 		l, err := db.LoginByCode(ctx, "c1")
@@ -67,8 +72,8 @@ func TestProgramsAreLetIn(t *testing.T) {
 		if l, err := db.CollectLogin(ctx, "h1", token, noon.Add(time.Second)); err != nil || l.Identity != "" {
 			t.Errorf("nobody has let it in: %+v, %v", l, err)
 		}
-		must(t, db.AnswerLogin(ctx, "c1", "eve", Source{"corp", "s-eve", "1"}, true, noon))
-		if err := db.AnswerLogin(ctx, "c1", "bob", Source{}, true, noon); !errors.Is(err, access.ErrGone) {
+		must(t, db.AnswerLogin(ctx, "c1", session("eve", Source{"corp", "s-eve", "1"}), true, noon))
+		if err := db.AnswerLogin(ctx, "c1", session("bob", Source{}), true, noon); !errors.Is(err, access.ErrGone) {
 			t.Errorf("let in twice: %v", err)
 		}
 		if l, err := db.CollectLogin(ctx, "h1", token, noon); err != nil || l.Identity != "eve" || !l.Polled.Equal(noon.Add(time.Second)) {
@@ -83,7 +88,7 @@ func TestProgramsAreLetIn(t *testing.T) {
 		list, err := db.PersonTokens(ctx, "eve")
 		same(t, "tokens", list, err, []PersonToken{token})
 
-		must(t, db.AnswerLogin(ctx, "c2", "eve", Source{}, false, noon))
+		must(t, db.AnswerLogin(ctx, "c2", session("eve", Source{}), false, noon))
 		if l, err := db.CollectLogin(ctx, "h2", PersonToken{Hash: "t2", ID: "id2", End: noon.Add(time.Hour)}, noon); err != nil || !l.Refused || l.Identity != "" {
 			t.Errorf("refused: %+v, %v", l, err)
 		}
@@ -92,8 +97,8 @@ func TestProgramsAreLetIn(t *testing.T) {
 		}
 		// Let in, and the sign-in ends before it collects.
 		must(t, db.AddLogin(ctx, login("4"), 2, noon))
-		must(t, db.AnswerLogin(ctx, "c4", "eve", Source{"corp", "s-eve", "1"}, true, noon))
-		if n, err := db.EndSessionsBy(ctx, Source{"corp", "s-eve", ""}, "m", noon.Add(time.Hour), noon); n != 2 || err != nil {
+		must(t, db.AnswerLogin(ctx, "c4", session("eve", Source{"corp", "s-eve", "1"}), true, noon))
+		if n, err := db.EndSessionsBy(ctx, Source{"corp", "s-eve", ""}, "m", noon.Add(time.Hour), noon); n != 3 || err != nil {
 			t.Errorf("ended %d, %v", n, err)
 		}
 		if _, err := db.CollectLogin(ctx, "h4", token, noon); !errors.Is(err, access.ErrNotFound) {
@@ -104,7 +109,7 @@ func TestProgramsAreLetIn(t *testing.T) {
 		}
 		// One token ends by itself, and is nobody else's to end.
 		must(t, db.AddLogin(ctx, login("5"), 2, noon))
-		must(t, db.AnswerLogin(ctx, "c5", "eve", Source{}, true, noon))
+		must(t, db.AnswerLogin(ctx, "c5", session("eve", Source{}), true, noon))
 		token.Hash, token.ID = "t5", "id5"
 		if _, err := db.CollectLogin(ctx, "h5", token, noon); err != nil {
 			t.Fatal(err)
@@ -133,20 +138,47 @@ func TestAFullShelfOfLoginsStaysOpen(t *testing.T) {
 		add := func(n string, after time.Duration) error {
 			return db.AddLogin(ctx, Login{Hash: "h" + n, Code: "c" + n, Asked: noon.Add(after), Polled: noon, End: noon.Add(time.Hour)}, 2, noon)
 		}
+		session := func(who string, by Source) Session {
+			s := Session{Hash: "of " + who, Identity: who, Began: noon, Seen: noon, End: noon.Add(time.Hour), Source: by}
+			must(t, db.BeginSession(ctx, s, s.Hash, noon))
+			return s
+		}
 		must(t, add("1", time.Second))
 		must(t, add("2", 0))
 		must(t, add("3", 2*time.Second))
 		if _, err := db.LoginByCode(ctx, "c2"); !errors.Is(err, access.ErrNotFound) {
 			t.Errorf("the oldest still waits: %v", err)
 		}
-		must(t, db.AnswerLogin(ctx, "c1", "eve", Source{}, true, noon))
+		must(t, db.AnswerLogin(ctx, "c1", session("eve", Source{}), true, noon))
 		must(t, add("4", 3*time.Second))
 		if l, err := db.LoginByCode(ctx, "c1"); err != nil || l.Identity != "eve" {
 			t.Errorf("one that was let in is gone: %+v, %v", l, err)
 		}
-		must(t, db.AnswerLogin(ctx, "c4", "eve", Source{}, true, noon))
+		must(t, db.AnswerLogin(ctx, "c4", session("eve", Source{}), true, noon))
 		if err := add("5", 4*time.Second); !errors.Is(err, access.ErrConflict) {
 			t.Errorf("all were let in: %v", err)
+		}
+	})
+}
+
+// Nothing is let in from a session that has ended, however shortly before.
+func TestNothingIsLetInAfterSigningOut(t *testing.T) {
+	each(t, func(t *testing.T, db *DB) {
+		ctx := t.Context()
+		from := Session{Hash: "s", Identity: "eve", Began: noon, Seen: noon, End: noon.Add(time.Minute)}
+		must(t, db.BeginSession(ctx, from, "", noon))
+		must(t, db.AddLogin(ctx, Login{Hash: "h", Code: "c", Asked: noon, Polled: noon, End: noon.Add(time.Hour)}, 2, noon))
+		if err := db.AnswerLogin(ctx, "c", from, true, noon.Add(time.Minute)); !errors.Is(err, access.ErrDenied) {
+			t.Errorf("after the session's time: %v", err)
+		}
+		if _, err := db.EndSessionsOf(ctx, "eve"); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.AnswerLogin(ctx, "c", from, true, noon); !errors.Is(err, access.ErrDenied) {
+			t.Errorf("signed out everywhere: %v", err)
+		}
+		if l, err := db.LoginByCode(ctx, "c"); err != nil || l.Identity != "" {
+			t.Errorf("it is let in: %+v, %v", l, err)
 		}
 	})
 }
