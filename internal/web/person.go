@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/lessor-iam/lessor/internal/access"
 )
@@ -16,7 +17,9 @@ type personView struct {
 	More     string
 }
 
-// person is one identity and what it holds, of what the reader may know.
+// person is one identity and what it holds, of what the reader may know. Whoever
+// may know of a grant of theirs and is not close to them sees the name and that;
+// to everybody else there is nothing.
 func (p *portal) person(v *visit) error {
 	id := v.r.FormValue("id")
 	i, ok := v.dir.Identity(id)
@@ -28,6 +31,13 @@ func (p *portal) person(v *visit) error {
 		return err
 	}
 	view := personView{Identity: i}
+	view.Grants, view.More = v.registered(list)
+	if !v.closeTo(i) {
+		if len(list) == 0 { // nothing that the reader may know of leads here
+			return fmt.Errorf("%w: identity", access.ErrNotFound)
+		}
+		return v.page(http.StatusOK, i.Name, "", personSheet(view, v.now))
+	}
 	add := func(name, value string) {
 		if value != "" {
 			view.Facts = append(view.Facts, fact{name, value})
@@ -53,6 +63,13 @@ func (p *portal) person(v *visit) error {
 	for _, o := range v.dir.OwnedBy(id) {
 		view.Owns = append(view.Owns, choice{o, v.name(o)})
 	}
-	view.Grants, view.More = v.registered(list)
 	return v.page(http.StatusOK, i.Name, "", personSheet(view, v.now))
+}
+
+// closeTo tells whether somebody's own facts are the reader's to know: of
+// themselves, of whom they manage, sponsor or answer for, and of everybody where
+// they are in security or an auditor.
+func (v *visit) closeTo(i access.Identity) bool {
+	me := v.dir.PersonOf(v.by.Identity)
+	return v.audits() || slices.ContainsFunc([]string{i.ID, i.Manager, i.Sponsor, i.Owner}, func(id string) bool { return id != "" && v.dir.PersonOf(id) == me })
 }

@@ -250,7 +250,22 @@ func TestThingsHavePages(t *testing.T) {
 	eve.goTo("/people?id=eve")
 	eve.is(http.StatusOK, "Managed by mia", "wiki", "robot")
 	bob.goTo("/people?id=eve")
-	bob.is(http.StatusOK, "None that you may know of")
+	bob.is(http.StatusNotFound, "Not found")
+	owen.goTo("/people?id=eve") // who owns what she holds
+	owen.is(http.StatusOK, "eve", "wiki")
+	if strings.Contains(owen.words(), "Managed by") || strings.Contains(owen.words(), "robot") {
+		t.Error("who owns what somebody holds is shown who they are managed by and answer for")
+	}
+	for who, closeTo := range map[string]bool{"xena": true, "mia": true, "mia.2": true, "sara": true, "anna": true, "bob": false, "owen": false} {
+		b := p.as(who)
+		if b.goTo("/people?id=xena"); closeTo {
+			b.is(http.StatusOK, "sponsored by mia", "Contract ends")
+		} else if b.is(http.StatusNotFound, "Not found"); strings.Contains(b.words(), "xena") {
+			t.Errorf("%s is shown xena", who)
+		}
+	}
+	eve.goTo("/people?id=robot")
+	eve.is(http.StatusOK, "Answers for it")
 	bob.goTo("/findings")
 	bob.is(http.StatusOK, "Nothing that you may know of is other than it should be")
 	p.Ask("ada", engine.Ask{Entitlements: []string{"dir:reports"}}) // who has no manager: nobody can answer
