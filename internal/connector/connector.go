@@ -129,6 +129,14 @@ type Sessions interface {
 	EndSession(ctx context.Context, s Session) error
 }
 
+// SessionsOfMany is what a [Sessions] can do besides whose target is asked about many
+// accounts as quickly as about one.
+type SessionsOfMany interface {
+	// MayBeOpen tells, anew, of which of the holdings ListSessions would list a session
+	// or fail. Of the others no session is open that could use what is held no longer.
+	MayBeOpen(ctx context.Context, refs []Ref) (map[Ref]bool, error)
+}
+
 // Attribution is what a connector can do besides whose target remembers who wrote.
 type Attribution interface {
 	// Authors says who last gave each holding, as the target remembers it, for

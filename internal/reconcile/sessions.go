@@ -13,18 +13,44 @@ import (
 // that cannot be read leaves the removal unsettled: nothing is known.
 func (b *batch) sessions(ctx context.Context, l *Lane) {
 	caps := l.Connector.Capabilities()
-	open, can := l.Connector.(connector.Sessions)
+	open, can := connector.As[connector.Sessions](l.Connector)
+	var gone []*step
 	for _, s := range b.steps {
-		if s.task.Want || !s.task.Act || !s.out.Looked || s.out.Direct || s.out.Effective {
-			continue
+		if !s.task.Want && s.task.Act && s.out.Looked && !s.out.Direct && !s.out.Effective {
+			gone = append(gone, s)
 		}
+	}
+	may := b.mayBeOpen(ctx, l, gone)
+	for _, s := range gone {
 		switch {
 		case caps.Sessions && can:
-			s.end(ctx, l, open)
+			if may == nil || may[s.ref] {
+				s.end(ctx, l, open)
+			}
 		case caps.Lingers > 0:
 			s.out.Sessions, s.out.Until = 1, s.out.LookAt.Add(caps.Lingers)
 		}
 	}
+}
+
+// mayBeOpen asks about all of them at once where the target can be asked so, for
+// most have none. nil: nothing is known, and each is asked about.
+func (b *batch) mayBeOpen(ctx context.Context, l *Lane, gone []*step) map[connector.Ref]bool {
+	many, can := connector.As[connector.SessionsOfMany](l.Connector)
+	if !can || len(gone) < 2 {
+		return nil
+	}
+	refs := make([]connector.Ref, len(gone))
+	for i, s := range gone {
+		refs[i] = s.ref
+	}
+	ctx, cancel := context.WithTimeout(ctx, min(l.Pace.Call, b.lease.Sub(l.Now())-l.Pace.Call/4))
+	defer cancel()
+	may, err := many.MayBeOpen(ctx, refs)
+	if err != nil {
+		return nil
+	}
+	return may
 }
 
 // end ends one holding's sessions within the time of a call.

@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -118,5 +119,63 @@ func TestSessionsOutlivingARemoval(t *testing.T) {
 			}
 			f.Check()
 		})
+	}
+}
+
+// crowd is a roomful that is asked about many at once, and counts who is asked about singly.
+type crowd struct {
+	*roomful
+	deaf  bool
+	asked []string
+}
+
+func (c *crowd) MayBeOpen(_ context.Context, refs []connector.Ref) (map[connector.Ref]bool, error) {
+	if c.deaf {
+		return nil, fmt.Errorf("%w: the list", connector.ErrUnreachable)
+	}
+	may := map[connector.Ref]bool{}
+	for _, r := range refs {
+		for _, s := range c.open {
+			may[r] = may[r] || s.Account == r.Account
+		}
+	}
+	return may, nil
+}
+
+func (c *crowd) ListSessions(ctx context.Context, ref connector.Ref) ([]connector.Session, error) {
+	c.asked = append(c.asked, ref.Account)
+	return c.roomful.ListSessions(ctx, ref)
+}
+
+// Where many are asked about at once, only those with a session are asked about
+// again; if that fails, each is.
+func TestSessionsOfMany(t *testing.T) {
+	t.Parallel()
+	for deaf, want := range map[bool][]string{false: {"eve", "eve"}, true: {"bob", "eve", "eve"}} {
+		f := enginetest.Open(t, store.SQLite)
+		target := &crowd{roomful: &roomful{Target: f.Targets["dir"]}, deaf: deaf}
+		lane := reconcile.New(reconcile.Config{Door: f.Engine, System: "dir", Connector: target, Holder: "many", Pace: enginetest.Pace, Backstop: time.Minute, Now: f.Now})
+		once := func() {
+			t.Helper()
+			if n, err := lane.Once(t.Context()); err != nil || n != 2 {
+				t.Fatalf("%d, %v", n, err)
+			}
+		}
+		f.Granted("eve", wiki(hour), "mia")
+		f.Granted("bob", wiki(hour), "mia")
+		once()
+		target.open = []connector.Session{{ID: "1", Account: "eve"}}
+		f.Clock.Pass(time.Duration(hour))
+		once()
+		slices.Sort(target.asked)
+		if !slices.Equal(target.asked, want) || len(target.open) > 0 {
+			t.Errorf("deaf %t: asked about %v, open are %v", deaf, target.asked, target.open)
+		}
+		for _, a := range []string{"eve", "bob"} {
+			if f.Targets["dir"].Holds(a, "wiki") {
+				t.Errorf("%s still holds it", a)
+			}
+		}
+		f.Check()
 	}
 }

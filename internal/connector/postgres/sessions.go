@@ -98,6 +98,35 @@ func (c *Connector) ListSessions(ctx context.Context, ref connector.Ref) (open [
 	return open, err
 }
 
+// readOpen tells which accounts have one of the sessions that readSessions lists, or
+// are none that this connector lists sessions of.
+const readOpen = `with s as materialized (select usesysid, backend_start from pg_catalog.pg_stat_activity
+	where usesysid is not null and pid <> pg_catalog.pg_backend_pid()
+	and (backend_type is null or backend_type = 'client backend' or backend_type = 'walsender' and datid is not null))
+select p.i - 1 from unnest($1::text[], $2::timestamptz[]) with ordinality p(account, since, i)
+left join pg_catalog.pg_roles r on r.rolname::text = p.account
+where r.oid is null or r.rolname = session_user
+or exists (select from s where s.usesysid = r.oid and (s.backend_start is null or p.since is null or s.backend_start <= p.since))`
+
+// MayBeOpen implements [connector.SessionsOfMany].
+func (c *Connector) MayBeOpen(ctx context.Context, refs []connector.Ref) (map[connector.Ref]bool, error) {
+	accounts, since := make([]string, len(refs)), make([]*time.Time, len(refs))
+	open := map[connector.Ref]bool{}
+	for i, r := range refs {
+		if accounts[i], since[i] = r.Account, c.moments.of(r); !usable(r.Account) {
+			accounts[i], open[r] = "", true // no role's name: for ListSessions to say
+		}
+	}
+	err := c.ask(ctx, func(l *line) error {
+		list, err := read[struct{ I int64 }](l, readOpen, accounts, since)
+		for _, at := range list {
+			open[refs[at.I]] = true
+		}
+		return err
+	})
+	return open, err
+}
+
 // noneLost is an error while sessions of dropped roles are open: one may be this
 // account's. They are not ended, for they may be anybody's.
 func noneLost(l *line, account string) error {

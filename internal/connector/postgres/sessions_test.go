@@ -317,3 +317,42 @@ func TestSessionsWithoutDates(t *testing.T) {
 		}
 	})
 }
+
+// Asked about many at once, the answer is that of asking about each.
+func TestMayBeOpenIsWhatListSessionsSays(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		object := w.object(t, "open-"+w.Version)
+		t.Cleanup(func() { w.drop(t, object) })
+		c := connect(t, w.config())
+		var refs []connector.Ref
+		for _, name := range []string{"busy", "idle", "anew", `odd "name'`} {
+			name = w.account(t, name+"-"+w.Version)
+			t.Cleanup(func() { w.drop(t, name) })
+			refs = append(refs, connector.Ref{Account: name, Object: object})
+		}
+		defer w.session(t, refs[0].Account).Close(context.Background())
+		for _, seen := range c.Look(t.Context(), refs) { // from here on, whoever comes has it from elsewhere
+			if seen.Err != nil {
+				t.Fatal(seen.Err)
+			}
+		}
+		defer w.session(t, refs[2].Account).Close(context.Background())
+		for _, name := range []string{"nobody-at-all", svc, "", strings.Repeat("x", 80)} {
+			refs = append(refs, connector.Ref{Account: name, Object: object})
+		}
+		may, err := c.MayBeOpen(t.Context(), refs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range refs {
+			list, err := c.ListSessions(t.Context(), r)
+			// Who is no role may have been one: that is for ListSessions to find out.
+			if want := err != nil || len(list) > 0 || strings.HasPrefix(r.Account, "nobody") || strings.HasPrefix(r.Account, "xx") || r.Account == ""; may[r] != want {
+				t.Errorf("%q: %t; %d sessions, %v", r.Account, may[r], len(list), err)
+			}
+		}
+		if !may[refs[0]] || may[refs[1]] || may[refs[2]] {
+			t.Errorf("busy %t, idle %t, one who came after %t", may[refs[0]], may[refs[1]], may[refs[2]])
+		}
+	})
+}
