@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -76,22 +77,34 @@ func (e *Engine) ObservedCredentials(ctx context.Context, system string, at time
 // credentialsOf names when a system's credentials were last read.
 func credentialsOf(system string) string { return "credentials read/" + system }
 
-// brakeCredentials tells whether the reading has shrunk too much; the next one is
-// measured by it.
+// brakeCredentials tells whether the reading has shrunk too much. It is measured by
+// the last one that was believed, unless the one before it said the same.
 func (d *deed) brakeCredentials(ctx context.Context, sys access.System, n int) (braked bool, err error) {
-	last, err := d.Count(ctx, "credentials/"+sys.ID)
-	if err == nil {
-		err = d.SetCount(ctx, "credentials/"+sys.ID, n)
-	}
+	believed, doubted := "credentials/"+sys.ID, "credentials doubted/"+sys.ID
+	last, err := d.Count(ctx, believed)
 	if err != nil {
 		return false, err
 	}
-	if last >= fewest && float64(n) < shrunk*float64(last) {
-		return true, d.finding(ctx, access.Finding{Kind: fewCredentials, Subject: sys.ID, Owner: sys.Owner, DueAt: d.now.Add(4 * time.Hour),
-			Text: fmt.Sprintf("A reading of %s has %d credentials where the last one had %d. It is not believed; the next one is measured by it.", sys.ID, n, last)})
+	before, err := d.Count(ctx, doubted) // and one more: zero is none
+	if err != nil {
+		return false, err
+	}
+	if fewer(n, last) && (before == 0 || fewer(n, before-1) || fewer(before-1, n)) {
+		if err := d.SetCount(ctx, doubted, n+1); err != nil {
+			return false, err
+		}
+		return true, d.renew(ctx, access.Finding{Kind: fewCredentials, Subject: sys.ID, Owner: sys.Owner, DueAt: d.now.Add(4 * time.Hour),
+			Text: fmt.Sprintf("A reading of %s has %d credentials where the last one that was believed had %d. It is not believed until the next one says the same.", sys.ID, n, last)}, "a reading says yet another thing")
+	}
+	if err := errors.Join(d.SetCount(ctx, believed, n), d.SetCount(ctx, doubted, 0)); err != nil {
+		return false, err
 	}
 	return false, d.settleFinding(ctx, fewCredentials, sys.ID, "a whole reading is there again")
 }
+
+// fewer tells whether a number of credentials has shrunk too much. Systems have few of
+// them; so any two that go at once count, but one goes every day.
+func fewer(n, last int) bool { return last-n >= 2 && float64(n) < shrunk*float64(last) }
 
 // keepCredentials stores what a reading changes, and returns what is there now.
 func (d *deed) keepCredentials(ctx context.Context, system string, last, at time.Time, seen []CredentialSeen, drift *CredentialDrift) (there []access.Credential, err error) {

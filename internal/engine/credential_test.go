@@ -335,48 +335,6 @@ func TestCredentialsWithoutAnEnd(t *testing.T) {
 	})
 }
 
-// A reading that has shrunk is believed the second time, and a system full of old
-// keys opens so many findings at once and no more, the newest first.
-func TestManyCredentials(t *testing.T) {
-	withVault(t, func(v *vault) {
-		for i := range 230 {
-			v.put(fmt.Sprintf("k%03d", i), "", opens("shop/web:read"), func(c *engine.CredentialSeen) { c.Issued = v.Now().Add(time.Duration(i-1000) * time.Hour) })
-		}
-		if drift := v.read(); drift.Orphans != 230 || drift.Waiting != 30 {
-			v.t.Errorf("drift is %+v", drift)
-		}
-		all := v.open("credential_orphan")
-		if len(all) != 200 || !strings.Contains(all[0].Text, "k030") {
-			v.t.Errorf("%d findings, the first %+v", len(all), all[0])
-		}
-		if drift := v.read(); drift.Waiting != 0 || len(v.open("credential_orphan")) != 230 {
-			v.t.Errorf("drift is %+v, findings %d", drift, len(v.open("credential_orphan")))
-		}
-		whole := v.list
-		v.list = whole[:10]
-		if drift := v.read(); drift != (engine.CredentialDrift{Braked: true}) || len(v.open("credential_orphan")) != 230 {
-			v.t.Errorf("drift is %+v, findings %d", drift, len(v.open("credential_orphan")))
-		}
-		v.says("credentials_shrunk", "has 10 credentials where the last one had 230")
-		if drift := v.read(); drift.Gone != 220 || len(v.open("credential_orphan")) != 10 {
-			v.t.Errorf("drift is %+v, findings %d", drift, len(v.open("credential_orphan")))
-		}
-		v.says("credentials_shrunk")
-	})
-}
-
-// A reading that was begun before another and comes after it changes nothing.
-func TestAnOlderReadingOfCredentials(t *testing.T) {
-	withVault(t, func(v *vault) {
-		v.put("1", "ghost")
-		v.read()
-		drift, err := v.Engine.ObservedCredentials(v.t.Context(), "git", v.Now().Add(-time.Second), nil)
-		if err != nil || drift != (engine.CredentialDrift{}) || len(v.open("credential_orphan")) != 1 {
-			v.t.Errorf("%+v, %v", drift, err)
-		}
-	})
-}
-
 // Whoever writes into the table by hand is found out by the log.
 func TestATamperedCredentialShows(t *testing.T) {
 	t.Parallel()
