@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/connector"
 )
 
@@ -49,6 +50,8 @@ type Follower struct {
 	whole   bool            // everything is to be read
 	wholeAt time.Time       // when that was heard first
 	again   time.Time       // … and last: a reading begun after it has seen all of it
+	catalog *access.Directory
+	named   map[string]bool // what that names at the system
 }
 
 // Follow returns a follower, or none where the target has no feed.
@@ -131,16 +134,19 @@ func (f *Follower) hear(objects []string) {
 	}
 }
 
-// charge is which of the objects the catalog names.
+// charge is which of the objects the catalog names. Each event asks; so the catalog is
+// looked through once, not each time. mu is held.
 func (f *Follower) charge(objects []string) (list []string) {
 	if len(objects) == 0 {
 		return nil
 	}
-	named := map[string]bool{}
-	for _, o := range Objects(f.Reader.Directory(), f.Reader.System) {
-		named[o] = true
+	if now := f.Reader.Directory(); now != f.catalog {
+		f.catalog, f.named = now, map[string]bool{}
+		for _, o := range Objects(now, f.Reader.System) {
+			f.named[o] = true
+		}
 	}
-	return slices.DeleteFunc(slices.Clone(objects), func(o string) bool { return !named[o] })
+	return slices.DeleteFunc(slices.Clone(objects), func(o string) bool { return !f.named[o] })
 }
 
 // pace is when the next readings may begin, and how often the last ones failed.
@@ -152,13 +158,14 @@ type pace struct {
 // read has read what was heard of, when it is due, and what the catalog names anew.
 func (f *Follower) read(ctx context.Context) {
 	var p pace
-	named := Objects(f.Reader.Directory(), f.Reader.System)
+	catalog := f.Reader.Directory()
 	for ctx.Err() == nil {
-		now := Objects(f.Reader.Directory(), f.Reader.System)
-		if added := without(now, named); len(added) > 0 {
-			f.hear(added)
+		if now := f.Reader.Directory(); now != catalog {
+			added := without(Objects(now, f.Reader.System), Objects(catalog, f.Reader.System))
+			if catalog = now; len(added) > 0 {
+				f.hear(added)
+			}
 		}
-		named = now
 		whole, objects, since, wait := f.take(p)
 		switch {
 		case whole:
