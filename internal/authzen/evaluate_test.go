@@ -1,6 +1,7 @@
 package authzen_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/authzen"
@@ -302,6 +304,59 @@ func TestSearchAgreesWithEvaluation(t *testing.T) {
 			}
 		}
 	})
+}
+
+// What the caller may not know of makes no page read on and on: it ends, and
+// says where it goes on.
+func TestASearchReadsOnlySoFar(t *testing.T) {
+	t.Parallel()
+	d := open(t, store.SQLite)
+	d.stuffed = true
+	ctx, now := t.Context(), d.Now()
+	if err := d.DB.Write(ctx, func(tx *store.Tx) error {
+		for i, what := range []string{"record-1.read", "record-1.write"} {
+			n := fmt.Sprint(i)
+			r := access.Request{ID: "rq-" + n, Revision: 1, Digest: "sha256:x", State: access.Submitted, Requester: []string{"alice", "eve"}[i], Beneficiary: "alice", Reason: "work", Term: 12 * hour, AnswerBy: now.Add(time.Hour),
+				Channel: "api", At: now, Items: []access.Item{{Entitlement: "record:" + what, Outcome: access.Granted, Term: 12 * hour, Grant: "gr-" + n}}}
+			a := store.Job{Assignment: access.Assignment{ID: "as-" + n, System: "record", Account: "alice", Object: what, Identity: "alice", Entitlement: "record:" + what, State: access.Absent}}
+			held := a
+			held.State, held.SeenAt, held.Receipt = access.Held, now, "re-x"
+			if err := errors.Join(tx.AddRequest(ctx, r), tx.AddAssignment(ctx, a), tx.SaveJob(ctx, a, held)); err != nil {
+				return err
+			}
+			for j := range []int{5100, 1}[i] { // more than one page looks at, all alice's own business; and one that eve asked for
+				g := access.Grant{ID: fmt.Sprintf("gr-%s-%05d", n, j), Request: r.ID, Revision: 1, Digest: "sha256:x", Identity: "alice", Entitlement: "record:" + what, Assignment: a.ID, State: access.Scheduled, Start: now, End: now.Add(12 * time.Hour),
+					ChainStart: now, Owner: "owen", At: now}
+				live := g
+				live.State = access.Live
+				if err := errors.Join(tx.AddGrant(ctx, g), tx.SaveGrant(ctx, access.Scheduled, live)); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for path, c := range map[string]struct {
+		body m
+		want string
+	}{
+		authzen.OfResources: {m{"subject": sub("user", "alice"), "action": m{"name": "write"}, "resource": m{"type": "record"}}, "record/record-1"},
+		authzen.OfActions:   {m{"subject": sub("user", "alice"), "resource": sub("record", "record-1")}, "write"},
+	} {
+		first := d.call("eve", "POST", path, c.body)
+		d.is(path, first, 200)
+		token := first.text("page.next_token")
+		if said(first) != "" || token == "" {
+			t.Errorf("%s: one page reads everything: %s", path, first.raw)
+			continue
+		}
+		next := d.call("eve", "POST", path, with(c.body, m{"page": m{"token": token}}))
+		if d.is(path, next, 200); strings.TrimSpace(said(next)) != c.want || next.text("page.next_token") != "" {
+			t.Errorf("%s goes on with %s, want %s", path, next.raw, c.want)
+		}
+	}
 }
 
 func (d *desk) grantOf(who, entitlement string) access.Grant {

@@ -160,25 +160,28 @@ func (d *door) resources(ctx context.Context, by access.Actor, raw []byte) (any,
 	if p.After.Key == "" && s.Resource.Type != entitlementType {
 		p.After.Key = s.Resource.Type + ":"
 	}
+	if !known {
+		return d.end(nil, p, false)
+	}
+	list, next, more, err := d.Engine.HeldBy(ctx, by, who, p.After, p.Limit)
+	if err != nil {
+		return nil, err
+	}
+	system := ""
+	if s.Resource.Type != entitlementType {
+		system = s.Resource.Type + ":"
+	}
 	var results []any
-	for known {
-		list, next, more, err := d.Engine.HeldBy(ctx, by, who, p.After, p.Limit-len(results))
-		if err != nil {
-			return nil, err
+	for _, h := range list {
+		if !strings.HasPrefix(h.Entitlement, system) {
+			break
 		}
-		for _, h := range list {
-			if s.Resource.Type != entitlementType && !strings.HasPrefix(h.Entitlement, s.Resource.Type+":") {
-				return d.end(results, p, false) // in order of entitlement: nothing of this system follows
-			}
-			if id, ok := resourceOf(s.Resource.Type, s.Action, h.Entitlement); ok && (h.Active || s.Action.Name == hold) {
-				results = append(results, thing{s.Resource.Type, id})
-			}
-		}
-		if p.After = next; !more || len(results) == p.Limit {
-			return d.end(results, p, more)
+		if id, ok := resourceOf(s.Resource.Type, s.Action, h.Entitlement); ok && (h.Active || s.Action.Name == hold) {
+			results = append(results, thing{s.Resource.Type, id})
 		}
 	}
-	return d.end(results, p, false)
+	p.After = next
+	return d.end(results, p, more && strings.HasPrefix(next.Key, system)) // in order of entitlement: past it nothing of this system follows
 }
 
 // actions answers what somebody may do to something.
@@ -194,7 +197,7 @@ func (d *door) actions(ctx context.Context, by access.Actor, raw []byte) (any, e
 		name = s.Resource.Type + ":" + s.Resource.ID
 	}
 	var all []string
-	if _, ok := dir.Entitlement(name); ok && known {
+	if _, ok := dir.Entitlement(name); ok && known && p.After.Key == "" {
 		h, err := d.Engine.Holds(ctx, by, who, name)
 		if err != nil {
 			return nil, err
@@ -203,29 +206,37 @@ func (d *door) actions(ctx context.Context, by access.Actor, raw []byte) (any, e
 			all = actionsOf(s.Resource, name, h.Active)
 		}
 	}
+	if !known || s.Resource.Type == entitlementType {
+		return d.actionPage(all, p, engine.After{}, false)
+	}
 	// What is named by object and action follows in order of entitlement.
-	for after, more := (engine.After{Key: name + "."}), known && s.Resource.Type != entitlementType; more; {
-		var list []engine.Hold
-		if list, after, more, err = d.Engine.HeldBy(ctx, by, who, after, longestPage); err != nil {
-			return nil, err
-		}
-		for _, h := range list {
-			if more = more && strings.HasPrefix(h.Entitlement, name+"."); strings.HasPrefix(h.Entitlement, name+".") {
-				all = append(all, actionsOf(s.Resource, h.Entitlement, h.Active)...)
-			}
+	from := p.After
+	if from.Key == "" {
+		from.Key = name + "."
+	}
+	list, next, more, err := d.Engine.HeldBy(ctx, by, who, from, p.Limit)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range list {
+		if strings.HasPrefix(h.Entitlement, name+".") {
+			all = append(all, actionsOf(s.Resource, h.Entitlement, h.Active)...)
 		}
 	}
-	return d.actionPage(all, p)
+	return d.actionPage(all, p, next, more && strings.HasPrefix(next.Key, name+"."))
 }
 
-// actionPage cuts a page out of a list that is whole: there are few actions to one thing.
-func (d *door) actionPage(all []string, p place) (any, error) {
+// actionPage cuts a page out of what was read at once; what was not read follows it.
+func (d *door) actionPage(all []string, p place, next engine.After, more bool) (any, error) {
 	all = all[min(p.Name, len(all)):]
 	n := min(p.Limit, len(all))
 	var results []any
 	for _, a := range all[:n] {
 		results = append(results, act{a})
 	}
-	p.Name += n
-	return d.end(results, p, n < len(all))
+	if p.Name += n; n < len(all) {
+		return d.end(results, p, true)
+	}
+	p.After, p.Name = next, 0
+	return d.end(results, p, more)
 }
