@@ -64,9 +64,12 @@ type Config struct {
 	Visitor func(r *http.Request) (access.Actor, bool)
 	// Spend takes one from what an identity may still send; false if there is none.
 	Spend func(identity string) bool
-	Key   []byte // 32 bytes, the same on every replica and after a restart: seals what is handed out
-	Rand  io.Reader
-	Now   func() time.Time
+	// SpendEvaluation is Spend for one evaluation: programs that enforce ask at every
+	// turn, so that there are more of them, and still an end.
+	SpendEvaluation func(identity string) bool
+	Key             []byte // 32 bytes, the same on every replica and after a restart: seals what is handed out
+	Rand            io.Reader
+	Now             func() time.Time
 	// Base is https://HOST, as programs know this door; empty: as they call it.
 	Base string
 	// Ticket names the ticket that an address is of, as jira:ACC-41; empty where it is of none.
@@ -85,8 +88,8 @@ const mostAtOnce = 256
 
 // New returns the door, or says what is missing.
 func New(c Config) (http.Handler, error) {
-	if c.Engine == nil || c.Directory == nil || c.Shelf == nil || c.Visitor == nil || c.Spend == nil || c.Rand == nil || c.Now == nil {
-		return nil, fmt.Errorf("%w: the door needs Engine, Directory, Shelf, Visitor, Spend, Rand and Now", access.ErrInvalid)
+	if c.Engine == nil || c.Directory == nil || c.Shelf == nil || c.Visitor == nil || c.Spend == nil || c.SpendEvaluation == nil || c.Rand == nil || c.Now == nil {
+		return nil, fmt.Errorf("%w: the door needs Engine, Directory, Shelf, Visitor, Spend, SpendEvaluation, Rand and Now", access.ErrInvalid)
 	}
 	if c.Base != "" && !isHTTPS(c.Base) {
 		return nil, fmt.Errorf("%w: base %q is not https://HOST", access.ErrInvalid, c.Base)
@@ -105,11 +108,11 @@ func New(c Config) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+Discovery, d.discovery)
 	mux.HandleFunc("GET "+Schema, d.schema)
-	mux.HandleFunc("POST "+Evaluation, d.question(d.evaluation))
-	mux.HandleFunc("POST "+Evaluations, d.question(d.evaluations))
-	mux.HandleFunc("POST "+OfSubjects, d.question(d.subjects))
-	mux.HandleFunc("POST "+OfResources, d.question(d.resources))
-	mux.HandleFunc("POST "+OfActions, d.question(d.actions))
+	mux.HandleFunc("POST "+Evaluation, d.question(d.SpendEvaluation, d.evaluation))
+	mux.HandleFunc("POST "+Evaluations, d.question(d.SpendEvaluation, d.evaluations))
+	mux.HandleFunc("POST "+OfSubjects, d.question(d.Spend, d.subjects))
+	mux.HandleFunc("POST "+OfResources, d.question(d.Spend, d.resources))
+	mux.HandleFunc("POST "+OfActions, d.question(d.Spend, d.actions))
 	mux.HandleFunc("POST "+Requests, d.asking(d.submit))
 	mux.HandleFunc("GET "+Requests+"/{task}", d.asking(d.status))
 	mux.HandleFunc("POST "+Requests+"/{task}/cancel", d.asking(d.cancel))
@@ -178,12 +181,17 @@ func (d *door) visitor(r *http.Request, scopes ...string) (access.Actor, *refusa
 }
 
 // question answers one of the Authorization API: 200 with an answer, or an error
-// that is a message and has nothing to do with any decision.
-func (d *door) question(do func(ctx context.Context, by access.Actor, raw []byte) (any, error)) http.HandlerFunc {
+// that is a message and has nothing to do with any decision. Each is charged to
+// whoever asks, so that nobody's questions keep all others waiting.
+func (d *door) question(spend func(identity string) bool, do func(ctx context.Context, by access.Actor, raw []byte) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		by, no := d.visitor(r, engine.ScopeEvaluate)
 		if no != nil {
 			no.speak(w)
+			return
+		}
+		if !spend(by.Identity) {
+			tooMany.speak(w)
 			return
 		}
 		raw, err := body(w, r) // before there is a slot for it: who sends slowly keeps nobody else waiting

@@ -192,7 +192,10 @@ func (d *door) evaluations(ctx context.Context, by access.Actor, raw []byte) (an
 	out := struct {
 		Evaluations []*decision `json:"evaluations"`
 	}{}
-	for _, one := range in.Evaluations {
+	for i, one := range in.Evaluations {
+		if i > 0 && !d.SpendEvaluation(by.Identity) { // the door has taken the first
+			return nil, tooMany
+		}
 		answer, err := d.one(ctx, by, in.question, one)
 		if err != nil {
 			return nil, err

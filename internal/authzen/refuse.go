@@ -54,6 +54,9 @@ type refusal struct {
 // Error implements error.
 func (f *refusal) Error() string { return f.detail }
 
+// tooMany refuses whoever has spent what they may send.
+var tooMany = &refusal{status: http.StatusTooManyRequests, detail: "too many requests; wait a second", retry: 1}
+
 func problem(kind, format string, a ...any) *refusal {
 	return &refusal{status: titles[kind].status, kind: kind, detail: fmt.Sprintf(format, a...)}
 }

@@ -64,7 +64,7 @@ func open(t testing.TB, kind store.Dialect, change ...func(*authzen.Config)) *de
 		Visitor: func(r *http.Request) (access.Actor, bool) {
 			return d.keys.Visitor(r.Header.Get("Authorization"), d.Now())
 		},
-		Spend: func(string) bool { return true }, Key: bytes.Repeat([]byte("k"), 32), Rand: rand.Reader, Now: func() time.Time { return d.Now().Add(d.ahead(0)) },
+		Spend: func(string) bool { return true }, SpendEvaluation: func(string) bool { return true }, Key: bytes.Repeat([]byte("k"), 32), Rand: rand.Reader, Now: func() time.Time { return d.Now().Add(d.ahead(0)) },
 		Ticket: func(u string) string {
 			if key, ok := strings.CutPrefix(u, "https://acme.example/browse/"); ok {
 				return "jira:" + key

@@ -100,7 +100,7 @@ func (d *door) asking(do func(w http.ResponseWriter, r *http.Request, by access.
 		case no != nil:
 			no.explain(w)
 		case !d.Spend(by.Identity):
-			(&refusal{status: http.StatusTooManyRequests, detail: "too many requests; wait a second", retry: 1}).explain(w)
+			tooMany.explain(w)
 		default:
 			if err := do(w, r, by); err != nil {
 				d.refusalOf(r, by, err).explain(w)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/auth"
 	"github.com/lessor-iam/lessor/internal/authzen"
 	"github.com/lessor-iam/lessor/internal/config"
 	"github.com/lessor-iam/lessor/internal/secret"
@@ -32,13 +33,15 @@ func (s *Server) enforcers(c *config.Config) (http.Handler, error) {
 	if c.SignIn != nil && strings.HasPrefix(c.SignIn.Address, "https://") {
 		base = c.SignIn.Address // it is what people type, and what programs are told
 	}
+	evaluations := &auth.Pace{Burst: 4000, PerSec: 500} // a busy program's; the server answers a few times as many
 	return authzen.New(authzen.Config{
 		Engine: s.engine, Directory: func() *access.Directory { return s.world.Load().Directory }, Shelf: s.db,
 		Visitor: func(r *http.Request) (access.Actor, bool) {
 			return s.keys.Visitor(r.Header.Get("Authorization"), time.Now())
 		},
-		Spend: func(identity string) bool { return s.keys.Spend(identity, time.Now()) },
-		Key:   key, Rand: rand.Reader, Now: time.Now, Base: base, Log: s.log,
+		Spend:           func(identity string) bool { return s.keys.Spend(identity, time.Now()) },
+		SpendEvaluation: func(identity string) bool { return evaluations.Spend(identity, time.Now()) },
+		Key:             key, Rand: rand.Reader, Now: time.Now, Base: base, Log: s.log,
 		Ticket: func(address string) string { return ticketAt(s.current.Load().Jira, address) },
 	})
 }
