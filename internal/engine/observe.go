@@ -41,6 +41,7 @@ type Drift struct {
 	Adopting   int  // of the unexpected ones, asked for on behalf of their holders, now or before
 	Removing   int  // … handed to the lane to be removed
 	HeldBack   int  // … that rules would remove and a brake does not
+	Overtaken  bool // a whole reading begun later was taken first: nothing follows from this one
 	Braked     bool // the reading had shrunk too much to be believed; of a part: without a whole one
 }
 
@@ -72,6 +73,9 @@ func (e *Engine) Observed(ctx context.Context, r Reading) (drift Drift, err erro
 	}
 	err = e.do(ctx, "observed", access.Clock, func(d *deed) error {
 		drift = Drift{}
+		if drift.Overtaken, err = d.overtaken(ctx, r); err != nil || drift.Overtaken {
+			return err
+		}
 		// 1. Has it shrunk too much to be believed? Then nothing at all follows.
 		if drift.Braked, err = d.measure(ctx, r, c); err != nil || drift.Braked {
 			return err
@@ -101,6 +105,18 @@ func (e *Engine) Observed(ctx context.Context, r Reading) (drift Drift, err erro
 		return d.strays(ctx, r, c.strays, &drift)
 	})
 	return drift, err
+}
+
+// overtaken tells whether a whole reading that was begun later has been taken, by
+// another replica: of two that are under way the older one may end last, and would
+// forget what the newer one found. A whole one is taken from now on.
+func (d *deed) overtaken(ctx context.Context, r Reading) (bool, error) {
+	name, at := "holdings read/"+r.System, r.At.UTC().Truncate(time.Microsecond)
+	last, err := d.ReadUntil(ctx, name)
+	if err != nil || at.Before(last) || r.Part {
+		return at.Before(last), err
+	}
+	return false, d.SetReadUntil(ctx, name, at)
 }
 
 // Strange lists up to limit holdings of a reading that somebody must have given

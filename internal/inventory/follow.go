@@ -242,18 +242,22 @@ func (f *Follower) readWhole(ctx context.Context, p *pace, since time.Time) {
 	began := time.Now()
 	bounded, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
-	_, err := f.Reader.whole(bounded, since)
+	drift, err := f.Reader.whole(bounded, since)
 	if ctx.Err() != nil {
 		return
 	}
 	f.Told(ctx, err)
 	rest := max(wholeRest, wholeShare*time.Since(began))
 	p.wholeFailed++
-	if err == nil {
-		p.wholeFailed = 0
-	} else {
+	switch {
+	case err != nil:
 		rest = slower(rest, p.wholeFailed)
 		f.hear(nil) // it is still to be read
+	case drift.Overtaken: // by another machine, whose clock may be ahead: what we heard it need not have seen
+		f.hear(nil)
+		fallthrough
+	default:
+		p.wholeFailed = 0
 	}
 	p.whole = time.Now().Add(rest)
 }
@@ -275,7 +279,7 @@ func (f *Follower) readPart(ctx context.Context, p *pace, objects []string) {
 		f.Log.WarnContext(ctx, "inventory", "system", f.Reader.System, "part", true, "objects", len(objects), "error", err.Error())
 		rest = slower(max(rest, firstWait), p.partFailed)
 		f.hear(objects)
-	case drift.Braked:
+	case drift.Braked || drift.Overtaken:
 		f.hear(nil)
 		fallthrough
 	default:

@@ -15,6 +15,7 @@ import (
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/engine"
 	"github.com/lessor-iam/lessor/internal/enginetest"
 	"github.com/lessor-iam/lessor/internal/inventory"
 	"github.com/lessor-iam/lessor/internal/store"
@@ -143,6 +144,25 @@ func TestWhatIsHeardOfIsReadInAMoment(t *testing.T) {
 		}
 		if n := len(f.Findings(true)); n != 1 {
 			t.Errorf("%d findings", n)
+		}
+	})
+}
+
+// What is heard of is read, though another machine whose clock is ahead seems to have
+// read everything since.
+func TestAnotherMachinesClockHidesNothing(t *testing.T) {
+	followed(t, func(t *testing.T, f *enginetest.Fixture, l *line) {
+		if _, err := f.Engine.Observed(t.Context(), engine.Reading{System: "dir", At: f.Now().Add(90 * time.Second), Objects: []string{"wiki"}}); err != nil {
+			t.Fatal(err)
+		}
+		l.Put("stranger", "wiki")
+		l.says <- []string{"wiki"}
+		pass(5 * time.Minute)
+		if one := finding(f, "unexpected_access"); one.Subject != "dir:wiki" {
+			t.Errorf("finding is %+v", one)
+		}
+		if _, whole, _ := l.so(); whole > 4 {
+			t.Errorf("all was read %d times", whole)
 		}
 	})
 }

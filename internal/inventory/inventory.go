@@ -87,7 +87,9 @@ func (r *Reader) whole(ctx context.Context, since time.Time) (engine.Drift, erro
 	if err != nil {
 		return drift, err
 	}
-	r.last = began
+	if !drift.Overtaken {
+		r.last = began
+	}
 	// 4. What everybody made, so that at the end of a grant it can be told what is new.
 	if err := r.traces(ctx); err != nil {
 		return drift, fmt.Errorf("read %s: traces: %w", r.System, err)
@@ -156,7 +158,7 @@ func (r *Reader) holdings(ctx context.Context, objects []string, part bool) (eng
 	}
 	r.Log.InfoContext(ctx, "inventory", "system", r.System, "part", part, "objects", len(objects), "holdings", len(reading.Holdings),
 		"unexpected", drift.Unexpected, "missing", drift.Missing, "again", drift.Again, "adopting", drift.Adopting, "removing", drift.Removing,
-		"held_back", drift.HeldBack, "braked", drift.Braked)
+		"held_back", drift.HeldBack, "braked", drift.Braked, "overtaken", drift.Overtaken)
 	return drift, nil
 }
 
