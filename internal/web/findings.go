@@ -87,7 +87,7 @@ func (p *portal) finding(v *visit) error {
 	if err != nil {
 		return err
 	}
-	switch v.r.URL.Query().Get("done") {
+	switch v.justDone() {
 	case string(adopting):
 		view.Said = "Asked for on behalf of those who hold it. Each is decided as any other request; until then it stays found."
 	case string(removing):
@@ -163,7 +163,7 @@ func (p *portal) settle(v *visit) error {
 			err = fmt.Errorf("%w: a finding is adopted, removed or let be, not %.20q", access.ErrInvalid, how)
 		}
 		if err == nil {
-			return v.goTo("/findings/" + view.Finding.ID + "?done=" + string(how))
+			return v.done("/findings/"+view.Finding.ID, string(how))
 		}
 		if !errors.Is(err, access.ErrInvalid) && !errors.Is(err, access.ErrDenied) && !errors.Is(err, access.ErrConflict) {
 			return err

@@ -329,3 +329,34 @@ func TestTooMuchAtOnce(t *testing.T) {
 		t.Error("a form of 80 KB was taken")
 	}
 }
+
+// A link that says that something was done says nothing: only the deed does.
+func TestALinkHasDoneNothing(t *testing.T) {
+	t.Parallel()
+	p := open(t)
+	g := p.Granted("eve", engine.Ask{Entitlements: []string{"dir:wiki"}, Term: 2 * hour, Reason: "notes"}, "mia")
+	r := p.Ask("eve", engine.Ask{Entitlements: []string{"dir:reports"}, Term: 2 * hour, Reason: "figures"})
+	p.Ask("ada", engine.Ask{Entitlements: []string{"dir:reports"}}) // who has no manager: a finding
+	finding := "/findings/" + p.Findings(true)[0].ID
+	says := func(who *person, at string) bool {
+		who.goTo(at)
+		who.is(http.StatusOK)
+		return strings.Contains(who.page, `role="status"><b>Done</b>`)
+	}
+	mia, eve, anna := p.as("mia"), p.as("eve"), p.as("anna")
+	for at, who := range map[string]*person{"/waiting?done=approve": mia, "/waiting?done=deny": mia, "/waiting/" + r.ID + "?done=ask": mia, "/access?done=returned": eve,
+		"/requests/" + r.ID + "?done=cancelled": eve, "/requests/" + r.ID + "?done=remarked": eve, finding + "?done=adopt": anna, finding + "?done=remove": anna, finding + "?done=accept": anna} {
+		if says(who, at) {
+			t.Errorf("%s says that it is done", at)
+		}
+	}
+	eve.send(http.MethodPost, "/requests/"+r.ID+"/comment", url.Values{"words": {"soon, please"}, "text": {"soon, please"}})
+	if !strings.Contains(eve.page, `role="status"><b>Done</b>`) {
+		t.Errorf("%s does not say what was done", eve.at)
+	}
+	for _, at := range []string{"/requests/" + r.ID + "?done=cancelled", "/requests/" + g.Request + "?done=remarked", "/access?done=returned"} {
+		if says(eve, at) {
+			t.Errorf("after a remark elsewhere %s says that it is done", at)
+		}
+	}
+}

@@ -74,7 +74,7 @@ func (p *portal) mine(v *visit) error {
 	if v.shown(view.Tag) {
 		return nil
 	}
-	if v.r.URL.Query().Get("done") == "returned" {
+	if v.justDone() == "returned" {
 		view.Said = "Given back. It counts as removed once the target was seen without it."
 	}
 	return v.page(http.StatusOK, "My access", "/access", minePage(view, v.now))
@@ -188,7 +188,7 @@ func (p *portal) giveBack(v *visit) error {
 	if err := p.Engine.Return(v.r.Context(), v.by, v.r.PathValue("id"), v.r.PostForm.Get("note")); err != nil {
 		return err
 	}
-	return v.goTo("/access?done=returned")
+	return v.done("/access", "returned")
 }
 
 // evidence is the file that proves a grant's story without us.

@@ -97,7 +97,7 @@ func (p *portal) request(v *visit) error {
 	if v.shown(view.Tag) {
 		return nil
 	}
-	switch q.Get("done") {
+	switch v.justDone() {
 	case "cancelled":
 		view.Said = "Taken back."
 	case "remarked":
@@ -239,7 +239,7 @@ func (p *portal) cancel(v *visit) error {
 	if err := p.Engine.Cancel(v.r.Context(), v.by, id, strings.TrimSpace(v.r.PostForm.Get("text"))); err != nil {
 		return err
 	}
-	return v.goTo("/requests/" + id + "?done=cancelled")
+	return v.done("/requests/"+id, "cancelled")
 }
 
 // comment adds a remark to a request's story.
@@ -256,5 +256,5 @@ func (p *portal) comment(v *visit) error {
 	if err := p.Engine.Comment(v.r.Context(), v.by, id, text); err != nil {
 		return err
 	}
-	return v.goTo("/requests/" + id + "?done=remarked")
+	return v.done("/requests/"+id, "remarked")
 }

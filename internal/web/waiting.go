@@ -41,7 +41,7 @@ func (p *portal) waiting(v *visit) error {
 	if err != nil {
 		return err
 	}
-	switch v.r.URL.Query().Get("done") {
+	switch v.justDone() {
 	case "approve":
 		view.Said = "Your approval is counted."
 	case "deny":
@@ -263,7 +263,7 @@ func (p *portal) answer(v *visit) error {
 	case err != nil:
 		return err
 	}
-	return v.goTo("/waiting?done=" + string(b.Verdict))
+	return v.done("/waiting", string(b.Verdict))
 }
 
 // askBack puts a question to whoever asked; the request waits on.
@@ -280,7 +280,7 @@ func (p *portal) askBack(v *visit, c caseView) error {
 	case err != nil:
 		return err
 	}
-	return v.goTo("/waiting/" + c.Request.ID + "?done=ask")
+	return v.done("/waiting/"+c.Request.ID, "ask")
 }
 
 // again lays the same case open with what was typed and what is wrong with it.
