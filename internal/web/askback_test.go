@@ -18,7 +18,15 @@ func TestAskingBackAndDwelling(t *testing.T) {
 	p := open(t)
 	eve, mia, bob := p.as("eve"), p.as("mia"), p.as("bob")
 	r := eve.asks("dir:wiki", "2h", "notes")
+	// What the desk lays open by itself, and what another site leads to, nobody has opened.
 	mia.goTo("/waiting")
+	mia.is(http.StatusOK, "Approve for 2 hours")
+	for _, from := range []string{"cross-site", "same-site"} {
+		mia.send(http.MethodGet, "/waiting/"+r.ID, nil, "Sec-Fetch-Site", from)
+		mia.is(http.StatusOK, "Approve for 2 hours")
+	}
+	p.Clock.Pass(time.Hour / 4)
+	mia.send(http.MethodGet, "/waiting/"+r.ID, nil, "Sec-Fetch-Site", "same-origin")
 	p.Clock.Pass(90 * time.Second)
 	mia.goTo("/waiting/" + r.ID) // again: the first time counts
 	mia.press("Ask back", nil)

@@ -44,7 +44,11 @@ func TestEveryTaskWithoutScript(t *testing.T) {
 	p.Advance(time.Minute)
 	eve.goTo("/access")
 	eve.is(http.StatusOK, "You hold 1 entitlement", "All granted and seen", "3 h 5", "Seen")
-	eve.goTo("/requests/" + r.ID + "?verify")
+	eve.send(http.MethodGet, "/requests/"+r.ID+"?verify", nil, "Sec-Fetch-Site", "cross-site")
+	if eve.is(http.StatusOK, "Granted and seen"); strings.Contains(eve.words(), "verified just now") {
+		t.Error("a link of another site has the log written on")
+	}
+	eve.send(http.MethodGet, "/requests/"+r.ID+"?verify", nil, "Sec-Fetch-Site", "same-origin")
 	eve.is(http.StatusOK, "Granted and seen", "All verified just now", "mia approved wiki", "Seen", "It is there")
 	eve.goTo("/access")
 	eve.press("Give back", nil)

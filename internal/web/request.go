@@ -90,7 +90,7 @@ type spine struct {
 // request is one request's whole story.
 func (p *portal) request(v *visit) error {
 	q := v.r.URL.Query()
-	view, err := v.tellAll(v.r.PathValue("id"), q.Has("verify"))
+	view, err := v.tellAll(v.r.PathValue("id"), q.Has("verify") && v.wanted())
 	if err != nil {
 		return err
 	}

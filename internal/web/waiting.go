@@ -59,7 +59,7 @@ func (p *portal) waiting(v *visit) error {
 			return err
 		}
 		view.Case = &c
-		if c.May() {
+		if c.May() && view.Alone && v.wanted() { // what the desk lays open by itself nobody has opened
 			if err := p.Engine.Opened(v.r.Context(), v.by, id); err != nil {
 				return err
 			}

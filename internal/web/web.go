@@ -166,6 +166,13 @@ func (p *portal) visit(do func(*visit) error) http.HandlerFunc {
 	}
 }
 
+// wanted tells whether whoever is there asked for the page: by a link of the portal,
+// or by an address of their own. What another site sends them to writes nothing.
+func (v *visit) wanted() bool {
+	from := v.r.Header.Get("Sec-Fetch-Site") // none: typed, or kept; empty: a browser that does not say
+	return from == "" || from == "same-origin" || from == "none"
+}
+
 // turnAway sends whoever is not signed in to sign in, and back to the same page.
 func (v *visit) turnAway() {
 	if v.r.Header.Get("HX-Request") != "" { // a part of a page: put in its place, the sign-in would leave nothing there
