@@ -110,6 +110,7 @@ func TestDoorIsWholeOrNotMade(t *testing.T) {
 		"no engine":         func(c *authzen.Config) { c.Engine = nil },
 		"no directory":      func(c *authzen.Config) { c.Directory = nil },
 		"no shelf":          func(c *authzen.Config) { c.Shelf = nil },
+		"no budget":         func(c *authzen.Config) { c.SpendEvaluation = nil },
 		"no visitor":        func(c *authzen.Config) { c.Visitor = nil },
 		"no key":            func(c *authzen.Config) { c.Key = nil },
 		"a key too short":   func(c *authzen.Config) { c.Key = c.Key[:16] },
