@@ -49,7 +49,7 @@ type Follower struct {
 	since   time.Time       // when the first of them was heard of
 	whole   bool            // everything is to be read
 	wholeAt time.Time       // when that was heard first
-	again   time.Time       // … and last: a reading begun after it has seen all of it
+	again   time.Time       // … and last, or of an object: a reading begun after it has seen all of it
 	catalog *access.Directory
 	named   map[string]bool // what that names at the system
 }
@@ -122,7 +122,7 @@ func (f *Follower) hear(objects []string) {
 		}
 	}
 	for _, o := range f.charge(objects) { // no more than the catalog has, whatever is said
-		if len(f.objects) == 0 {
+		if f.again = now; len(f.objects) == 0 {
 			f.since = now
 		}
 		f.objects[o] = true

@@ -25,14 +25,16 @@ import (
 // that are counted, take their time and fail as told.
 type line struct {
 	*enginetest.Target
-	says chan []string
-	cut  chan error // ends the line; it stays cut while fault is set
-	dir  atomic.Pointer[access.Directory]
+	reader *inventory.Reader
+	says   chan []string
+	cut    chan error // ends the line; it stays cut while fault is set
+	dir    atomic.Pointer[access.Directory]
 
 	mu      sync.Mutex
 	fault   error
 	blind   error
 	takes   time.Duration
+	early   bool // what is read is so at the beginning, not at the end
 	follows []time.Time
 	whole   []time.Time
 	parts   [][]string
@@ -69,8 +71,21 @@ func (l *line) Observe(ctx context.Context, objects []string, yield func(connect
 	} else {
 		l.parts = append(l.parts, objects)
 	}
-	blind, takes := l.blind, l.takes
+	blind, takes, early := l.blind, l.takes, l.early
 	l.mu.Unlock()
+	if early {
+		var seen []connector.Holding
+		if err := l.Target.Observe(ctx, objects, func(h connector.Holding) error { seen = append(seen, h); return nil }); err != nil {
+			return err
+		}
+		time.Sleep(takes)
+		for _, h := range seen {
+			if err := yield(h); err != nil {
+				return err
+			}
+		}
+		return blind
+	}
 	time.Sleep(takes)
 	if blind != nil {
 		return blind
@@ -103,6 +118,7 @@ func followed(t *testing.T, do func(t *testing.T, f *enginetest.Fixture, l *line
 		}
 		r := inventory.New(inventory.Config{Door: f.Engine, System: "dir", Connector: l, Now: f.Now,
 			Directory: l.dir.Load, Log: slog.New(slog.DiscardHandler)})
+		l.reader = r
 		told := 0
 		follower := inventory.Follow(inventory.FollowConfig{Reader: r, Told: func(context.Context, error) { told++ }, Log: slog.New(slog.DiscardHandler)})
 		ctx, stop := context.WithCancel(t.Context())
@@ -218,6 +234,30 @@ func TestWholeReadingsArePaced(t *testing.T) {
 		pass(31 * time.Second)
 		if finding(f, "unexpected_access").Subject != "dir:wiki" {
 			t.Error("a part waits for the whole")
+		}
+	})
+}
+
+// What is heard while a round reads is read after it: the round may have passed it by.
+func TestWhatIsHeardWhileARoundReads(t *testing.T) {
+	followed(t, func(t *testing.T, f *enginetest.Fixture, l *line) {
+		pass(2 * time.Minute)
+		l.set(func() { l.takes, l.early = 10*time.Second, true })
+		l.says <- nil // all may have changed: a round that begins now tells
+		pass(time.Millisecond)
+		var round sync.WaitGroup
+		round.Go(func() {
+			if _, err := l.reader.Read(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		pass(100 * time.Millisecond)
+		l.Put("stranger", "wiki")
+		l.says <- []string{"wiki"}
+		pass(30 * time.Second)
+		round.Wait()
+		if finding(f, "unexpected_access").Subject != "dir:wiki" {
+			t.Error("it was taken to be read by the round")
 		}
 	})
 }
