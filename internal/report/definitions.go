@@ -14,7 +14,7 @@ var Definitions = []Definition{
 	{"use", "Unused grants", "Grants that ended without having been used, of those at systems that tell when access was last used. Where a system does not tell, it is not known, which is not the same as unused."},
 	{"approvers", "Approver accountability", "For each approver: answers, how long they had the request open before they answered (half took no longer, one in ten took no longer), how many took under 5 seconds, " +
 		"how many were given within 10 seconds of another answer, how many approvals were for less than was asked, and how many of the grants were revoked or ended by a review later. " +
-		"How long somebody looked is known for answers given in the portal; for others it is not known. Pairs are two people who approved for one another."},
+		"How long somebody looked is known for answers given in the portal, by whoever opened the request itself; for others it is not known. Pairs are two people who approved for one another."},
 	{"speed", "Speed and scope", "Two figures, never one. Speed: from asking, or from the start if that is later, to the first look that saw the access; what is not seen yet counts at its age now. " +
 		"Scope: how many entitlements what was granted leads to, itself counted, as was found when it was decided; and how long it was granted for."},
 	{"drift", "Drift", "What was found not to be as it should be: opened within the window, still open, how old the oldest is, and how long it stood (half no longer), with what is open counted at its age now."},

@@ -131,9 +131,10 @@ func TestAB51AccessUsedToMakeMoreAccess(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		// 2. An hour of root, well used.
+		// 2. An hour of root, well used. That it can hand out the rest the server itself
+		// says, and so whoever answers for the rest is asked.
 		f.Clock.Pass(time.Minute)
-		g := f.Granted("eve", engine.Ask{Entitlements: []string{"dir:root"}, Term: access.Term(time.Hour)}, "mia", "otto")
+		g := f.Granted("eve", engine.Ask{Entitlements: []string{"dir:root"}, Term: access.Term(time.Hour)}, "mia", "otto", "owen")
 		work()
 		s := w.session(t, eve, "set role "+quoted(root), `create role "ab51 door"`, `grant "ab51 door" to `+quoted(friend), "reset role",
 			`create role "ab51 own"`, `grant "ab51 own" to `+quoted(friend))
