@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -65,13 +66,13 @@ func TestBatchesAtOnce(t *testing.T) {
 type hanging struct {
 	*enginetest.Target
 	account string
-	on      chan struct{} // nil: they do not wait
+	on      atomic.Pointer[chan struct{}] // nil: they do not wait
 }
 
 func (h *hanging) Apply(ctx context.Context, changes []connector.Change) []connector.Result {
-	if on := h.on; on != nil && changes[0].Account == h.account {
+	if on := h.on.Load(); on != nil && changes[0].Account == h.account {
 		select {
-		case <-on:
+		case <-*on:
 		case <-ctx.Done():
 		}
 	}
@@ -95,7 +96,8 @@ func TestWhatComesDueMeanwhileIsTheOthers(t *testing.T) {
 		lane.Nudge(time.Now()) // both in one batch; the other sleeps on
 		time.Sleep(time.Second)
 		synctest.Wait()
-		target.on = make(chan struct{})
+		on := make(chan struct{})
+		target.on.Store(&on)
 		time.Sleep(time.Duration(hour) - 1500*time.Millisecond) // bob's is over, eve's is soon
 		synctest.Wait()
 		time.Sleep(2 * time.Second)
@@ -103,7 +105,7 @@ func TestWhatComesDueMeanwhileIsTheOthers(t *testing.T) {
 		if !target.Holds("bob", "wiki") || target.Holds("eve", "wiki") {
 			t.Errorf("held are %v, want bob's alone: the target keeps that waiting, and eve's is over", target.Held())
 		}
-		close(target.on)
+		close(on)
 		cancel()
 		<-ended
 		f.Check()

@@ -29,7 +29,9 @@ func failure(t testing.TB, cfg Config) error {
 func TestTLSIsVerified(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		noTLS := newProxy(t, w)
+		noTLS.mu.Lock()
 		noTLS.plain = true
+		noTLS.mu.Unlock()
 		elsewhere := newProxyOn(t, w, "127.0.0.2:0") // with a certificate that is not for there
 		_, number, _ := net.SplitHostPort(w.Address)
 		for name, x := range map[string]struct {
