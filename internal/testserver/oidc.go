@@ -8,17 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 )
 
 //go:embed oidc/provider.mjs
 var oidcProgram string
-
-// oldestNode is what oidc-provider runs on.
-const oldestNode = 20
 
 // OIDCServer is a certified OpenID provider on Node: the engine is oidc-provider,
 // who is known there is oidc/provider.mjs. Each test has one of its own.
@@ -39,15 +34,6 @@ func OIDC(t testing.TB, address, provider string, people map[string]map[string]a
 	modules := filepath.Join(moduleRoot(t), ".tools", "oidc")
 	if _, err := os.Stat(filepath.Join(modules, "node_modules", "oidc-provider")); err != nil {
 		Missing(t, "the OpenID provider oidc-provider (.tools/oidc)")
-	}
-	// Debian 12's Node cannot run it; test-deps says so, too.
-	version, err := exec.Command(node, "--version").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	major, _, _ := strings.Cut(strings.TrimPrefix(string(version), "v"), ".")
-	if n, err := strconv.Atoi(major); err != nil || n < oldestNode {
-		t.Skipf("NOT TESTED: oidc-provider needs Node %d or newer, and this is %s", oldestNode, version)
 	}
 	port := Port(t)
 	s := &OIDCServer{Issuer: fmt.Sprintf("http://127.0.0.1:%d", port), Client: "lessor", Secret: "a-client-secret-of-a-test-4471"}
