@@ -31,6 +31,7 @@ type Identity struct {
 	Start      time.Time         `json:"start,omitzero"`
 	End        time.Time         `json:"end,omitzero"`       // of the contract; zero: none
 	Accounts   map[string]string `json:"accounts,omitempty"` // system id -> account name there
+	Groups     []string          `json:"groups,omitempty"`   // of the files' groups, those a feed puts it in; the files themselves say it at the group
 }
 
 // ActiveAt tells whether the identity may act or hold anything at that moment.

@@ -41,7 +41,7 @@ type World struct {
 	ways      *ways         // what lists are found by; only read
 }
 
-// Config is what an engine is made of. Every field but Carries, Nudge, Seam and Log is needed.
+// Config is what an engine is made of. Every field but Carries, Joined, Nudge, Seam and Log is needed.
 type Config struct {
 	DB              *store.DB
 	World           func() World     // the snapshot in force; cheap, concurrent
@@ -56,6 +56,9 @@ type Config struct {
 	Carries func(channel string) bool
 	// Nudge is told, after commit, that a system has work due at a time. It must not block.
 	Nudge func(system string, due time.Time)
+	// Joined is told, after commit, that the database adds something else to the
+	// directory than before; when it returns, World has it, unless it cannot be had.
+	Joined func(ctx context.Context)
 	// Seam is called right before and right after a verb's commit, with "VERB before
 	// commit" and "VERB after commit"; tests stop the process there.
 	Seam func(step string)
@@ -90,6 +93,9 @@ func New(c Config) (*Engine, error) {
 	if c.Seam == nil {
 		c.Seam = func(string) {}
 	}
+	if c.Joined == nil {
+		c.Joined = func(context.Context) {}
+	}
 	if c.Nudge == nil {
 		c.Nudge = func(string, time.Time) {}
 	}
@@ -110,6 +116,7 @@ type deed struct {
 	all     *heard               // what everything can become, once that was asked
 	due     map[string]time.Time // system -> earliest new due time
 	events  int
+	joined  bool     // what the database adds to the directory was changed
 	toldOf  []string // requests whose tickets may have to say something new
 	subject string   // the first request, grant or finding an event tells of
 }
@@ -145,6 +152,9 @@ func (e *Engine) do(ctx context.Context, verb string, by access.Actor, do func(*
 	}
 	e.Seam(verb + " after commit")
 	e.Log.DebugContext(ctx, "done", append(attrs, "events", d.events)...)
+	if d.joined {
+		e.Joined(ctx)
+	}
 	for system, due := range d.due {
 		e.Nudge(system, due)
 	}

@@ -55,8 +55,9 @@ type Fixture struct {
 	Now     func() time.Time
 	Close   func() // the database; the end of the test does so too
 
-	lanes  []*reconcile.Lane
-	worlds []worldFrom // in order; the last is in force
+	lanes   []*reconcile.Lane
+	written engine.World // what the company says
+	worlds  []worldFrom  // in order; the last is in force
 }
 
 type worldFrom struct {
@@ -97,7 +98,8 @@ func Open(t testing.TB, d store.Dialect, change ...func(*Options)) *Fixture {
 		o.DSN = DSN(t, d)
 	}
 	f := &Fixture{t: t, Clock: clock, Company: o.Company, Targets: map[string]*Target{}, Now: o.Now}
-	f.worlds = []worldFrom{{f.Now(), o.Company.World(t)}}
+	f.written = o.Company.World(t)
+	f.worlds = []worldFrom{{f.Now(), f.written}}
 	db, err := store.Open(t.Context(), o.DSN)
 	if err != nil {
 		t.Fatalf("open %s: %v", d, err)
@@ -111,7 +113,7 @@ func Open(t testing.TB, d store.Dialect, change ...func(*Options)) *Fixture {
 	t.Cleanup(f.Close)
 	f.Signer = Signer(t, cmp.Or(o.Key, t.Name()))
 	f.Engine, err = engine.New(engine.Config{DB: db, World: f.world, Now: f.Now, Rand: Rand(t), Signer: f.Signer, Pace: o.Pace,
-		AnswerWithin: 48 * time.Hour, ProvisionWithin: time.Hour, Nudge: f.nudge, Seam: o.Seam, Carries: o.Carries})
+		AnswerWithin: 48 * time.Hour, ProvisionWithin: time.Hour, Nudge: f.nudge, Joined: f.joined, Seam: o.Seam, Carries: o.Carries})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +157,16 @@ func (f *Fixture) As(identity string) access.Actor {
 func (f *Fixture) Change(do func(*Company)) {
 	f.t.Helper()
 	do(f.Company)
-	f.worlds = append(f.worlds, worldFrom{f.Now(), f.Company.World(f.t)})
+	f.written = f.Company.World(f.t)
+	f.joined(f.t.Context())
+}
+
+// joined has in force what the company says and what the database adds to it, but roles.
+func (f *Fixture) joined(ctx context.Context) {
+	f.t.Helper()
+	var j access.Joined
+	f.read(func(tx *store.Tx) (err error) { j, err = tx.JoinedAfter(context.WithoutCancel(ctx), 0); return err })
+	f.worlds = append(f.worlds, worldFrom{f.Now(), f.written.In(f.written.Directory.Join(j))})
 }
 
 func (f *Fixture) world() engine.World { return f.worlds[len(f.worlds)-1].world }

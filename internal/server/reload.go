@@ -34,7 +34,7 @@ func (s *Server) Reload(ctx context.Context) error {
 	if fixed := slices.Concat(settingsChanged(was, c), signInChanged(was, c), systemsChanged(was, c)); len(fixed) > 0 {
 		return fmt.Errorf("%w: nothing was taken in, because this needs a restart of the server: %s", access.ErrConflict, strings.Join(fixed, "; "))
 	}
-	bereft, err := s.engine.Bereft(ctx, c.Directory)
+	bereft, err := s.engine.Bereft(ctx, s.roster.with(c.Directory))
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -26,17 +27,21 @@ const (
 	rosterLag   = rosterOld + rosterEvery
 )
 
-// roster joins what the files say with who holds a role of Lessor by a grant, and has
-// the two in force as one snapshot. Every change of the world in force goes through it.
+// roster joins what the files say with what the database adds: whom feeds have told of or
+// somebody has registered, who answers for what changed hands, and who holds a role of
+// Lessor by a grant. It has all of it in force as one snapshot. Every change of the world in force goes through it.
 type roster struct {
 	db    *store.DB // nil before the database is open: nothing may be asked yet
 	world *atomic.Pointer[engine.World]
 
 	turn sync.Mutex // one reading at a time, so none is overtaken by an older one
 
-	mu      sync.Mutex // of what follows; never held while the database is asked
-	files   engine.World
-	members []store.Member // of what is in force
+	mu      sync.Mutex                 // of what follows; never held while the database is asked
+	written engine.World               // what the files say
+	joined  map[string]access.Identity // what the database adds to it
+	hands   map[string]access.Hand
+	files   engine.World   // both
+	members []store.Member // of what is in force besides
 	version int64
 	asOf    time.Time // when that was so, at least
 	lapsed  bool      // that is too long ago: the files alone are in force
@@ -44,29 +49,59 @@ type roster struct {
 
 var _ roles.Roster = (*roster)(nil)
 
-// take has the files' world in force, with whoever is on the roster. Who is on it
-// for a group or an identity that the files do not have goes off it: what is deleted
+// take has the files' world in force, with what the database adds to it. Who is on the
+// roster for a group or an identity that there is none of goes off it: what is deleted
 // and made anew under its name inherits nothing.
-func (r *roster) take(ctx context.Context, files engine.World) (off []store.Member, err error) {
+func (r *roster) take(ctx context.Context, written engine.World) (off []store.Member, err error) {
 	r.turn.Lock()
 	defer r.turn.Unlock()
-	_, has := files.Directory.RolesSystem()
-	off, err = r.db.KeepOnRoster(ctx, func(m store.Member) bool {
-		return has && files.Directory.HasGroup(m.Group) && files.Directory.HasIdentity(m.Identity)
-	})
+	began := time.Now()
+	added, err := r.db.AddedAfter(ctx, 0)
 	if err != nil {
 		return nil, err
 	}
-	began := time.Now()
-	members, version, err := r.db.Roster(ctx)
-	if err != nil {
-		return nil, err
+	next := roster{written: written}
+	next.add(added)
+	_, has := written.Directory.RolesSystem()
+	dir := next.files.Directory
+	stays := func(m store.Member) bool { return has && dir.HasGroup(m.Group) && dir.HasIdentity(m.Identity) }
+	if slices.ContainsFunc(added.Members, func(m store.Member) bool { return !stays(m) }) {
+		if off, err = r.db.KeepOnRoster(ctx, stays); err != nil {
+			return nil, err
+		}
+		if added.Members, added.Version, err = r.db.Roster(ctx); err != nil {
+			return nil, err
+		}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.files = files
-	r.join(members, version, began)
+	r.written, r.joined, r.hands, r.files = written, next.joined, next.hands, next.files
+	r.join(added.Members, added.Version, began)
 	return off, nil
+}
+
+// with is the directory that would be in force with these files, but for roles.
+func (r *roster) with(written *access.Directory) *access.Directory {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return written.Join(access.Joined{Identities: slices.Collect(maps.Values(r.joined)), Hands: slices.Collect(maps.Values(r.hands))})
+}
+
+// add takes in what was joined since the last reading. mu is held.
+func (r *roster) add(added store.Added) {
+	if r.joined == nil || added.Version < r.version {
+		r.joined, r.hands = map[string]access.Identity{}, map[string]access.Hand{}
+	}
+	for _, i := range added.Since.Identities {
+		r.joined[i.ID] = i
+	}
+	for _, h := range added.Since.Hands {
+		r.hands[h.Subject] = h
+	}
+	r.files = r.written
+	if len(r.joined)+len(r.hands) > 0 {
+		r.files = r.written.In(r.written.Directory.Join(access.Joined{Identities: slices.Collect(maps.Values(r.joined)), Hands: slices.Collect(maps.Values(r.hands))}))
+	}
 }
 
 // join has these members in force, which were so at that moment. mu is held.
@@ -91,18 +126,25 @@ func (r *roster) Read(ctx context.Context) (roles.Sight, error) {
 	if r.db == nil {
 		return roles.Sight{}, errors.New("the database is not open")
 	}
+	r.mu.Lock()
+	last := r.version
+	r.mu.Unlock()
 	began := time.Now()
-	members, version, err := r.db.Roster(ctx)
+	added, err := r.db.AddedAfter(ctx, last)
 	if err != nil {
 		return roles.Sight{}, err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.asOf = began; r.lapsed || !slices.Equal(members, r.members) || version != r.version {
-		r.join(members, version, began)
+	r.asOf = began
+	if added.Version != last {
+		r.add(added)
 	}
-	on := make(map[connector.Ref]bool, len(members))
-	for _, m := range members {
+	if r.lapsed || !slices.Equal(added.Members, r.members) || added.Version != last {
+		r.join(added.Members, added.Version, began)
+	}
+	on := make(map[connector.Ref]bool, len(added.Members))
+	for _, m := range added.Members {
 		on[connector.Ref{Account: m.Identity, Object: m.Group}] = true
 	}
 	return roles.Sight{Roster: on, Files: r.files.Directory, InForce: r.world.Load().Directory}, nil
@@ -176,12 +218,8 @@ func onTick(ctx context.Context, d time.Duration, do func()) {
 // keepUp reads the roster if it was changed.
 func (r *roster) keepUp(ctx context.Context) error {
 	r.mu.Lock()
-	_, has := r.files.Directory.RolesSystem()
 	last, lapsed := r.version, r.lapsed
 	r.mu.Unlock()
-	if !has {
-		return nil
-	}
 	ctx, cancel := context.WithTimeout(ctx, rosterWait)
 	defer cancel()
 	began := time.Now()
@@ -214,6 +252,14 @@ func (r *roster) lapse() bool {
 	files := r.files
 	r.world.Store(&files)
 	return true
+}
+
+// joined is the engine's word that the database adds something else than before. What
+// cannot be read now is read a second later.
+func (s *Server) joined(ctx context.Context) {
+	if err := s.roster.keepUp(context.WithoutCancel(ctx)); err != nil {
+		s.log.WarnContext(ctx, "the directory could not be read anew yet", "error", err.Error())
+	}
 }
 
 // enforce has a world in force with the roles that were granted.

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+
+	"github.com/lessor-iam/lessor/internal/access"
 )
 
 // Member is one line of the roster: an identity in a group by a grant.
@@ -23,6 +25,33 @@ func (db *DB) Roster(ctx context.Context) (list []Member, version int64, err err
 		return err
 	})
 	return list, version, err
+}
+
+// Added is what the database adds to the directory of the files at one version.
+type Added struct {
+	Members []Member      // all of the roster, in order
+	Since   access.Joined // what was joined or changed since the version asked about
+	Version int64
+}
+
+// AddedAfter reads the roster, and what was joined to the files' directory since that
+// version; all of it if that version is 0.
+func (db *DB) AddedAfter(ctx context.Context, since int64) (a Added, err error) {
+	err = db.Read(ctx, func(tx *Tx) error {
+		a = Added{}
+		if a.Version, err = tx.rosterVersion(ctx); err != nil {
+			return err
+		}
+		if a.Members, err = tx.roster(ctx); err != nil || since == a.Version {
+			return err
+		}
+		if a.Version < since { // another database than before, e.g. a restored one
+			since = 0
+		}
+		a.Since, err = tx.JoinedAfter(ctx, since)
+		return err
+	})
+	return a, err
 }
 
 // RosterVersion is another one whenever the roster was changed.

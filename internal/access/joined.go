@@ -1,0 +1,128 @@
+package access
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+)
+
+// Joined is what the database adds to the directory of the files: whom feeds have
+// told of or somebody has registered, and who answers now for what changed hands.
+type Joined struct {
+	Identities []Identity
+	Hands      []Hand
+}
+
+// Hand says who answers for something in place of whoever the files or feeds name.
+type Hand struct {
+	Subject string `json:"subject"` // "identity ID", "entitlement ID" or "system ID"
+	Owner   string `json:"owner"`   // identity id
+}
+
+// Join is the same directory with what is joined to it: another snapshot.
+//
+// Of an identity that the files have, too, what the files say stands and what they
+// leave empty is filled; but whoever either calls inactive is, and of two starts or
+// two ends the narrower counts: no feed widens what somebody wrote. In groups that
+// the files do not have nobody is put, for policy knows nothing of them.
+func (d *Directory) Join(j Joined) *Directory {
+	if len(j.Identities) == 0 && len(j.Hands) == 0 {
+		return d
+	}
+	ids := make(map[string]Identity, len(d.identities)+len(j.Identities))
+	maps.Copy(ids, d.identities)
+	for _, i := range j.Identities {
+		if written, ok := ids[i.ID]; ok {
+			i = written.filled(i)
+		}
+		ids[i.ID] = i
+	}
+	ents := maps.Clone(d.entitlements)
+	systems := maps.Clone(d.systems)
+	for _, h := range j.Hands {
+		h.apply(ids, ents, systems)
+	}
+	next := NewDirectory(values(ids), d.groupsWith(j.Identities), values(systems), values(ents), values(d.bundles))
+	next.duties = d.duties
+	return next
+}
+
+// filled is the identity with what another source of the same says besides.
+func (i Identity) filled(by Identity) Identity {
+	i.Name, i.Mail = cmp.Or(i.Name, by.Name), cmp.Or(i.Mail, by.Mail)
+	i.Department, i.Manager = cmp.Or(i.Department, by.Department), cmp.Or(i.Manager, by.Manager)
+	i.Owner, i.Sponsor = cmp.Or(i.Owner, by.Owner), cmp.Or(i.Sponsor, by.Sponsor)
+	i.External, i.Inactive = i.External || by.External, i.Inactive || by.Inactive
+	i.Start, i.End = later(i.Start, by.Start), sooner(i.End, by.End)
+	accounts := maps.Clone(by.Accounts)
+	if accounts == nil {
+		accounts = map[string]string{}
+	}
+	maps.Copy(accounts, i.Accounts)
+	i.Accounts = accounts
+	return i
+}
+
+// sooner is the earlier of two ends; zero is none.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// apply has the owner in force. What is no longer there has none.
+func (h Hand) apply(ids map[string]Identity, ents map[string]Entitlement, systems map[string]System) {
+	kind, id := h.What()
+	switch kind {
+	case "identity":
+		if i, ok := ids[id]; ok {
+			i.Owner = h.Owner
+			ids[id] = i
+		}
+	case "entitlement":
+		if e, ok := ents[id]; ok {
+			e.Owners = []string{h.Owner}
+			ents[id] = e
+		}
+	case "system":
+		if s, ok := systems[id]; ok {
+			s.Owner = h.Owner
+			systems[id] = s
+		}
+	}
+}
+
+// What splits the subject of a hand.
+func (h Hand) What() (kind, id string) {
+	for n := range h.Subject {
+		if h.Subject[n] == ' ' {
+			return h.Subject[:n], h.Subject[n+1:]
+		}
+	}
+	return "", h.Subject
+}
+
+// groupsWith are the groups of the files with those in them whom feeds put there.
+func (d *Directory) groupsWith(ids []Identity) []GroupMembers {
+	more := map[string][]string{}
+	for _, i := range ids {
+		for _, g := range i.Groups {
+			more[g] = append(more[g], i.ID)
+		}
+	}
+	groups := slices.Clone(d.groups)
+	for n := range groups {
+		groups[n].Members = slices.Concat(groups[n].Members, more[groups[n].ID])
+	}
+	return groups
+}
+
+func values[V any](m map[string]V) []V {
+	list := make([]V, 0, len(m))
+	for _, k := range sortedKeys(m) {
+		list = append(list, m[k])
+	}
+	return list
+}

@@ -1,0 +1,57 @@
+package access
+
+import (
+	"reflect"
+	"testing"
+	"time"
+)
+
+func TestJoin(t *testing.T) {
+	t.Parallel()
+	day := func(n int) time.Time { return time.Date(2026, 1, n, 0, 0, 0, 0, time.UTC) }
+	files := NewDirectory(
+		[]Identity{{ID: "ann", Kind: Person, Name: "Ann", Department: "it", End: day(9), Accounts: map[string]string{"dir": "ann"}}, {ID: "bot", Kind: Workload, Name: "Bot", Owner: "ann"}, {ID: "old", Kind: Person, Name: "Old", Inactive: true}},
+		[]GroupMembers{{ID: "security", Members: []string{"ann"}}, {ID: "staff"}},
+		[]System{{ID: "dir", Owner: "ann"}}, []Entitlement{{ID: "dir:wiki", System: "dir", Owners: []string{"ann"}}}, nil,
+	).WithDuties([]Duty{{ID: "two"}})
+	for name, c := range map[string]struct {
+		joined Joined
+		holds  func(*Directory) bool
+	}{
+		"a new one, in the groups there are": {Joined{Identities: []Identity{{ID: "zoe", Kind: Person, Name: "Zoe", Department: "it", Groups: []string{"staff", "none"}}}},
+			func(d *Directory) bool {
+				return reflect.DeepEqual(d.MembersOf("staff"), []string{"zoe"}) && !d.HasGroup("none") && reflect.DeepEqual(d.InDepartment("it"), []string{"ann", "zoe"})
+			}},
+		"what is written stands": {Joined{Identities: []Identity{{ID: "ann", Kind: Workload, Name: "Eve", Department: "hr", Mail: "ann@x", End: day(20), Same: "zoe", Accounts: map[string]string{"dir": "root", "git": "ann"}}}},
+			func(d *Directory) bool {
+				i, _ := d.Identity("ann")
+				return reflect.DeepEqual(i, Identity{ID: "ann", Kind: Person, Name: "Ann", Department: "it", Mail: "ann@x", End: day(9), Accounts: map[string]string{"dir": "ann", "git": "ann"}})
+			}},
+		"nobody is brought back": {Joined{Identities: []Identity{{ID: "old", Kind: Person, Name: "Old"}}},
+			func(d *Directory) bool { i, _ := d.Identity("old"); return i.Inactive }},
+		"an earlier end": {Joined{Identities: []Identity{{ID: "ann", End: day(3), Inactive: true}}},
+			func(d *Directory) bool { i, _ := d.Identity("ann"); return i.End.Equal(day(3)) && i.Inactive }},
+		"a hand over": {Joined{Identities: []Identity{{ID: "zoe", Kind: Person}}, Hands: []Hand{{"identity bot", "zoe"}, {"entitlement dir:wiki", "zoe"}, {"system dir", "zoe"}, {"identity gone", "zoe"}, {"odd", "zoe"}}},
+			func(d *Directory) bool {
+				bot, _ := d.Identity("bot")
+				wiki, _ := d.Entitlement("dir:wiki")
+				dir, _ := d.System("dir")
+				return bot.Owner == "zoe" && reflect.DeepEqual(d.OwnedBy("zoe"), []string{"bot"}) && wiki.Owners[0] == "zoe" && dir.Owner == "zoe" && !d.HasIdentity("gone")
+			}},
+		"nothing": {Joined{}, func(d *Directory) bool { return d == files }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := files.Join(c.joined)
+			if !c.holds(d) {
+				t.Errorf("%+v", d)
+			}
+			if len(d.Duties()) != 1 || !d.HasIdentity("ann") {
+				t.Error("something of the files is lost")
+			}
+			if ann, _ := files.Identity("ann"); ann.Mail != "" || files.HasIdentity("zoe") {
+				t.Error("the files' own directory was changed")
+			}
+		})
+	}
+}

@@ -1,0 +1,43 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/store"
+)
+
+// register stores what is known of an identity beside the files and tells of it; how
+// is e.g. "joined", "moved" or "left". What else this deed does goes by it already.
+func (d *deed) register(ctx context.Context, r store.Registered, how, note string) error {
+	if err := d.SaveIdentity(ctx, r); err != nil {
+		return err
+	}
+	ev := d.event("identity." + how)
+	ev.To, ev.Note, ev.After = how, note, r
+	if err := d.tell(ctx, ev); err != nil {
+		return err
+	}
+	d.joins(access.Joined{Identities: []access.Identity{r.Identity}})
+	return nil
+}
+
+// handTo has somebody answer for something from now on, and tells of it.
+func (d *deed) handTo(ctx context.Context, h access.Hand, note string) error {
+	if err := d.SaveHand(ctx, h); err != nil {
+		return err
+	}
+	ev := d.event("hand.over")
+	ev.To, ev.Note, ev.After = "over", note, h
+	if err := d.tell(ctx, ev); err != nil {
+		return err
+	}
+	d.joins(access.Joined{Hands: []access.Hand{h}})
+	return nil
+}
+
+func (d *deed) joins(j access.Joined) {
+	d.joined = true
+	d.world = d.world.In(d.world.Directory.Join(j))
+	d.all = nil
+}
