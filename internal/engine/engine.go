@@ -117,6 +117,7 @@ type deed struct {
 	due     map[string]time.Time // system -> earliest new due time
 	events  int
 	joined  bool     // what the database adds to the directory was changed
+	toSweep []string // identities whose open grants are to be held against the directory
 	toldOf  []string // requests whose tickets may have to say something new
 	subject string   // the first request, grant or finding an event tells of
 }
@@ -137,6 +138,9 @@ func (e *Engine) do(ctx context.Context, verb string, by access.Actor, do func(*
 			return err
 		}
 		if err := d.tellTickets(ctx); err != nil {
+			return err
+		}
+		if err := d.sweepMoved(ctx); err != nil {
 			return err
 		}
 		if err := d.wakeSequencer(ctx); err != nil {

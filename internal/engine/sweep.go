@@ -12,8 +12,10 @@ import (
 	"github.com/lessor-iam/lessor/internal/store"
 )
 
-// SweepJob asks that every open grant be held against the directory.
-type SweepJob struct{}
+// SweepJob asks that every open grant be held against the directory, or those of some.
+type SweepJob struct {
+	Identities []string `json:"identities,omitempty"` // none: everybody
+}
 
 // Kind implements river.JobArgs.
 func (SweepJob) Kind() string { return "sweep" }
@@ -43,13 +45,33 @@ type Swept struct {
 // would, and can be revoked. It is run whenever the directory may have changed,
 // and may run twice: what is done is not done again.
 func (e *Engine) Sweep(ctx context.Context) (total Swept, err error) {
+	if total, err = e.sweepAll(ctx, nil); err != nil {
+		return total, err
+	}
+	gone := make(map[string]bool, len(total.Bereft))
+	for _, what := range total.Bereft {
+		gone[what] = true
+	}
+	return total, e.foundAgain(ctx, gone)
+}
+
+// SweepOf does so with the grants of these alone, who have just left or moved: they do
+// not wait until those of everybody have been looked through.
+func (e *Engine) SweepOf(ctx context.Context, identities []string) (Swept, error) {
+	if len(identities) == 0 {
+		return Swept{}, nil
+	}
+	return e.sweepAll(ctx, identities)
+}
+
+func (e *Engine) sweepAll(ctx context.Context, identities []string) (total Swept, err error) {
 	gone := map[string]bool{}
 	for before := ""; ; {
 		var page []access.Grant
 		var swept Swept
 		err := e.do(ctx, "sweep", access.Clock, func(d *deed) error {
 			swept = Swept{}
-			if page, err = d.GrantsOf(ctx, nil, true, before, sweepBatch); err != nil {
+			if page, err = d.GrantsOf(ctx, identities, true, before, sweepBatch); err != nil {
 				return err
 			}
 			for _, g := range page {
@@ -72,7 +94,7 @@ func (e *Engine) Sweep(ctx context.Context) (total Swept, err error) {
 		before = page[len(page)-1].ID
 	}
 	total.Bereft = slices.Sorted(maps.Keys(gone))
-	return total, e.foundAgain(ctx, gone)
+	return total, nil
 }
 
 func (d *deed) sweep(ctx context.Context, g access.Grant, swept *Swept) error {

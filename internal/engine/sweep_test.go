@@ -168,3 +168,30 @@ func TestBereftIsWhatTheChangeTakes(t *testing.T) {
 		}
 	})
 }
+
+// Whoever has just left does not wait for everybody's grants to be looked through.
+func TestSweepOfSome(t *testing.T) {
+	each(t, func(t *testing.T, f *enginetest.Fixture) {
+		g := wiki(f)
+		other := f.Granted("bob", engine.Ask{Entitlements: []string{"dir:wiki"}}, "mia")
+		f.Work()
+		f.Change(func(c *enginetest.Company) {
+			for _, id := range []string{"eve", "bob"} {
+				i := c.People[id]
+				i.Inactive = true
+				c.People[id] = i
+			}
+		})
+		if swept, err := f.Engine.SweepOf(t.Context(), nil); err != nil || swept.Ended != 0 {
+			t.Errorf("of nobody: %+v, %v", swept, err)
+		}
+		if swept, err := f.Engine.SweepOf(t.Context(), []string{"eve"}); err != nil || swept.Ended != 1 {
+			t.Errorf("of eve: %+v, %v", swept, err)
+		}
+		f.Work()
+		if f.Grant(g.ID).Ended != access.EndLeaver || f.Targets["dir"].Holds("eve", "wiki") || !f.Targets["dir"].Holds("bob", "wiki") {
+			t.Errorf("eve's grant %s, bob's %s, held %v", f.Grant(g.ID).State, f.Grant(other.ID).State, f.Held("dir"))
+		}
+		sweep(t, f)
+	})
+}

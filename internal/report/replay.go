@@ -185,6 +185,10 @@ func noun(room string, ev event) (key, digest string, err error) {
 		return readNoun(ev.After, func(v access.Ticket) (string, any) { return "ticket " + v.ID, v })
 	case room == "credential":
 		return readNoun(ev.After, func(v access.Credential) (string, any) { return "credential " + v.ID, v.Told() })
+	case room == "identity":
+		return readNoun(ev.After, func(v store.Registered) (string, any) { return "identity " + v.ID, v })
+	case room == "hand":
+		return readNoun(ev.After, func(v access.Hand) (string, any) { return "hand " + v.Subject, v })
 	case room == "object":
 		return readNoun(ev.After, func(v access.SaidObject) (string, any) { return "object " + v.System + " " + v.Object, v })
 	case room == "finding":

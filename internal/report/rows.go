@@ -11,7 +11,7 @@ import (
 
 // rows compares every row of every table, table by table in the order in which they refer to each other.
 func (r *replay) rows(ctx context.Context) error {
-	for _, table := range []func(context.Context) error{r.requests, r.grants, r.assignments, r.findings, r.tickets, r.credentials, r.objects} {
+	for _, table := range []func(context.Context) error{r.requests, r.grants, r.assignments, r.findings, r.tickets, r.credentials, r.objects, r.joined} {
 		if err := table(ctx); err != nil {
 			return err
 		}
@@ -191,4 +191,30 @@ func (r *replay) objects(ctx context.Context) error {
 			}
 		}
 	}
+}
+
+// joined are the identities beside those of the files, and what has changed hands.
+func (r *replay) joined(ctx context.Context) error {
+	for after := ""; ; {
+		page, err := r.tx.RegisteredAfter(ctx, after, replayPage)
+		if err != nil {
+			return err
+		}
+		for _, row := range page {
+			after = row.ID
+			if err := r.compare("identity "+row.ID, row); err != nil {
+				return err
+			}
+		}
+		if len(page) == 0 {
+			break
+		}
+	}
+	j, err := r.tx.JoinedAfter(ctx, 0)
+	for _, h := range j.Hands {
+		if err := r.compare("hand "+h.Subject, h); err != nil {
+			return err
+		}
+	}
+	return err
 }

@@ -214,7 +214,11 @@ type sweeper struct {
 func (w *sweeper) Timeout(*river.Job[engine.SweepJob]) time.Duration { return inventoryTime }
 
 // Work implements river.Worker.
-func (w *sweeper) Work(ctx context.Context, _ *river.Job[engine.SweepJob]) error {
+func (w *sweeper) Work(ctx context.Context, job *river.Job[engine.SweepJob]) error {
+	if len(job.Args.Identities) > 0 {
+		_, err := w.s.engine.SweepOf(ctx, job.Args.Identities)
+		return err
+	}
 	_, err := w.s.engine.Sweep(ctx)
 	return errors.Join(err, w.s.appraise(ctx))
 }

@@ -10,7 +10,7 @@ import (
 // Registered is an identity that is not, or not only, in the files.
 type Registered struct {
 	access.Identity
-	Source string // the feed that told of it, or who registered it
+	Source string `json:"source"` // the feed that told of it, or who registered it
 }
 
 func scanRegistered(s scanner) (r Registered, err error) {
@@ -59,6 +59,11 @@ func (tx *Tx) RegisteredIdentity(ctx context.Context, id string) (Registered, er
 // RegisteredBy lists up to limit identities of a source with ids above after, in order.
 func (tx *Tx) RegisteredBy(ctx context.Context, source, after string, limit int) ([]Registered, error) {
 	return all(ctx, tx, scanRegistered, `select source, doc from identity where source=$1 and id > $2 order by id limit $3`, source, after, limit)
+}
+
+// RegisteredAfter lists up to limit identities of all sources with ids above after, in order.
+func (tx *Tx) RegisteredAfter(ctx context.Context, after string, limit int) ([]Registered, error) {
+	return all(ctx, tx, scanRegistered, `select source, doc from identity where id > $1 order by id limit $2`, after, limit)
 }
 
 // JoinedAfter reads what was joined to the files' directory since that version; 0: all of it.
