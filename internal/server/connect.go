@@ -52,7 +52,7 @@ func newLDAP(s *settings) (connector.Connector, error) {
 	c := ldap.Config{URL: s.required("url"), Plain: s.flag("plain"), BindDN: s.required("bind_dn"), Password: s.secret("password_ref"), CA: s.roots("ca_file"),
 		PeopleBase: s.required("people_base"), GroupsBase: s.required("groups_base"), AccountAttribute: s.text("account_attribute"),
 		MemberAttribute: s.text("member_attribute"), ObjectClass: s.text("object_class"), Placeholder: s.text("placeholder"), AccessLog: s.text("access_log"), Timeout: s.duration("timeout"),
-		Lineage: s.flag("lineage"),
+		Lineage: s.flag("lineage"), PersistentSearch: s.flag("persistent_search"),
 		Dialect: s.text("dialect"), Lingers: s.duration("lingers")}
 	if s.done() {
 		return nil, nil

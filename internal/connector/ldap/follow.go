@@ -39,8 +39,8 @@ type change struct {
 }
 
 // Follow listens where the directory offers to tell: by content synchronization
-// (OpenLDAP), by a persistent search (389 Directory Server), or by asking every two
-// seconds what has changed since (Active Directory). Where it offers none of them
+// (OpenLDAP), by a persistent search (389 Directory Server, if Config.PersistentSearch),
+// or by asking every two seconds what has changed since (Active Directory). Where it offers none of them
 // that is errors.ErrUnsupported.
 //
 // A directory tells of entries. Of a group that is its name; of an account it is the
@@ -60,6 +60,8 @@ func (c *Connector) Follow(ctx context.Context, changed func(objects []string)) 
 	switch {
 	case c.dialect.windows && slices.Contains(offered, dirSync):
 		err = c.poll(ctx, changed)
+	case slices.Contains(offered, persistentSearch) && !c.cfg.PersistentSearch:
+		err = fmt.Errorf("%w: the server offers persistent searches, which are asked for only where persistent_search is set: 389 Directory Server 2.3.1 dies when a connection with one is cut", errors.ErrUnsupported)
 	case slices.Contains(offered, persistentSearch):
 		err = c.hang(ctx, changed, c.persist)
 	case slices.Contains(offered, contentSync):

@@ -212,7 +212,7 @@ func TestFollowWithoutSyncprov(t *testing.T) {
 	}
 }
 
-// 389 Directory Server tells through persistent searches.
+// 389 Directory Server tells through persistent searches, to those who asked for them.
 func TestFollow389(t *testing.T) {
 	t.Parallel()
 	for name, plugins := range map[string]bool{"plugins": true, "no plugin": false} {
@@ -221,7 +221,13 @@ func TestFollow389(t *testing.T) {
 			s := testserver.DS389(t, plugins)
 			ann, bob := s.Person(t, "ann"), s.Person(t, "bob")
 			team, other := s.Group(t, "team", ann), s.Group(t, "other")
-			e := listenTo(t, connect(t, config389(s)))
+			cfg := config389(s)
+			err := connect(t, cfg).Follow(t.Context(), func([]string) { t.Error("it says something") })
+			if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "persistent_search") {
+				t.Errorf("it says %v", err)
+			}
+			cfg.PersistentSearch = true
+			e := listenTo(t, connect(t, cfg))
 			s.Modify(t, team, "member", []string{bob}, nil)
 			if said := e.hears(t, "team", team, DNPrefix+team); slices.Contains(said, other) || slices.Contains(said, everything) {
 				t.Errorf("it says %q", said)

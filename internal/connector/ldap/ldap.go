@@ -73,6 +73,10 @@ type Config struct {
 	AccessLog string
 	// Lineage has what accounts made read, which takes rights of its own: see Traces.
 	Lineage bool
+	// PersistentSearch has Follow ask for persistent searches where the server offers
+	// them. A server of 389 Directory Server 2.3.1 dies when a connection with one is
+	// cut (a null pointer in operation_done), so nobody gets them who did not ask.
+	PersistentSearch bool
 	// PageSize is how many entries are asked for at once; 0 means 500.
 	PageSize int
 	// MembersAtOnce is how many members of one group are asked for at once, of
