@@ -37,6 +37,7 @@ type Event struct {
 	Grant      string    `json:"grant,omitempty"`
 	Assignment string    `json:"assignment,omitempty"`
 	Finding    string    `json:"finding,omitempty"`
+	Rotation   string    `json:"rotation,omitempty"`
 	From       string    `json:"from,omitempty"`
 	To         string    `json:"to,omitempty"`
 	Note       string    `json:"note,omitempty"`

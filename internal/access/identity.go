@@ -94,6 +94,7 @@ type Directory struct {
 	same         map[string][]string // person -> every identity of that person, sorted
 	owned        map[string][]string // person -> workloads and agents owned or sponsored, sorted
 	duties       []Duty
+	plans        map[string]CredentialPlan
 	byAccount    map[account]string  // who it is at a system; "" where several people share it
 	departments  map[string][]string // department -> its people, each once, sorted
 }

@@ -2,13 +2,14 @@ package access
 
 import "fmt"
 
-// Machine names one of the three state machines, as the move table does.
+// Machine names one of the state machines, as the move table does.
 type Machine string
 
 const (
 	RequestMachine    Machine = "request"
 	GrantMachine      Machine = "grant"
 	AssignmentMachine Machine = "assignment"
+	RotationMachine   Machine = "rotation"
 )
 
 // RequestState says who has the next move of a request.
@@ -95,6 +96,28 @@ var Machines = []Move{
 	{AssignmentMachine, "removing", "absent", "seen gone"},
 	{AssignmentMachine, "removing", "adding", "wanted again"},
 	{AssignmentMachine, "removing", "held", "wanted again, and seen"},
+
+	{RotationMachine, "", "due", "its time has come, or somebody asked"},
+	{RotationMachine, "due", "issuing", "the target makes the new one"},
+	{RotationMachine, "due", "delivering", "its worth is chosen: consumers have it first"},
+	{RotationMachine, "due", "killing", "retired or compromised: the old one first"},
+	{RotationMachine, "issuing", "delivering", "issued"},
+	{RotationMachine, "issuing", "proving", "set, lets in, and took the old one's place"},
+	{RotationMachine, "delivering", "issuing", "chosen and delivered; or issued, and lost undelivered"},
+	{RotationMachine, "delivering", "overlapping", "delivered, and lets in"},
+	{RotationMachine, "delivering", "proving", "the same, and no old one is left to kill"},
+	{RotationMachine, "overlapping", "killing", "consumers use the new one, or the overlap is over"},
+	{RotationMachine, "killing", "proving", "killed"},
+	{RotationMachine, "killing", "issuing", "compromised: a new one follows"},
+	{RotationMachine, "killing", "delivering", "compromised: a chosen new one follows"},
+	{RotationMachine, "proving", "done", "the old one lets nobody in"},
+	{RotationMachine, "proving", "dead", "retired: nothing of it lets anybody in"},
+	{RotationMachine, "due", "dropped", "another takes it over: retired or compromised"},
+	{RotationMachine, "issuing", "dropped", "the same"},
+	{RotationMachine, "delivering", "dropped", "the same"},
+	{RotationMachine, "overlapping", "dropped", "the same"},
+	{RotationMachine, "killing", "dropped", "the same"},
+	{RotationMachine, "proving", "dropped", "the same"},
 }
 
 // CheckMove returns nil if the table has the move, else an error wrapping [ErrIllegalMove].

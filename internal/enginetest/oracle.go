@@ -56,17 +56,18 @@ func (o Oracle) report(t testing.TB, quiet bool) {
 // ledger is everything the oracle reads, at one moment.
 type ledger struct {
 	Oracle
-	now      time.Time
-	requests map[string]access.Request
-	contents map[string]access.Request // digest -> the request as it was when that was its digest
-	votes    map[string]access.Approval
-	grants   []access.Grant
-	of       map[string][]access.Grant // assignment -> its grants
-	jobs     map[string]store.Job
-	receipts map[string]map[string]access.Receipt // assignment -> id -> look
-	findings map[string]bool                      // subject of an open one
-	events   []told
-	problems []error
+	now       time.Time
+	requests  map[string]access.Request
+	contents  map[string]access.Request // digest -> the request as it was when that was its digest
+	votes     map[string]access.Approval
+	grants    []access.Grant
+	of        map[string][]access.Grant // assignment -> its grants
+	jobs      map[string]store.Job
+	receipts  map[string]map[string]access.Receipt // assignment -> id -> look
+	findings  map[string]bool                      // subject of an open one
+	rotations []store.Rotating
+	events    []told
+	problems  []error
 }
 
 func (l *ledger) wrong(law, format string, a ...any) {
@@ -95,6 +96,7 @@ func (o Oracle) Problems(ctx context.Context, quiet bool) (problems []error, err
 	l.settled()
 	l.decisions()
 	l.moves()
+	l.rotated()
 	return l.problems, nil
 }
 
@@ -135,7 +137,9 @@ func (l *ledger) read(ctx context.Context, tx *store.Tx) error {
 	for _, f := range findings {
 		l.findings[f.Subject] = true
 	}
-	return errors.Join(err1, err2, err3, err4, l.readEvents(ctx, tx))
+	rotations, err5 := tx.RotationsAfter(ctx, "", everything)
+	l.rotations = rotations
+	return errors.Join(err1, err2, err3, err4, err5, l.readEvents(ctx, tx))
 }
 
 // reality is I1, and in quiet its converse too.

@@ -64,6 +64,8 @@ func (l *ledger) moves() {
 			id = ev.Assignment
 		case machine == access.RequestMachine:
 			id = ev.Request
+		case machine == access.RotationMachine:
+			id = ev.Rotation
 		case machine != access.GrantMachine:
 			continue
 		}
@@ -109,6 +111,9 @@ func (l *ledger) whereTheyStand(at map[string]string) {
 	}
 	for id, j := range l.jobs {
 		stand("assignment "+id, string(j.State))
+	}
+	for _, r := range l.rotations {
+		stand("rotation "+r.ID, string(r.State))
 	}
 	var left []string
 	for key := range at {

@@ -53,7 +53,7 @@ func drawMachines() string {
 		if from == "" {
 			from = "(begin)"
 		}
-		fmt.Fprintf(&b, "  %-10s -> %-10s %s\n", from, mv.To, mv.Why)
+		fmt.Fprintf(&b, "  %-11s -> %-11s %s\n", from, mv.To, mv.Why)
 	}
 	b.WriteString("```\n")
 	return b.String()

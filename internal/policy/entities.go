@@ -27,6 +27,7 @@ const (
 	requestType     cedar.EntityType = "Request"
 	grantType       cedar.EntityType = "Grant"
 	findingType     cedar.EntityType = "Finding"
+	credentialType  cedar.EntityType = "Credential"
 )
 
 func uid(t cedar.EntityType, id string) cedar.EntityUID {
@@ -141,7 +142,7 @@ func (s *Set) factsOf(d *access.Directory, now time.Time, resource *built) *fact
 // get: memberships are the parents of the member, closed.
 func (f *facts) Get(u cedar.EntityUID) (cedar.Entity, bool) {
 	switch u.Type {
-	case requestType, grantType, findingType:
+	case requestType, grantType, findingType, credentialType:
 		if u == f.resource.entity.UID {
 			return f.resource.entity, true
 		}

@@ -81,7 +81,7 @@ func Load(fsys fs.FS) (*Set, error) {
 	if fsys == nil {
 		l.folder(Defaults(), ".", shippedDefaults, false)
 	} else if l.folder(fsys, ".", "", false); len(l.problems) == 0 { // else a question may look unanswered because its rule is wrong
-		for _, q := range []string{QuestionOblige, QuestionApprove, QuestionView, QuestionRevoke, QuestionSettle} {
+		for _, q := range []string{QuestionOblige, QuestionApprove, QuestionView, QuestionRevoke, QuestionSettle, QuestionRotate, QuestionRetire, QuestionCompromised} {
 			if !slices.ContainsFunc(l.rules, func(r *rule) bool {
 				return r.Effect != "forbid" && !r.Guard && slices.Contains(r.Questions, q)
 			}) {

@@ -164,13 +164,13 @@ func TestLoadTakesShippedAnswers(t *testing.T) {
 	for _, tc := range []struct {
 		name, text, want string
 	}{
-		{"nothing at all", ``, "defaults/oblige.cedar defaults/approve.cedar defaults/view.cedar defaults/revoke.cedar defaults/settle.cedar"},
+		{"nothing at all", ``, "defaults/oblige.cedar defaults/approve.cedar defaults/view.cedar defaults/revoke.cedar defaults/settle.cedar defaults/rotate.cedar defaults/retire.cedar defaults/compromised.cedar"},
 		{"a forbid answers nothing", `@id("a") forbid (principal, action == Action::"view", resource) when { !context.approver };`,
-			"x.cedar defaults/oblige.cedar defaults/approve.cedar defaults/view.cedar defaults/revoke.cedar defaults/settle.cedar"},
+			"x.cedar defaults/oblige.cedar defaults/approve.cedar defaults/view.cedar defaults/revoke.cedar defaults/settle.cedar defaults/rotate.cedar defaults/retire.cedar defaults/compromised.cedar"},
 		{"two of its own", `@id("a") permit (principal, action in [Action::"view", Action::"approve"], resource);`,
-			"x.cedar defaults/oblige.cedar defaults/revoke.cedar defaults/settle.cedar"},
+			"x.cedar defaults/oblige.cedar defaults/revoke.cedar defaults/settle.cedar defaults/rotate.cedar defaults/retire.cedar defaults/compromised.cedar"},
 		{"a floor of its own", `@id("a") @needs("none") permit (principal, action == Action::"oblige", resource);`,
-			"x.cedar defaults/approve.cedar defaults/view.cedar defaults/revoke.cedar defaults/settle.cedar"},
+			"x.cedar defaults/approve.cedar defaults/view.cedar defaults/revoke.cedar defaults/settle.cedar defaults/rotate.cedar defaults/retire.cedar defaults/compromised.cedar"},
 		{"everything is everything but the floor", `@id("a") @needs("owner") permit (principal, action, resource);`, "x.cedar defaults/oblige.cedar"},
 	} {
 		if got := files(rules(tc.text)); got != tc.want {

@@ -23,9 +23,14 @@ const (
 	QuestionRevoke  = "revoke"
 	QuestionRemedy  = "remedy" // asked of every access nobody granted; its rules name it
 	QuestionSettle  = "settle"
+
+	QuestionRotate      = "rotate"
+	QuestionRetire      = "retire"
+	QuestionCompromised = "compromised"
 )
 
-var questions = []string{QuestionRequest, QuestionOblige, QuestionApprove, QuestionHold, QuestionView, QuestionRevoke, QuestionRemedy, QuestionSettle}
+var questions = []string{QuestionRequest, QuestionOblige, QuestionApprove, QuestionHold, QuestionView, QuestionRevoke, QuestionRemedy, QuestionSettle,
+	QuestionRotate, QuestionRetire, QuestionCompromised}
 
 // guardPrefix is reserved for the shipped guards.
 const guardPrefix = "guard."
@@ -225,4 +230,5 @@ var actionOf = map[string]cedar.EntityUID{
 	QuestionRequest: cedar.NewEntityUID("Action", QuestionRequest), QuestionOblige: cedar.NewEntityUID("Action", QuestionOblige), QuestionApprove: cedar.NewEntityUID("Action", QuestionApprove),
 	QuestionHold: cedar.NewEntityUID("Action", QuestionHold), QuestionView: cedar.NewEntityUID("Action", QuestionView),
 	QuestionRevoke: cedar.NewEntityUID("Action", QuestionRevoke), QuestionRemedy: cedar.NewEntityUID("Action", QuestionRemedy), QuestionSettle: cedar.NewEntityUID("Action", QuestionSettle),
+	QuestionRotate: cedar.NewEntityUID("Action", QuestionRotate), QuestionRetire: cedar.NewEntityUID("Action", QuestionRetire), QuestionCompromised: cedar.NewEntityUID("Action", QuestionCompromised),
 }

@@ -191,6 +191,8 @@ func noun(room string, ev event) (key, digest string, err error) {
 		return readNoun(ev.After, func(v access.Hand) (string, any) { return "hand " + v.Subject, v })
 	case room == "object":
 		return readNoun(ev.After, func(v access.SaidObject) (string, any) { return "object " + v.System + " " + v.Object, v })
+	case room == "rotation":
+		return readNoun(ev.After, func(v access.Rotation) (string, any) { return "rotation " + v.ID, v })
 	case room == "finding":
 		return readNoun(ev.After, func(v access.Finding) (string, any) { return "finding " + v.ID, v })
 	}

@@ -75,6 +75,7 @@ func (db *DB) MigrationStatus(ctx context.Context) ([]string, error) {
 // tables gives each machine's table; the column is always "state".
 var tables = map[access.Machine]string{
 	access.RequestMachine: "request", access.GrantMachine: "grants", access.AssignmentMachine: "assignment",
+	access.RotationMachine: "rotation",
 }
 
 // guardMoves writes the table of allowed moves into triggers, anew at each

@@ -87,11 +87,12 @@ func grant(id, request, assignment string) access.Grant {
 		Start: noon, End: noon.Add(time.Hour), Term: access.Term(time.Hour), ChainStart: noon, Owner: "owen", Votes: []string{"vo-1"}, Hold: decision(), At: noon}
 }
 
-// base stores a request, an assignment and a grant of both.
+// base stores a request, an assignment, a grant of both and a rotation.
 func base(t *testing.T, db *DB) {
 	t.Helper()
 	must(t, write(t, db, func(ctx context.Context, tx *Tx) error {
-		return errors.Join(tx.AddRequest(ctx, request("rq-1")), tx.AddAssignment(ctx, job("as-1")), tx.AddGrant(ctx, grant("gr-1", "rq-1", "as-1")))
+		return errors.Join(tx.AddRequest(ctx, request("rq-1")), tx.AddAssignment(ctx, job("as-1")), tx.AddGrant(ctx, grant("gr-1", "rq-1", "as-1")),
+			tx.AddRotation(ctx, rotating("ro-1", "pay", 4)))
 	}))
 }
 

@@ -246,7 +246,7 @@ func (w *World) Teams(n int) []Spec { return w.Rules(max(n-defaults(), 0)) }
 // Load loads the guards, the shipped defaults and as many rules of teams as make n without the guards.
 func (w *World) Load(n int) *policy.Set {
 	folder := fstest.MapFS{}
-	for _, name := range []string{"request.cedar", "oblige.cedar", "approve.cedar", "view.cedar", "revoke.cedar", "settle.cedar"} {
+	for _, name := range []string{"request.cedar", "oblige.cedar", "approve.cedar", "view.cedar", "revoke.cedar", "settle.cedar", "rotate.cedar", "retire.cedar", "compromised.cedar"} {
 		text, err := fs.ReadFile(policy.Defaults(), name)
 		if err != nil {
 			panic(err)
