@@ -18,11 +18,13 @@ type besides struct {
 	sessions map[string]string // id -> account
 	numbers  map[string]string // account -> id
 	listen   map[chan string]bool
-	cut      chan struct{} // closed when the line goes down
+	cut      chan struct{}   // closed when the line goes down
+	issued   map[string]*let // id -> what lets in
 }
 
 func nothing() besides {
-	return besides{sessions: map[string]string{}, numbers: map[string]string{}, listen: map[chan string]bool{}, cut: make(chan struct{})}
+	return besides{sessions: map[string]string{}, numbers: map[string]string{}, listen: map[chan string]bool{}, cut: make(chan struct{}),
+		issued: map[string]*let{}}
 }
 
 // number gives the account one of its own; the lock is held, here and below.

@@ -203,6 +203,7 @@ func (w *world) target(c connector.Connector) connectortest.Target {
 			do(func() {
 				delete(w.accounts, account)
 				delete(w.numbers, account)
+				maps.DeleteFunc(w.issued, func(_ string, l *let) bool { return l.Account == account })
 				for _, o := range w.objects {
 					delete(o.holders, account)
 				}
@@ -245,6 +246,7 @@ func (w *world) target(c connector.Connector) connectortest.Target {
 				})
 			}
 		},
+		Enter:   func(_ testing.TB, account, kind string, worth []byte) bool { return w.enter(account, kind, worth) },
 		Rename:  func(_ testing.TB, account, name string) string { do(func() { w.rename(account, name) }); return name },
 		Open:    func(_ testing.TB, account, _ string) connectortest.Session { return w.open(account) },
 		Hostile: []string{"nul\x00inside"},

@@ -31,7 +31,7 @@ const bentVar = "LESSOR_TEST_BENT"
 // connector runs in a process of its own, where the suite may fail.
 func TestWrongIsCaught(t *testing.T) {
 	t.Parallel()
-	for _, b := range slices.Concat(wrongs, wrongBesides) {
+	for _, b := range slices.Concat(wrongs, wrongBesides, wrongIssuers) {
 		t.Run(b.fault, func(t *testing.T) {
 			t.Parallel()
 			name := strings.ReplaceAll(b.caught, " ", "_")
@@ -54,7 +54,7 @@ func TestBent(t *testing.T) {
 	if fault == "" {
 		t.Skip("run by TestWrongIsCaught")
 	}
-	for _, b := range slices.Concat(wrongs, wrongBesides) {
+	for _, b := range slices.Concat(wrongs, wrongBesides, wrongIssuers) {
 		if b.fault == fault {
 			connectortest.Run(t, func(*testing.T) connectortest.Target {
 				w, c := newWorld()

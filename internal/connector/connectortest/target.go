@@ -71,6 +71,11 @@ type Target struct {
 	// Open opens a session in which the account, which holds the object, uses it; it is
 	// over when the test is. Nil where the connector has no sessions.
 	Open func(t testing.TB, account, object string) Session
+	// Enter tells whether the worth of a credential of that kind lets in as the account.
+	// Nil where the connector issues none.
+	Enter func(t testing.TB, account, kind string, worth []byte) bool
+	// Scopes are what an order asks for, in the target's words, where its credentials have any.
+	Scopes []string
 	// Break makes the line fail that way until mend is called. After mend every
 	// held-back write has taken effect.
 	Break func(t testing.TB, f Fault) (mend func())
@@ -110,6 +115,9 @@ func (g Target) in(t *testing.T) promise.Target {
 	}
 	if g.Open != nil {
 		in.Open = func(account, object string) Session { t.Helper(); return g.Open(t, account, object) }
+	}
+	if in.Scopes = g.Scopes; g.Enter != nil {
+		in.Enter = func(account, kind string, worth []byte) bool { t.Helper(); return g.Enter(t, account, kind, worth) }
 	}
 	return in
 }

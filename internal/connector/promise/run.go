@@ -36,6 +36,9 @@ func (p Promise) Concerns(c connector.Connector) (does bool) {
 	case among(feedPromises):
 		_, does = connector.As[connector.Feed](c)
 		return does
+	case among(issuePromises):
+		_, does = connector.As[connector.Issuer](c)
+		return does
 	}
 	return true
 }
@@ -45,7 +48,7 @@ func (p Promise) Concerns(c connector.Connector) (does bool) {
 // is left alone.
 func All() []Promise {
 	return slices.Concat(applyPromises, lookPromises, observePromises, namePromises, faultPromises, lifePromises,
-		sessionPromises, accountPromises, feedPromises)
+		sessionPromises, accountPromises, feedPromises, issuePromises)
 }
 
 // Hold holds the target to the promise and tells t what is wrong.

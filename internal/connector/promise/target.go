@@ -72,6 +72,11 @@ type Target struct {
 	// Open opens a session in which the account, which holds the object, uses it. Nil
 	// where the connector has no sessions.
 	Open func(account, object string) Session
+	// Enter tells whether the worth of a credential of that kind lets in as the account.
+	// Nil where the connector issues none.
+	Enter func(account, kind string, worth []byte) bool
+	// Scopes are what an order asks for, in the target's words, where its credentials have any.
+	Scopes []string
 	// Break makes the line fail that way until mend is called. After mend every
 	// held-back write has taken effect.
 	Break func(f Fault) (mend func())
