@@ -20,13 +20,14 @@ const mark = "§"
 func newTarget(t testing.TB, w *world) connectortest.Target {
 	p := newProxy(t, w)
 	cfg := w.config()
-	cfg.URL = "postgres://" + p.address
+	cfg.URL = "postgres://" + p.address + "/" + issuing
 	c := connect(t, cfg)
 	c.page = 20
 	return connectortest.Target{
 		Connector: c,
 		Account: func(t testing.TB, name string) string { // without a password: the server takes its time over one
 			w.Exec(t, "create role "+quoted(name)+" login")
+			w.rotates(t, name)
 			return name
 		},
 		DropAccount: w.drop,
@@ -47,6 +48,7 @@ func newTarget(t testing.TB, w *world) connectortest.Target {
 				Leave: func() { _ = conn.Close(context.Background()) },
 			}
 		},
+		Enter:     w.enter,
 		Break:     p.fail,
 		NameLimit: 63 - len(mark), // the server cuts longer ones off
 		Hostile: []string{

@@ -1,11 +1,12 @@
 // Package postgres is the connector to PostgreSQL servers (14 and newer). A
 // holding is a membership: a login role, the account, in another role, the object.
 //
-// It says GRANT and REVOKE of memberships and ends sessions; nothing else. Names
-// are looked up as values and only what the server itself calls a role is ever
-// written into a statement, quoted. It never revokes with CASCADE, never touches
-// its own account, creates, drops or alters no role, gives nothing WITH ADMIN
-// OPTION, and does not retry a COMMIT that went unanswered.
+// It says GRANT and REVOKE of memberships, sets passwords that it is told to set, and
+// ends sessions; nothing else. Names are looked up as values and only what the server
+// itself calls a role is ever written into a statement, quoted. It never revokes with
+// CASCADE, never touches its own account, creates or drops no role, alters nothing of
+// one but its password, gives nothing WITH ADMIN OPTION, and does not retry a COMMIT
+// that went unanswered.
 //
 // Since version 16 a membership has one row for each who granted it, and REVOKE
 // answers success while another's row stands. What stands by somebody else's

@@ -23,8 +23,8 @@ func (k *kit) undecided(what string, err error, w connector.Worth) {
 func issuingCutOff(k *kit) {
 	i := k.issuer()
 	for n, kind := range i.Issues() {
-		for _, f := range []Fault{LostAnswer, Late} {
-			ann := k.account(fmt.Sprintf("ann%d%.1s", n, f))
+		for m, f := range []Fault{LostAnswer, Late} {
+			ann := k.account(fmt.Sprintf("ann%d%d", n, m))
 			first := k.issue(i, k.order(kind, ann, "zero"))
 			// 1. An order that goes unanswered.
 			o := k.order(kind, ann, "one")
