@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -160,32 +162,58 @@ func (tx *Tx) AssignmentsAfter(ctx context.Context, after string, limit int) ([]
 	return all(ctx, tx, scanJob, `select `+assignmentColumns+` from assignment where id > $1 order by id limit $2`, after, limit)
 }
 
-// Due lists up to limit assignments of a system whose work is due and not
-// leased, what may have to be removed before what may have to be added.
-func (tx *Tx) Due(ctx context.Context, system string, now time.Time, limit int) ([]Job, error) {
-	return all(ctx, tx, scanJob, `select `+assignmentColumns+` from assignment
-		where system = $1 and due_at is not null and due_at <= $2 and (lease_until is null or lease_until <= $2)
-		order by case state when 'removing' then 0 when 'held' then 1 else 2 end, due_at, object, id limit $3`, system, moment(now), limit)
+// turns are the states in the order their due work is claimed: what may have to be
+// removed before what may have to be added. Each is read from the index by itself, so
+// that a claim costs what it takes and not what is due.
+var turns = [][]access.AssignmentState{{access.Removing}, {access.Held}, {access.Absent, access.Adding}}
+
+// Due lists up to limit assignments of a system whose work is due and not leased, in
+// the order of their turns, those due longest first.
+func (tx *Tx) Due(ctx context.Context, system string, now time.Time, limit int) (list []Job, err error) {
+	for _, turn := range turns {
+		var due []Job
+		for _, state := range turn {
+			some, err := all(ctx, tx, scanJob, dueQuery, system, state, moment(now), limit-len(list))
+			if err != nil {
+				return nil, err
+			}
+			due = append(due, some...)
+		}
+		if len(turn) > 1 {
+			slices.SortFunc(due, func(a, b Job) int {
+				return cmp.Or(a.Work.Due.Compare(b.Work.Due), cmp.Compare(a.Object, b.Object), cmp.Compare(a.ID, b.ID))
+			})
+		}
+		if list = append(list, due[:min(len(due), limit-len(list))]...); len(list) == limit {
+			break
+		}
+	}
+	return list, nil
 }
+
+const dueQuery = `select ` + assignmentColumns + ` from assignment
+	where system = $1 and state = $2 and due_at is not null and due_at <= $3 and (lease_until is null or lease_until <= $3)
+	order by due_at, object, id limit $4`
 
 // NextDue returns when the system's next work can be claimed; ok is false if there is none.
 func (tx *Tx) NextDue(ctx context.Context, system string) (next time.Time, ok bool, err error) {
 	scan := func(s scanner) (t time.Time, err error) { err = s.Scan(at{&t}); return t, err }
-	list, err := all(ctx, tx, scan, `select due_at from assignment where system = $1 and due_at is not null and lease_until is null order by due_at limit 1`, system)
+	list, err := all(ctx, tx, scan, nextQuery, system)
 	if err != nil {
 		return next, false, err
 	}
-	leased, err := all(ctx, tx, scan, `select min(lease_until) from assignment where system = $1 and lease_until is not null`, system)
-	if err != nil {
-		return next, false, err
-	}
-	for _, t := range append(list, leased...) {
+	for _, t := range list {
 		if !t.IsZero() && (!ok || t.Before(next)) {
 			next, ok = t, true
 		}
 	}
 	return next, ok, nil
 }
+
+// nextQuery reads the first of each state, and the first lease that runs out.
+const nextQuery = `select (select due_at from assignment a where a.system = $1 and a.state = s.state and due_at is not null and lease_until is null order by due_at limit 1)
+	from (select 'removing' as state union all select 'held' union all select 'absent' union all select 'adding') s
+	union all select min(lease_until) from assignment where system = $1 and lease_until is not null`
 
 // AssignmentsOf lists every assignment of a system.
 func (tx *Tx) AssignmentsOf(ctx context.Context, system string) ([]Job, error) {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -43,9 +44,16 @@ func (tx *Tx) Underways(ctx context.Context, systems []string, now time.Time) ([
 		if err := tx.QueryRowContext(ctx, `select count(*), min(since) from assignment where state = 'removing' and system = $1`, system).Scan(&u.Removing, at{&u.OldestSince}); err != nil {
 			return nil, err
 		}
-		if err := tx.QueryRowContext(ctx, `select count(*), min(due_at) from assignment where system = $1 and due_at is not null and due_at <= $2 and (lease_until is null or lease_until <= $2)`,
-			system, moment(now)).Scan(&u.Due, at{&u.OldestDue}); err != nil {
-			return nil, err
+		for _, state := range slices.Concat(turns...) {
+			var n int
+			var oldest time.Time
+			if err := tx.QueryRowContext(ctx, `select count(*), min(due_at) from assignment where system = $1 and state = $2 and due_at is not null and due_at <= $3 and (lease_until is null or lease_until <= $3)`,
+				system, state, moment(now)).Scan(&n, at{&oldest}); err != nil {
+				return nil, err
+			}
+			if u.Due += n; u.OldestDue.IsZero() || n > 0 && oldest.Before(u.OldestDue) {
+				u.OldestDue = oldest
+			}
 		}
 		if err := tx.QueryRowContext(ctx, `select count(*) from assignment where system = $1 and lease_until is not null and lease_until > $2`, system, moment(now)).Scan(&u.Leased); err != nil {
 			return nil, err
