@@ -65,8 +65,14 @@ var rooms = map[string]struct {
 	"server": {[]string{"access", "api", "auth", "auth/oidc", "authzen", "channel/jira", "channel/jira/audit", "channel/jira/rest", "config", "connector", "connector/exec", "connector/gitea", "connector/kubernetes", "connector/ldap", "connector/manual", "connector/openssh", "connector/postgres", "connector/roles", "connector/scim", "engine", "evidence", "inventory", "policy", "reconcile", "report", "secret", "store", "web"},
 		false, "wires the rooms; the only one that names concrete adapters"},
 	"deliver": {[]string{"connector"}, false, "the port to secret stores"},
-	"demo":    {[]string{"access", "api", "auth", "channel/jira/jirasim", "client", "config", "connector/scimtarget", "engine", "evidence", "report", "server", "setup", "web"}, false, "the whole product on one machine"},
-	"cli":     {[]string{"access", "channel/jira/audit", "client", "config", "connector/exec/check", "demo", "engine", "evidence", "policy", "powers", "powers/export", "report", "secret", "server", "setup", "store"}, false, "the command line"},
+
+	"deliver/age":         {[]string{"connector", "deliver"}, false, "files that age encrypts to their consumers"},
+	"deliver/kubernetes":  {[]string{"connector", "connector/call", "deliver"}, false, "the Secrets of a cluster"},
+	"deliver/vault":       {[]string{"connector", "connector/call", "deliver"}, false, "Vault and OpenBao, by KV version 2"},
+	"deliver/delivertest": {nil, false, "the conformance suite every secret store passes"},
+
+	"demo": {[]string{"access", "api", "auth", "channel/jira/jirasim", "client", "config", "connector/scimtarget", "engine", "evidence", "report", "server", "setup", "web"}, false, "the whole product on one machine"},
+	"cli":  {[]string{"access", "channel/jira/audit", "client", "config", "connector/exec/check", "demo", "engine", "evidence", "policy", "powers", "powers/export", "report", "secret", "server", "setup", "store"}, false, "the command line"},
 
 	"channel/jira":         {[]string{"access", "channel/jira/adf", "channel/jira/rest", "channel/jira/webhook", "config", "engine", "secret"}, false, "tickets in, what was decided and seen out; no rule of its own"},
 	"channel/jira/audit":   {[]string{"access", "channel/jira/adf", "channel/jira/rest", "config", "engine", "secret"}, false, "how a site is arranged and used: doctor, setup, audits; changes nothing of ours"},
@@ -86,7 +92,7 @@ var rooms = map[string]struct {
 }
 
 // testRooms may import anything, and only tests may import them.
-var testRooms = []string{"enginetest/crash", "connector/connectortest", "channel/channeltest", "enginetest", "testserver", "policy/policytest", "house", "abuse"}
+var testRooms = []string{"enginetest/crash", "connector/connectortest", "deliver/delivertest", "channel/channeltest", "enginetest", "testserver", "policy/policytest", "house", "abuse"}
 
 // impure is what a pure room must not import: time is allowed as a type only,
 // which impureCalls holds.
