@@ -41,6 +41,7 @@ deps/all:
 	@scripts/build-kubernetes
 	@scripts/build-gitea
 	@scripts/build-dex
+	@scripts/build-vault
 
 demo:
 	$(GO) run ./cmd/lessor demo
