@@ -16,8 +16,8 @@ type Joined struct {
 
 // Hand says who answers for something in place of whoever the files or feeds name.
 type Hand struct {
-	Subject string `json:"subject"` // "identity ID", "entitlement ID" or "system ID"
-	Owner   string `json:"owner"`   // identity id
+	Subject string `json:"subject"` // "identity ID", "sponsor ID", "entitlement ID", "system ID", "reports ID" (of whom somebody is the manager), or "left ID"
+	Owner   string `json:"owner"`   // identity id; of "left ID" who said so: that identity is inactive, whatever files and feeds say. Empty: that word is taken back
 }
 
 // Join is the same directory with what is joined to it: another snapshot.
@@ -80,6 +80,23 @@ func (h Hand) apply(ids map[string]Identity, ents map[string]Entitlement, system
 		if i, ok := ids[id]; ok {
 			i.Owner = h.Owner
 			ids[id] = i
+		}
+	case "left":
+		if i, ok := ids[id]; ok && h.Owner != "" {
+			i.Inactive = true
+			ids[id] = i
+		}
+	case "sponsor":
+		if i, ok := ids[id]; ok {
+			i.Sponsor = h.Owner
+			ids[id] = i
+		}
+	case "reports":
+		for who, i := range ids {
+			if i.Manager == id && who != h.Owner { // nobody is their own manager
+				i.Manager = h.Owner
+				ids[who] = i
+			}
 		}
 	case "entitlement":
 		if e, ok := ents[id]; ok {

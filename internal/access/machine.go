@@ -10,6 +10,7 @@ const (
 	GrantMachine      Machine = "grant"
 	AssignmentMachine Machine = "assignment"
 	RotationMachine   Machine = "rotation"
+	HandoverMachine   Machine = "handover"
 )
 
 // RequestState says who has the next move of a request.
@@ -118,6 +119,15 @@ var Machines = []Move{
 	{RotationMachine, "overlapping", "dropped", "the same"},
 	{RotationMachine, "killing", "dropped", "the same"},
 	{RotationMachine, "proving", "dropped", "the same"},
+
+	{HandoverMachine, "", "open", "whoever answered for it has left"},
+	{HandoverMachine, "open", "offered", "somebody is asked to take it over"},
+	{HandoverMachine, "open", "retired", "it goes instead"},
+	{HandoverMachine, "open", "moot", "there is nothing to decide any more"},
+	{HandoverMachine, "offered", "accepted", "they answer for it now"},
+	{HandoverMachine, "offered", "open", "declined, or the offer is taken back"},
+	{HandoverMachine, "offered", "retired", "it goes instead"},
+	{HandoverMachine, "offered", "moot", "there is nothing to decide any more"},
 }
 
 // CheckMove returns nil if the table has the move, else an error wrapping [ErrIllegalMove].

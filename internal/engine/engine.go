@@ -7,6 +7,7 @@
 //	Heed, KeepTicket, TicketClosed, TicketChanged                   tickets, for their channel
 //	Observed, Adopt, Remove, Accept                                 what was found, and how it is settled
 //	Audited                                                         findings, for audits of ticket queues
+//	Leave, Rejoin, Departed, OfferHandover, AcceptHandover, …       people who leave, and what they answered for
 //	Sweep, Appraise                                                 whatever the directory no longer has, or understates
 //	Sequence                                                        the log
 //
@@ -35,10 +36,11 @@ import (
 type World struct {
 	Directory *access.Directory
 	Policy    *policy.Set
-	powers    *powers.Graph // what everything in the catalog can become; only read
-	order     []string      // of classes, lowest first
-	said      *sayings      // what the targets add to that
-	ways      *ways         // what lists are found by; only read
+	Lifecycle access.Lifecycle // what is said of those who join, move and leave
+	powers    *powers.Graph    // what everything in the catalog can become; only read
+	order     []string         // of classes, lowest first
+	said      *sayings         // what the targets add to that
+	ways      *ways            // what lists are found by; only read
 }
 
 // Config is what an engine is made of. Every field but Carries, Joined, Nudge, Seam and Log is needed.

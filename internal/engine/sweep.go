@@ -52,7 +52,14 @@ func (e *Engine) Sweep(ctx context.Context) (total Swept, err error) {
 	for _, what := range total.Bereft {
 		gone[what] = true
 	}
-	return total, e.foundAgain(ctx, gone)
+	if err := e.foundAgain(ctx, gone); err != nil {
+		return total, err
+	}
+	if _, err := e.Departed(ctx); err != nil {
+		return total, err
+	}
+	_, err = e.OverdueHandovers(ctx)
+	return total, err
 }
 
 // SweepOf does so with the grants of these alone, who have just left or moved: they do
@@ -61,7 +68,19 @@ func (e *Engine) SweepOf(ctx context.Context, identities []string) (Swept, error
 	if len(identities) == 0 {
 		return Swept{}, nil
 	}
-	return e.sweepAll(ctx, identities)
+	swept, err := e.sweepAll(ctx, identities)
+	if err != nil {
+		return swept, err
+	}
+	for _, id := range identities {
+		dir := e.World().Directory
+		if i, ok := dir.Identity(id); ok && i.Kind == access.Person && i.Same == "" {
+			if _, err := e.LeaveOn(ctx, id); err != nil { // of whoever has not left it does nothing
+				return swept, err
+			}
+		}
+	}
+	return swept, nil
 }
 
 func (e *Engine) sweepAll(ctx context.Context, identities []string) (total Swept, err error) {

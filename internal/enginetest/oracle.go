@@ -66,6 +66,8 @@ type ledger struct {
 	receipts  map[string]map[string]access.Receipt // assignment -> id -> look
 	findings  map[string]bool                      // subject of an open one
 	rotations []store.Rotating
+	handovers []access.Handover
+	departed  []access.Departure
 	events    []told
 	problems  []error
 }
@@ -97,6 +99,7 @@ func (o Oracle) Problems(ctx context.Context, quiet bool) (problems []error, err
 	l.decisions()
 	l.moves()
 	l.rotated()
+	l.leavings()
 	return l.problems, nil
 }
 
@@ -139,7 +142,10 @@ func (l *ledger) read(ctx context.Context, tx *store.Tx) error {
 	}
 	rotations, err5 := tx.RotationsAfter(ctx, "", everything)
 	l.rotations = rotations
-	return errors.Join(err1, err2, err3, err4, err5, l.readEvents(ctx, tx))
+	handovers, err6 := tx.HandoversSought(ctx, store.HandoversSought{Limit: everything})
+	departed, err7 := tx.Departures(ctx)
+	l.handovers, l.departed = handovers, departed
+	return errors.Join(err1, err2, err3, err4, err5, err6, err7, l.readEvents(ctx, tx))
 }
 
 // reality is I1, and in quiet its converse too.

@@ -66,6 +66,12 @@ func (l *ledger) moves() {
 			id = ev.Request
 		case machine == access.RotationMachine:
 			id = ev.Rotation
+		case machine == access.HandoverMachine:
+			var h access.Handover
+			if err := json.Unmarshal(ev.After, &h); err != nil {
+				l.wrong("I5", "event %s: %v", ev.ID, err)
+			}
+			id = h.ID
 		case machine != access.GrantMachine:
 			continue
 		}
@@ -114,6 +120,9 @@ func (l *ledger) whereTheyStand(at map[string]string) {
 	}
 	for _, r := range l.rotations {
 		stand("rotation "+r.ID, string(r.State))
+	}
+	for _, h := range l.handovers {
+		stand("handover "+h.ID, string(h.State))
 	}
 	var left []string
 	for key := range at {

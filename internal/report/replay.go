@@ -189,6 +189,10 @@ func noun(room string, ev event) (key, digest string, err error) {
 		return readNoun(ev.After, func(v store.Registered) (string, any) { return "identity " + v.ID, v })
 	case room == "hand":
 		return readNoun(ev.After, func(v access.Hand) (string, any) { return "hand " + v.Subject, v })
+	case room == "handover":
+		return readNoun(ev.After, func(v access.Handover) (string, any) { return "handover " + v.ID, v })
+	case room == "departure":
+		return readNoun(ev.After, func(v access.Departure) (string, any) { return "departure " + v.Person, v })
 	case room == "object":
 		return readNoun(ev.After, func(v access.SaidObject) (string, any) { return "object " + v.System + " " + v.Object, v })
 	case room == "rotation":

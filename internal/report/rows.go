@@ -11,7 +11,7 @@ import (
 
 // rows compares every row of every table, table by table in the order in which they refer to each other.
 func (r *replay) rows(ctx context.Context) error {
-	for _, table := range []func(context.Context) error{r.requests, r.grants, r.assignments, r.findings, r.tickets, r.credentials, r.objects, r.joined, r.rotations} {
+	for _, table := range []func(context.Context) error{r.requests, r.grants, r.assignments, r.findings, r.tickets, r.credentials, r.objects, r.joined, r.rotations, r.leavings} {
 		if err := table(ctx); err != nil {
 			return err
 		}
@@ -217,4 +217,32 @@ func (r *replay) joined(ctx context.Context) error {
 		}
 	}
 	return err
+}
+
+// leavings are who has left, and what others have to decide because of it.
+func (r *replay) leavings(ctx context.Context) error {
+	left, err := r.tx.Departures(ctx)
+	if err != nil {
+		return err
+	}
+	for _, row := range left {
+		if err := r.compare("departure "+row.Person, row); err != nil {
+			return err
+		}
+	}
+	for before := ""; ; {
+		page, err := r.tx.HandoversSought(ctx, store.HandoversSought{Before: before, Limit: replayPage})
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, row := range page {
+			before = row.ID
+			if err := r.compare("handover "+row.ID, row); err != nil {
+				return err
+			}
+			if row.Undecided() && row.Next.IsZero() {
+				return fmt.Errorf("handover %s is %s, and nothing will say that it is overdue", row.ID, row.State)
+			}
+		}
+	}
 }

@@ -40,6 +40,8 @@ func (s *Server) startWork(ctx context.Context) (*river.Client[*sql.Tx], error) 
 	river.AddWorker(workers, &stocktaker{s: s})
 	river.AddWorker(workers, &sweeper{s: s})
 	river.AddWorker(workers, &genealogist{s: s})
+	river.AddWorker(workers, &leaver{s: s})
+	river.AddWorker(workers, &handoverReminder{s: s})
 	periodic := []*river.PeriodicJob{
 		// The verbs insert what is needed; these close the gap left by a job that
 		// had read its last batch when the next event was written.

@@ -50,6 +50,11 @@ func (tx *Tx) Credentials(ctx context.Context, system string) ([]access.Credenti
 	return all(ctx, tx, scanCredential, `select `+credentialColumns+` from credential where system=$1 and gone_at is null order by id`, system)
 }
 
+// CredentialsOf lists those that are there and act as an account of a system.
+func (tx *Tx) CredentialsOf(ctx context.Context, system, account string) ([]access.Credential, error) {
+	return all(ctx, tx, scanCredential, `select `+credentialColumns+` from credential where system=$1 and account=$2 and gone_at is null order by id`, system, account)
+}
+
 // CredentialsAfter lists up to limit of all there ever were, with ids above after, in order.
 func (tx *Tx) CredentialsAfter(ctx context.Context, after string, limit int) ([]access.Credential, error) {
 	return all(ctx, tx, scanCredential, `select `+credentialColumns+` from credential where id > $1 order by id limit $2`, after, limit)

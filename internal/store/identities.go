@@ -43,6 +43,11 @@ func (tx *Tx) SaveHand(ctx context.Context, h access.Hand) error {
 		on conflict (subject) do update set owner=excluded.owner, version=excluded.version`, h.Subject, h.Owner, version)
 }
 
+// Hand reads who answers for something in place of whoever files and feeds name.
+func (tx *Tx) Hand(ctx context.Context, subject string) (access.Hand, error) {
+	return one(ctx, tx, "hand "+subject, scanHand, `select subject, owner from hand where subject=$1`, subject)
+}
+
 // nextVersion is a version of the roster that nothing has yet: whoever keeps up with it sees that there is something new.
 func (tx *Tx) nextVersion(ctx context.Context) (version int64, err error) {
 	if err := tx.QueryRowContext(ctx, `update roster_version set version = version + 1 returning version`).Scan(&version); err != nil {

@@ -76,6 +76,7 @@ func (db *DB) MigrationStatus(ctx context.Context) ([]string, error) {
 var tables = map[access.Machine]string{
 	access.RequestMachine: "request", access.GrantMachine: "grants", access.AssignmentMachine: "assignment",
 	access.RotationMachine: "rotation",
+	access.HandoverMachine: "handover",
 }
 
 // guardMoves writes the table of allowed moves into triggers, anew at each

@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"context"
+	"slices"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/store"
+)
+
+// leavings holds what is stored of those who have left against the directory in force:
+// of whom, and of what they answered for, something is still to be done. It is part of
+// each sweep, so that a leaving that no verb and no feed told of is not missed, nor
+// what is written to be somebody's who has left already.
+type leavings struct {
+	gone    []string            // persons who have left and of whom that is not known, or not done
+	back    []string            // of whom it is known, and who are active again
+	forced  []string            // persons who have left long ago and answer for something that nobody decides
+	charges map[string][]string // by person
+	moot    []access.Handover   // that decide nothing any more
+	known   map[string]access.Departure
+}
+
+// Departed does what follows for everybody who has left by what the directory says, as
+// far as it is not done yet.
+func (e *Engine) Departed(ctx context.Context) (left int, err error) {
+	l, err := e.leavings(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, person := range l.back {
+		if err := e.backAgain(ctx, person); err != nil {
+			return left, err
+		}
+	}
+	for _, person := range slices.Concat(l.gone, l.forced) {
+		if _, err := e.LeaveOn(ctx, person); err != nil {
+			return left, err
+		}
+		left++
+	}
+	for some := range slices.Chunk(l.moot, leaveAt) {
+		if err := e.do(ctx, "moot", access.Clock, func(d *deed) error {
+			for _, h := range some {
+				if err := d.moot(ctx, h.ID, "nothing of it is "+h.From+"'s any more"); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			return left, err
+		}
+	}
+	return left, nil
+}
+
+func (e *Engine) leavings(ctx context.Context) (l leavings, err error) {
+	dir, now := e.World().Directory, e.Now().UTC()
+	var undecided []access.Handover
+	if err := e.DB.Read(ctx, func(tx *store.Tx) error {
+		known, err := tx.Departures(ctx)
+		l.known = make(map[string]access.Departure, len(known))
+		for _, dep := range known {
+			l.known[dep.Person] = dep
+		}
+		if err == nil {
+			undecided, err = tx.HandoversSought(ctx, store.HandoversSought{Undecided: true, Limit: 1 << 30})
+		}
+		return err
+	}); err != nil {
+		return l, err
+	}
+	l.charges = dir.Charges(now)
+	// 1. Who has left, and who is back.
+	for _, id := range dir.Identities() {
+		i, _ := dir.Identity(id)
+		if i.Kind != access.Person || i.Same != "" {
+			continue
+		}
+		dep, known := l.known[id]
+		switch left := known && dep.Back.IsZero(); {
+		case i.GoneAt(now) && (!left || dep.Done.IsZero()):
+			l.gone = append(l.gone, id)
+		case left && i.ActiveAt(now):
+			l.back = append(l.back, id)
+		}
+	}
+	// 2. What of theirs nobody decides, and what needs no decision any more.
+	decides := map[string]bool{}
+	for _, h := range undecided {
+		decides[h.Subject] = true
+		if kind, _ := h.What(); kind != "findings" && !slices.Contains(l.charges[h.From], h.Subject) {
+			l.moot = append(l.moot, h)
+		}
+	}
+	for person, dep := range l.known {
+		undecided := func(subject string) bool { return !decides[subject] }
+		if i, ok := dir.Identity(person); ok && i.GoneAt(now) && dep.Back.IsZero() && !dep.Done.IsZero() && slices.ContainsFunc(l.charges[person], undecided) {
+			l.forced = append(l.forced, person)
+		}
+	}
+	slices.Sort(l.forced)
+	return l, nil
+}
+
+// backAgain remembers that somebody is active again. Nothing comes back with them:
+// what ended has ended, and what was handed over is others'.
+func (e *Engine) backAgain(ctx context.Context, person string) error {
+	return e.do(ctx, "back again", access.Clock, func(d *deed) error {
+		dep, err := d.Departure(ctx, person)
+		if err != nil || !dep.Back.IsZero() || !d.active(person) {
+			return err
+		}
+		dep.Back = d.now
+		if err := d.saveDeparture(ctx, dep, "back"); err != nil {
+			return err
+		}
+		list, err := d.HandoversFrom(ctx, person)
+		if err != nil {
+			return err
+		}
+		for _, h := range list {
+			if h.Undecided() {
+				if err := d.moot(ctx, h.ID, person+" is back and answers for it again"); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// moot closes a handover that nobody has to decide any more.
+func (d *deed) moot(ctx context.Context, id, note string) error {
+	h, err := d.Handover(ctx, id)
+	if err != nil || !h.Undecided() {
+		return err
+	}
+	return d.moveHandover(ctx, h, access.HandoverMoot, note)
+}

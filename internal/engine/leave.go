@@ -1,0 +1,291 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/lessor-iam/lessor/internal/access"
+)
+
+// LeaveJob asks that what follows from somebody's leaving be gone on with.
+type LeaveJob struct {
+	Person string `json:"person" river:"unique"`
+}
+
+// Kind implements river.JobArgs.
+func (LeaveJob) Kind() string { return "leave" }
+
+// leaveAt is how much of one kind one transaction of a leaving does.
+const leaveAt = 500
+
+// Left is what a leaving has done.
+type Left struct {
+	Person    string `json:"person"`
+	Ended     int    `json:"ended"`     // grants
+	Cancelled int    `json:"cancelled"` // requests
+	Voided    int    `json:"voided"`    // votes on requests that were still pending
+	SignIns   int    `json:"sign_ins"`  // sessions and tokens
+	Handovers int    `json:"handovers"` // decisions that others have to make
+}
+
+func (l *Left) add(m Left) {
+	l.Ended, l.Cancelled, l.Voided = l.Ended+m.Ended, l.Cancelled+m.Cancelled, l.Voided+m.Voided
+	l.SignIns, l.Handovers = l.SignIns+m.SignIns, l.Handovers+m.Handovers
+}
+
+// Leave says that a person has left: from that moment on none of their identities is
+// active, every grant of theirs ends, what they asked for is cancelled, their votes on
+// what is pending are void, their sessions end, and what they answered for has to be
+// handed over or retired. It may be said twice. If we stop between two transactions,
+// the job that the first one inserted goes on.
+func (e *Engine) Leave(ctx context.Context, by access.Actor, identity, reason string) (left Left, err error) {
+	person, more := "", false
+	err = e.do(ctx, "leave", by, func(d *deed) error {
+		left = Left{}
+		if err := d.mayLeave(ctx); err != nil {
+			return err
+		}
+		if why := unsaid(reason); why != "" {
+			return fmt.Errorf("%w: reason %s", access.ErrInvalid, why)
+		}
+		id, ok := d.world.Directory.Identity(identity)
+		switch {
+		case !ok:
+			return fmt.Errorf("%w: identity %.80q", access.ErrNotFound, identity)
+		case id.Kind != access.Person:
+			return fmt.Errorf("%w: %s is a %s, which is retired or handed over; only people leave", access.ErrInvalid, identity, id.Kind)
+		}
+		person = d.world.Directory.PersonOf(identity)
+		// 1. None of them is active any more, whatever the files or a feed say.
+		if err := d.deactivate(ctx, person, reason); err != nil {
+			return err
+		}
+		// 2. What follows, as much of it as one transaction takes.
+		left.Person = person
+		more, err = d.depart(ctx, person, reason, &left)
+		return err
+	})
+	if err != nil || !more {
+		return left, err
+	}
+	rest, err := e.LeaveOn(ctx, person)
+	left.add(rest)
+	return left, err
+}
+
+// mayLeave refuses whoever may not say that somebody has left.
+func (d *deed) mayLeave(_ context.Context) error {
+	if err := d.scope(ScopeRevoke); err != nil {
+		return err
+	}
+	dir, who := d.world.Directory, d.world.Lifecycle.Said().Leavers
+	id, _ := dir.Identity(d.by.Identity)
+	groups := dir.GroupsOf(d.by.Identity)
+	if !d.active(d.by.Identity) || id.Kind != access.Person || !slices.ContainsFunc(who, func(g string) bool { return slices.Contains(groups, g) }) {
+		return fmt.Errorf("%w: only people of %s say who has left or is back", access.ErrDenied, strings.Join(who, ", "))
+	}
+	return nil
+}
+
+// deactivate has every identity of a person inactive, whatever files and feeds say.
+func (d *deed) deactivate(ctx context.Context, person, reason string) error {
+	for _, id := range slices.Clone(d.world.Directory.IdentitiesOf(person)) {
+		if err := d.sayLeft(ctx, id, d.by.Identity, reason); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sayLeft has it in force that an identity is no longer active, or, by nobody, takes
+// that word back.
+func (d *deed) sayLeft(ctx context.Context, id, by, note string) error {
+	h, err := d.Hand(ctx, "left "+id)
+	if err != nil && !errors.Is(err, access.ErrNotFound) {
+		return err
+	}
+	if (h.Owner == "") == (by == "") {
+		return nil // that is what was said last
+	}
+	return d.handTo(ctx, access.Hand{Subject: "left " + id, Owner: by}, note)
+}
+
+// LeaveOn goes on with what follows from a person's having left until all of it is
+// under way. Of somebody who has not left it does nothing.
+func (e *Engine) LeaveOn(ctx context.Context, person string) (left Left, err error) {
+	left.Person = person
+	for more := true; more; {
+		some := Left{}
+		err := e.do(ctx, "leave on", access.Clock, func(d *deed) (err error) {
+			some = Left{}
+			if id, ok := d.world.Directory.Identity(person); !ok || !id.GoneAt(d.now) {
+				more = false
+				return nil
+			}
+			more, err = d.depart(ctx, person, "the directory says so", &some)
+			return err
+		})
+		if err != nil {
+			return left, err
+		}
+		left.add(some)
+	}
+	return left, nil
+}
+
+// depart does one transaction's worth of what follows from a person's having left.
+// Everything in it is done only where it is not done yet.
+func (d *deed) depart(ctx context.Context, person, reason string, left *Left) (more bool, err error) {
+	dep, err := d.Departure(ctx, person)
+	switch {
+	case errors.Is(err, access.ErrNotFound), err == nil && !dep.Back.IsZero():
+		dep = access.Departure{Person: person, At: d.now, By: d.by.Identity, Reason: reason}
+		if err := d.saveDeparture(ctx, dep, "left"); err != nil {
+			return false, err
+		}
+		if err := d.Enqueue(ctx, LeaveJob{person}, &river.InsertOpts{ScheduledAt: d.now.Add(time.Minute)}); err != nil {
+			return false, err
+		}
+	case err != nil:
+		return false, err
+	case !dep.Done.IsZero() && d.by.Identity == access.Clock.Identity:
+		return false, nil
+	}
+	whose := d.leavingWith(person)
+	note := person + " has left: " + dep.Reason
+	for _, step := range []func(context.Context, string, []string, string, *Left) (bool, error){
+		d.signOff, d.closeRequests, d.voidVotes, d.endStandIns, d.endGrants, d.orphanCredentials, d.forceDecisions,
+	} {
+		some, err := step(ctx, person, whose, note, left)
+		if err != nil {
+			return false, err
+		}
+		more = more || some
+	}
+	if more || !dep.Done.IsZero() {
+		return more, nil
+	}
+	dep.Done = d.now
+	return false, d.saveDeparture(ctx, dep, "done")
+}
+
+func (d *deed) saveDeparture(ctx context.Context, dep access.Departure, how string) error {
+	if err := d.SaveDeparture(ctx, dep); err != nil {
+		return err
+	}
+	ev := d.event("departure." + how)
+	ev.To, ev.Note, ev.After = how, dep.Reason, dep
+	return d.tell(ctx, ev)
+}
+
+// leavingWith are the identities whose access ends with a person: all of theirs, and
+// the agents that act for them. A workload goes on for a while: others live by it.
+func (d *deed) leavingWith(person string) []string {
+	dir := d.world.Directory
+	whose := slices.Clone(dir.IdentitiesOf(person))
+	for _, id := range dir.OwnedBy(person) {
+		if i, _ := dir.Identity(id); i.Kind == access.Agent && dir.PersonOf(i.Sponsor) == person {
+			whose = append(whose, id)
+		}
+	}
+	return whose
+}
+
+// signOff ends every session and token at Lessor's own doors.
+func (d *deed) signOff(ctx context.Context, _ string, whose []string, _ string, left *Left) (bool, error) {
+	n, err := d.EndSignIns(ctx, whose)
+	left.SignIns += int(n)
+	return false, err
+}
+
+// closeRequests cancels what waits for an answer and was asked by them or for them.
+// What was granted of it meanwhile ends with the other grants.
+func (d *deed) closeRequests(ctx context.Context, _ string, whose []string, note string, left *Left) (bool, error) {
+	list, err := d.OpenFor(ctx, whose, leaveAt)
+	if err != nil {
+		return false, err
+	}
+	for _, was := range list {
+		r := was
+		r.Items = dropUndecided(r.Items, note)
+		to := access.Cancelled
+		if some, _ := outcome(r); some == access.Approved {
+			to = access.Approved
+		}
+		if _, err := d.move(ctx, was, r, to, note); err != nil {
+			return false, err
+		}
+		left.Cancelled++
+	}
+	return len(list) >= leaveAt, nil
+}
+
+// voidVotes takes their votes out of what is still pending: its stages are open again.
+// They would not count at the grant either, but nobody would know before.
+func (d *deed) voidVotes(ctx context.Context, person string, _ []string, note string, left *Left) (bool, error) {
+	list, err := d.VotesWaiting(ctx, person, leaveAt)
+	if err != nil {
+		return false, err
+	}
+	for _, v := range list {
+		if err := d.void(ctx, v, note); err != nil {
+			return false, err
+		}
+		left.Voided++
+	}
+	return len(list) >= leaveAt, nil
+}
+
+// endStandIns ends what they lent to others and what others lent to them.
+func (d *deed) endStandIns(context.Context, string, []string, string, *Left) (bool, error) {
+	return false, nil
+}
+
+// endGrants ends them now.
+func (d *deed) endGrants(ctx context.Context, _ string, whose []string, note string, left *Left) (bool, error) {
+	list, err := d.GrantsOf(ctx, whose, true, "", leaveAt)
+	if err != nil {
+		return false, err
+	}
+	for _, g := range list {
+		if err := d.finish(ctx, g, access.EndLeaver, note); err != nil {
+			return false, err
+		}
+		left.Ended++
+	}
+	return len(list) >= leaveAt, nil
+}
+
+// Rejoin says that a person of whom somebody said that they have left is back, or never
+// had. It takes back that word and nothing else; whoever the files or a feed call
+// inactive stays so.
+func (e *Engine) Rejoin(ctx context.Context, by access.Actor, identity, reason string) error {
+	return e.do(ctx, "rejoin", by, func(d *deed) error {
+		if err := d.mayLeave(ctx); err != nil {
+			return err
+		}
+		if why := unsaid(reason); why != "" {
+			return fmt.Errorf("%w: reason %s", access.ErrInvalid, why)
+		}
+		if _, ok := d.world.Directory.Identity(identity); !ok {
+			return fmt.Errorf("%w: identity %.80q", access.ErrNotFound, identity)
+		}
+		for _, id := range slices.Clone(d.world.Directory.IdentitiesOf(identity)) {
+			if err := d.sayLeft(ctx, id, "", reason); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// orphanCredentials has it found what they leave behind that lets somebody in.
+func (d *deed) orphanCredentials(ctx context.Context, _ string, whose []string, _ string, _ *Left) (bool, error) {
+	return false, d.deadCredentials(ctx, whose)
+}
