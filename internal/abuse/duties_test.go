@@ -107,7 +107,14 @@ func TestAB52_DutiesTogether(t *testing.T) {
 			func(d *door) access.Request { return d.ask("eve", on(audit, "robot")) }},
 		{"by one workload and another",
 			func(d *door) access.Request { return d.ask("eve", on(pay, "robot")) },
-			func(d *door) access.Request { return d.ask("pilot", audit) }},
+			func(d *door) access.Request {
+				d.Change(func(c *enginetest.Company) {
+					drone := c.People["robot"]
+					drone.ID, drone.Accounts = "drone", map[string]string{"dir": "drone"}
+					c.People["drone"] = drone
+				})
+				return d.ask("eve", on(audit, "drone"))
+			}},
 		{"one begins when the other is over, and they overlap by an hour",
 			func(d *door) access.Request {
 				return d.approve("mia", d.ask("eve", engine.Ask{Entitlements: []string{"dir:pay"}, Start: d.Now().Add(time.Hour), Term: 2 * hour, Fixed: true}))

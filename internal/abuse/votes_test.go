@@ -68,7 +68,7 @@ func TestAB22_EveryGuiseOfTheRequester(t *testing.T) {
 			{"as her second identity", "eve.2", engine.Ask{}, []string{"eve", "eve.2", "robot", "pilot"}},
 			{"for her workload", "eve", engine.Ask{Beneficiary: "robot"}, []string{"eve", "eve.2", "robot", "pilot"}},
 			{"by her workload", "robot", engine.Ask{}, []string{"eve", "eve.2", "robot", "pilot"}},
-			{"by her agent", "pilot", engine.Ask{}, []string{"eve", "eve.2", "robot", "pilot"}},
+			{"by her agent", "pilot", engine.Ask{Ticket: "jira:ACC-1"}, []string{"eve", "eve.2", "robot", "pilot"}},
 			{"on behalf of her, by her manager", "mia", engine.Ask{Beneficiary: "eve"}, []string{"mia", "mia.2", "eve", "eve.2", "robot", "pilot"}},
 			{"by an external person", "bob", engine.Ask{}, []string{"xena", "bob", "robot"}},
 		} {

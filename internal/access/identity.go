@@ -31,12 +31,22 @@ type Identity struct {
 	Start      time.Time         `json:"start,omitzero"`
 	End        time.Time         `json:"end,omitzero"`       // of the contract; zero: none
 	Accounts   map[string]string `json:"accounts,omitempty"` // system id -> account name there
+	Contract   *Contract         `json:"contract,omitempty"` // of a workload or agent; not to be changed
 	Groups     []string          `json:"groups,omitempty"`   // of the files' groups, those a feed puts it in; the files themselves say it at the group
 }
 
 // ActiveAt tells whether the identity may act or hold anything at that moment.
 func (i Identity) ActiveAt(now time.Time) bool {
-	return !i.Inactive && (i.Start.IsZero() || !now.Before(i.Start)) && (i.End.IsZero() || now.Before(i.End))
+	until := i.Until()
+	return !i.Inactive && (i.Start.IsZero() || !now.Before(i.Start)) && (until.IsZero() || now.Before(until))
+}
+
+// Until is when the identity goes, by its own end or the day its contract retires it; zero: never.
+func (i Identity) Until() time.Time {
+	if i.Contract == nil {
+		return i.End
+	}
+	return sooner(i.End, i.Contract.Retires)
 }
 
 // System is one connected target, served by one connector instance.
@@ -46,6 +56,8 @@ type System struct {
 	Connector string            `json:"connector"` // adapter name: scim, ldap, …
 	Settings  map[string]string `json:"settings,omitempty"`
 	Owner     string            `json:"owner"`
+	// Environment is "production" or another; empty: not said.
+	Environment string `json:"environment,omitempty"`
 }
 
 // Entitlement is something one system can let an account hold.
@@ -63,6 +75,8 @@ type Entitlement struct {
 	Grants    []string `json:"grants,omitempty"`    // what its power grant hands out: entitlement ids; none: everything of its system
 	Becomes   []string `json:"becomes,omitempty"`   // identity ids its holder can act as
 	Edits     []string `json:"edits,omitempty"`     // gates its holder can change: see [Gates]
+	// Environment is "production" or another; empty: that of its system.
+	Environment string `json:"environment,omitempty"`
 }
 
 // Gates are what decides who gets what: whoever can change one can let himself
@@ -97,6 +111,8 @@ type Directory struct {
 	plans        map[string]CredentialPlan
 	byAccount    map[account]string  // who it is at a system; "" where several people share it
 	departments  map[string][]string // department -> its people, each once, sorted
+	machines     []string            // workloads and agents, sorted
+	sponsored    map[string][]string // person -> the agents it sponsors, sorted
 }
 
 // account is one account at one system.
@@ -116,7 +132,7 @@ func NewDirectory(ids []Identity, groups []GroupMembers, systems []System, ents 
 	d := &Directory{
 		identities: map[string]Identity{}, systems: map[string]System{}, entitlements: map[string]Entitlement{},
 		bundles: map[string]Bundle{}, roles: map[string][]string{}, same: map[string][]string{}, owned: map[string][]string{}, byAccount: map[account]string{},
-		departments: map[string][]string{},
+		departments: map[string][]string{}, sponsored: map[string][]string{},
 	}
 	for _, i := range ids {
 		d.identities[i.ID] = i
@@ -133,6 +149,12 @@ func NewDirectory(ids []Identity, groups []GroupMembers, systems []System, ents 
 	for _, i := range ids {
 		p := d.PersonOf(i.ID)
 		d.same[p] = append(d.same[p], i.ID)
+		if i.Kind == Workload || i.Kind == Agent {
+			d.machines = append(d.machines, i.ID)
+		}
+		if i.Kind == Agent && i.Sponsor != "" {
+			d.sponsored[d.PersonOf(i.Sponsor)] = append(d.sponsored[d.PersonOf(i.Sponsor)], i.ID)
+		}
 		for _, o := range []string{i.Owner, i.Sponsor} {
 			if o != "" && i.Kind != Person {
 				o = d.PersonOf(o)
@@ -150,7 +172,8 @@ func NewDirectory(ids []Identity, groups []GroupMembers, systems []System, ents 
 			d.departments[i.Department] = append(d.departments[i.Department], i.ID)
 		}
 	}
-	for _, m := range []map[string][]string{d.same, d.owned, d.departments} {
+	slices.Sort(d.machines)
+	for _, m := range []map[string][]string{d.same, d.owned, d.departments, d.sponsored} {
 		for k := range m {
 			slices.Sort(m[k])
 		}
@@ -262,6 +285,20 @@ func (d *Directory) IdentitiesOf(id string) []string { return d.same[d.PersonOf(
 
 // OwnedBy returns the workloads and agents the person behind id owns or sponsors, sorted. Not to be changed.
 func (d *Directory) OwnedBy(id string) []string { return d.owned[d.PersonOf(id)] }
+
+// Machines returns every workload and agent, sorted. Not to be changed.
+func (d *Directory) Machines() []string { return d.machines }
+
+// SponsoredBy returns the agents of the person behind id, sorted. Not to be changed.
+func (d *Directory) SponsoredBy(id string) []string { return d.sponsored[d.PersonOf(id)] }
+
+// EnvironmentOf is where an entitlement is: what it says itself, or its system.
+func (d *Directory) EnvironmentOf(e Entitlement) string {
+	if e.Environment != "" {
+		return e.Environment
+	}
+	return d.systems[e.System].Environment
+}
 
 // InDepartment returns the people of a department, sorted. Not to be changed.
 func (d *Directory) InDepartment(name string) []string { return d.departments[name] }

@@ -33,8 +33,12 @@ func (d *Directory) Join(j Joined) *Directory {
 	ids := make(map[string]Identity, len(d.identities)+len(j.Identities))
 	maps.Copy(ids, d.identities)
 	for _, i := range j.Identities {
-		if written, ok := ids[i.ID]; ok {
+		written, ok := ids[i.ID]
+		switch {
+		case ok:
 			i = written.filled(i)
+		case i.Name == "": // it only adds to one that the files had
+			continue
 		}
 		ids[i.ID] = i
 	}
@@ -61,6 +65,13 @@ func (i Identity) filled(by Identity) Identity {
 	}
 	maps.Copy(accounts, i.Accounts)
 	i.Accounts = accounts
+	switch {
+	case i.Contract == nil:
+		i.Contract = by.Contract
+	case by.Contract != nil:
+		c := i.Contract.filled(*by.Contract)
+		i.Contract = &c
+	}
 	return i
 }
 

@@ -17,6 +17,7 @@ func (d *files) checkSystem(s *system) {
 	if s.Name != "" {
 		d.checkName(s.f, s.Name)
 	}
+	d.checkEnvironment(s.f, s.Environment)
 	if s.Connector != "" && !idForm.MatchString(s.Connector) {
 		s.f.problem("connector", "connector %s", idRule)
 	}
@@ -36,6 +37,7 @@ func (d *files) checkEntitlement(e *entitlement) {
 		f.problem("object", "object begins or ends with a space")
 	}
 	d.checkClass(e)
+	d.checkEnvironment(f, e.Environment)
 	d.checkPowers(e)
 	if e.MaxTotal != 0 && e.MaxTotal < e.MaxTerm {
 		f.problem("max_total", "max_total (%s) must be at least max_term (%s): it counts the first term too", e.MaxTotal, e.MaxTerm)

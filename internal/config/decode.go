@@ -11,7 +11,8 @@ import (
 type (
 	identity struct {
 		access.Identity
-		f fields
+		f       fields
+		written *contract
 	}
 	group struct {
 		id      string
@@ -72,9 +73,9 @@ var (
 	}{{"a directory", directorySections}, {"a catalog", catalogSections}, {"a Jira", jiraSections}, {"the sign-in", signInSections}}
 
 	identityKeys = []string{"id", "kind", "name", "mail", "department", "manager", "owner", "sponsor",
-		"external", "same", "inactive", "start", "end", "accounts"}
+		"external", "same", "inactive", "start", "end", "accounts", "contract"}
 	entitlementKeys = []string{"id", "system", "object", "name", "owners", "class", "max_term", "max_total", "powers", "conflicts",
-		"grants", "becomes", "edits"}
+		"grants", "becomes", "edits", "environment"}
 )
 
 func (d *files) readDirectory(file string, text []byte) {
@@ -93,7 +94,7 @@ func (d *files) readCatalog(file string, text []byte) {
 	if !ok {
 		return
 	}
-	each(f, "systems", "a system", []string{"id", "name", "connector", "owner", "settings"}, d.readSystem)
+	each(f, "systems", "a system", []string{"id", "name", "connector", "owner", "environment", "settings"}, d.readSystem)
 	each(f, "entitlements", "an entitlement", entitlementKeys, d.readEntitlement)
 	each(f, "bundles", "a bundle", []string{"id", "name", "entitlements"}, func(f fields) {
 		b := bundle{f: f, entitlements: f.texts("entitlements")}
@@ -171,6 +172,7 @@ func (d *files) readIdentity(f fields) {
 		End:        f.day("end", true),
 		Accounts:   f.accounts(),
 	}})
+	d.identities[len(d.identities)-1].readContract()
 }
 
 // accounts reads system -> account name.
@@ -199,11 +201,12 @@ func (f fields) accounts() map[string]string {
 
 func (d *files) readSystem(f fields) {
 	d.systems = append(d.systems, system{f: f, System: access.System{
-		ID:        f.required("id", "a system"),
-		Name:      f.text("name"),
-		Connector: f.required("connector", "a system"),
-		Owner:     f.required("owner", "a system"),
-		Settings:  d.settings(f),
+		ID:          f.required("id", "a system"),
+		Name:        f.text("name"),
+		Connector:   f.required("connector", "a system"),
+		Owner:       f.required("owner", "a system"),
+		Environment: f.text("environment"),
+		Settings:    d.settings(f),
 	}})
 }
 
@@ -211,19 +214,20 @@ func (d *files) readEntitlement(f fields) {
 	e := entitlement{f: f, owners: f.texts("owners"), powers: f.texts("powers"), conflicts: f.texts("conflicts"),
 		grants: f.texts("grants"), becomes: f.texts("becomes"), edits: f.texts("edits")}
 	e.Entitlement = access.Entitlement{
-		ID:        f.required("id", "an entitlement"),
-		System:    f.text("system"),
-		Object:    f.required("object", "an entitlement"),
-		Name:      f.required("name", "an entitlement"),
-		Owners:    plainTexts(e.owners),
-		Class:     f.required("class", "an entitlement"),
-		MaxTerm:   f.term("max_term", 0),
-		MaxTotal:  f.term("max_total", 0),
-		Powers:    plainTexts(e.powers),
-		Conflicts: plainTexts(e.conflicts),
-		Grants:    plainTexts(e.grants),
-		Becomes:   plainTexts(e.becomes),
-		Edits:     plainTexts(e.edits),
+		ID:          f.required("id", "an entitlement"),
+		System:      f.text("system"),
+		Object:      f.required("object", "an entitlement"),
+		Name:        f.required("name", "an entitlement"),
+		Owners:      plainTexts(e.owners),
+		Class:       f.required("class", "an entitlement"),
+		MaxTerm:     f.term("max_term", 0),
+		MaxTotal:    f.term("max_total", 0),
+		Powers:      plainTexts(e.powers),
+		Conflicts:   plainTexts(e.conflicts),
+		Grants:      plainTexts(e.grants),
+		Becomes:     plainTexts(e.becomes),
+		Edits:       plainTexts(e.edits),
+		Environment: f.text("environment"),
 	}
 	if !f.has("max_term") {
 		d.problem(f.here(), "an entitlement needs max_term: the longest single term anybody may have it for")

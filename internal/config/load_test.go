@@ -80,7 +80,7 @@ func TestLoadCompanyDirectory(t *testing.T) {
 		{"ids", fmt.Sprint(d.Identities(), d.Systems(), d.Entitlements(), d.Bundles(), d.Groups()),
 			"[aide ann ann-admin bot carl dora left mia olga] [db dir] [db:root dir:audit dir:dev] [new-dev] [security staff]"},
 		{"ann", fmt.Sprintf("%+v", ann), "{ID:ann Kind:person Name:Ann Archer Mail:ann@example.com Department:dev Manager:mia Owner: Sponsor: External:false Same: Inactive:false " +
-			"Start:2024-01-01 00:00:00 +0000 UTC End:0001-01-01 00:00:00 +0000 UTC Accounts:map[db:ann dir:aarcher]}"},
+			"Start:2024-01-01 00:00:00 +0000 UTC End:0001-01-01 00:00:00 +0000 UTC Accounts:map[db:ann dir:aarcher] Contract:<nil> Groups:[]}"},
 		{"carl", fmt.Sprintf("%v %v %v", carl.External, carl.Sponsor, carl.End), "true mia 2027-04-01 00:00:00 +0000 UTC"},
 		{"left", fmt.Sprint(left.Inactive), "true"},
 		{"one person", d.PersonOf("ann-admin"), "ann"},
@@ -88,7 +88,7 @@ func TestLoadCompanyDirectory(t *testing.T) {
 		{"settings", fmt.Sprint(dir.Settings), "map[bind_dn:cn=lessor,dc=example,dc=com ca_file:/etc/lessor/tls/ca.pem " +
 			"password_ref:file:/etc/lessor/secrets/ldap start_tls:false url:ldaps://ldap.example.com:636]"},
 		{"env", fmt.Sprintf("%v %v %v", db.Settings, db.Connector, db.Owner), "map[dsn_ref:env:DB_URL] postgres olga"},
-		{"dev", fmt.Sprintf("%+v", dev), "{ID:dir:dev System:dir Object:cn=dev,ou=groups,dc=example,dc=com Name:Developers Owners:[olga] Class:standard MaxTerm:90d MaxTotal:0s Powers:[read write] Conflicts:[dir:audit] Grants:[] Becomes:[] Edits:[]}"},
+		{"dev", fmt.Sprintf("%+v", dev), "{ID:dir:dev System:dir Object:cn=dev,ou=groups,dc=example,dc=com Name:Developers Owners:[olga] Class:standard MaxTerm:90d MaxTotal:0s Powers:[read write] Conflicts:[dir:audit] Grants:[] Becomes:[] Edits:[] Environment:}"},
 		{"audit", fmt.Sprintf("%v %v %v %v %v", audit.System, audit.Conflicts, audit.MaxTerm, audit.MaxTotal, audit.Owners), "dir [dir:dev] 8h 1d [olga mia]"},
 		{"root", fmt.Sprintf("%v %v %v", root.System, root.Conflicts, root.Powers), "db [] [admin grant]"},
 		{"bundle", fmt.Sprint(news), "{new-dev New developer [dir:dev db:root]}"},

@@ -20,6 +20,7 @@ func (d *files) checkIdentity(i *identity) {
 	d.checkSame(i)
 	d.checkOwner(i)
 	d.checkSponsor(i)
+	d.checkContract(i)
 	if i.Manager != "" {
 		d.person(f.at("manager"), "manager", i.Manager)
 		d.checkOthers(i, "manager", i.Manager)

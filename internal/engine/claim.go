@@ -105,6 +105,10 @@ func (d *deed) intend(ctx context.Context, job *store.Job, wanted bool, w *acces
 // whether it may be held: authority is checked when it is used (law 9).
 func (d *deed) tick(ctx context.Context, grants []access.Grant) (after []access.Grant, any bool, err error) {
 	for _, g := range grants {
+		g, err := d.fresh(ctx, g)
+		if err != nil {
+			return nil, any, err
+		}
 		next, ev, moved, err := g.Tick(d.now)
 		if err != nil {
 			return nil, any, err

@@ -198,6 +198,13 @@ func (e *Engine) Revoke(ctx context.Context, by access.Actor, grant, reason stri
 // finish ends a grant now and makes its assignment due: whether access goes is
 // for the remaining grants to say (law 6).
 func (d *deed) finish(ctx context.Context, g access.Grant, why access.EndReason, note string) error {
+	if now, err := d.fresh(ctx, g); err != nil {
+		return err
+	} else if g.State != access.Ended && now.State == access.Ended { // with its sponsor's, in this very deed
+		return nil
+	} else {
+		g = now
+	}
 	if g.State == access.Ended {
 		return fmt.Errorf("%w: grant %s has already ended (%s)", access.ErrGone, g.ID, g.Ended)
 	}

@@ -113,6 +113,9 @@ func (d *deed) facts(ctx context.Context, r access.Request, i int, votes []acces
 		return f, err
 	}
 	f.Held = held
+	if _, f.Sponsored, err = d.sponsored(ctx, r.Beneficiary, it.Entitlement); err != nil {
+		return f, err
+	}
 	if f.Reach, err = d.reach(ctx, it.Entitlement); err != nil {
 		return f, err
 	}

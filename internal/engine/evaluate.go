@@ -202,7 +202,7 @@ func (e *Engine) CouldAsk(ctx context.Context, by access.Actor, beneficiary, ent
 			return nil
 		}
 		longest = ent.MaxTerm
-		asked, err := d.read(ctx, Ask{Beneficiary: beneficiary, Entitlements: []string{entitlement}, Reason: "to know whether it can be asked for", Term: min(longest, shortestAsk)})
+		asked, err := d.read(ctx, Ask{Beneficiary: beneficiary, Entitlements: []string{entitlement}, Reason: "to know whether it can be asked for", Ticket: someTicket, Term: min(longest, shortestAsk)})
 		if errors.Is(err, access.ErrInvalid) {
 			return nil
 		} else if err != nil {
@@ -226,6 +226,9 @@ func (e *Engine) CouldAsk(ctx context.Context, by access.Actor, beneficiary, ent
 	})
 	return could, longest, err
 }
+
+// someTicket stands for the task that whoever asks in earnest names.
+const someTicket = "lessor:some-task"
 
 // shortestAsk is the term with which it is tried whether something can be asked for.
 const shortestAsk = access.Term(time.Minute)

@@ -85,7 +85,11 @@ func (d *deed) issue(ctx context.Context, r access.Request, it access.Item, vote
 		return g, why, err
 	}
 	person, _ := d.world.Directory.Identity(d.world.Directory.PersonOf(r.Beneficiary))
-	if end := earlier(id.End, person.End); !end.IsZero() && end.Before(g.End) {
+	bound, _, err := d.sponsored(ctx, r.Beneficiary, it.Entitlement)
+	if err != nil {
+		return g, "", err
+	}
+	if end := earlier(bound, earlier(id.Until(), person.Until())); !end.IsZero() && end.Before(g.End) {
 		g.End = end.UTC()
 	}
 	if !g.End.After(d.now) || !g.End.After(g.Start) {

@@ -134,6 +134,9 @@ func (d *deed) sight(ctx context.Context, grants []access.Grant, seen access.Rec
 		if !seen.Held() || !g.LiveAt(d.now) {
 			continue
 		}
+		if g, err = d.fresh(ctx, g); err != nil {
+			return firsts, err
+		}
 		next, ev, first := g.SeenHeld(seen.At, seen.Digest)
 		if !first {
 			continue

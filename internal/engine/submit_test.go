@@ -210,7 +210,7 @@ func TestAB52_ConflictOfDuties(t *testing.T) {
 		denied("under a second identity", "eve.2", ask("dir:audit"))
 		denied("for an owned workload", "robot", ask("dir:audit"))
 		f.Approve("mia", pending)
-		denied("beside what is granted", "pilot", ask("dir:audit"))
+		denied("beside what is granted", "robot", ask("dir:audit"))
 		f.Work()
 		denied("beside what is held", "eve", ask("dir:audit"))
 		if r := f.Ask("bob", ask("dir:audit")); r.State != access.Pending {

@@ -136,23 +136,19 @@ func (d *deed) sweep(ctx context.Context, g access.Grant, swept *Swept) error {
 		}
 		swept.Bereft = append(swept.Bereft, lost.what)
 	}
-	// 3. What would outlast its holder.
-	next, ev, moved := g.Shorten(d.now, earlier(id.End, person.End))
-	if !moved {
-		return nil
-	}
-	swept.Shortened++
-	if err := d.SaveGrant(ctx, g.State, next); err != nil {
+	// 3. What would outlast its holder, or an agent's sponsor.
+	g, err := d.fresh(ctx, g)
+	if err != nil || g.State == access.Ended {
 		return err
 	}
-	if err := d.tell(ctx, ev); err != nil {
-		return err
+	if until := earlier(id.Until(), person.Until()); !until.IsZero() && until.Before(g.End) {
+		swept.Shortened++
+		return d.shorten(ctx, g, until)
 	}
-	job, err := d.Assignment(ctx, g.Assignment)
-	if err != nil {
-		return err
+	if id.Kind == access.Agent {
+		return d.bound(ctx, g)
 	}
-	return d.dueAt(ctx, job, next.End)
+	return nil
 }
 
 // loss is what a grant is of and a directory does not have.

@@ -170,6 +170,34 @@ func (e *Engine) TicketChanged(ctx context.Context, ticket, note string) (ended 
 	return ended, err
 }
 
+// TaskClosed ends what agents were granted for a task whose ticket was closed, whoever
+// asked, by the ticket's id or by what it is called there. It can only take away.
+func (e *Engine) TaskClosed(ctx context.Context, ticket, note string) (ended int, err error) {
+	err = e.do(ctx, "task closed", access.Clock, func(d *deed) error {
+		ended = 0
+		t, err := d.Tx.Ticket(ctx, ticket)
+		if err != nil {
+			return err
+		}
+		channel, _, _ := strings.Cut(t.ID, ":")
+		grants, err := d.GrantsOfTicket(ctx, t.ID, channel+":"+t.Key)
+		if err != nil {
+			return err
+		}
+		for _, g := range grants {
+			if id, _ := d.world.Directory.Identity(g.Identity); id.Kind != access.Agent {
+				continue
+			}
+			if err := d.finish(ctx, g, access.EndTicketClosed, note); err != nil {
+				return err
+			}
+			ended++
+		}
+		return nil
+	})
+	return ended, err
+}
+
 func (e *Engine) endFor(ctx context.Context, verb, ticket string, why access.EndReason, note string, ended *int, which func(access.Grant) bool) error {
 	return e.do(ctx, verb, access.Clock, func(d *deed) error {
 		*ended = 0

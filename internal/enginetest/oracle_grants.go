@@ -69,6 +69,21 @@ func (l *ledger) limits(g access.Grant) {
 			l.wrong("I3", "grant %s ends %s, after %s leaves on %s", g.ID, g.End, id, i.End)
 		}
 	}
+	l.sponsored(dir, g)
+}
+
+// sponsored asks whether whoever sponsored an agent when it was granted something holds it now, and as long.
+func (l *ledger) sponsored(dir *access.Directory, g access.Grant) {
+	i, _ := dir.Identity(g.Identity)
+	if i.Kind != access.Agent || !g.LiveAt(l.now) {
+		return
+	}
+	for _, s := range l.grants {
+		if s.Entitlement == g.Entitlement && s.LiveAt(l.now) && !s.End.Before(g.End) && slices.Contains(dir.IdentitiesOf(i.Sponsor), s.Identity) {
+			return
+		}
+	}
+	l.wrong("I3", "agent %s holds %s by grant %s until %s, and its sponsor %s does not", g.Identity, g.Entitlement, g.ID, g.End, i.Sponsor)
 }
 
 // votesOfGrants is I4 and half of I11: a grant stands on what was asked and on

@@ -169,6 +169,10 @@ func askLine(t *testing.T, f policy.Facts, words []string) policy.Facts {
 		k, v, _ := strings.Cut(w, "=")
 		list := strings.Split(v, ",")
 		switch k {
+		case "ticket":
+			f.Request.Ticket = v
+		case "sponsor":
+			f.Sponsored = v == "holds"
 		case "held":
 			f.Held = list
 		case "siblings":
@@ -323,6 +327,11 @@ func company() *firm {
 		{ID: "lone", Kind: access.Person, External: true, Sponsor: "left"},
 		{ID: "carla", Kind: access.Person, External: true, Sponsor: "mia", Manager: "mia"},
 		{ID: "bot", Kind: access.Workload, Owner: "ann"},
+		{ID: "bounded", Kind: access.Workload, Owner: "ann", Contract: &access.Contract{Systems: []string{"git"}, Entitlements: []string{"git:dev"}}},
+		{ID: "gitbot", Kind: access.Workload, Owner: "ann", Contract: &access.Contract{Systems: []string{"git"}}},
+		{ID: "blank", Kind: access.Workload, Owner: "ann", Contract: &access.Contract{Purpose: "to be"}},
+		{ID: "retired", Kind: access.Workload, Owner: "ann", Contract: &access.Contract{Systems: []string{"git"}, Retires: noon.Add(-time.Hour)}},
+		{ID: "retiring", Kind: access.Workload, Owner: "ann", Contract: &access.Contract{Systems: []string{"git"}, Retires: noon.Add(time.Hour)}},
 		{ID: "stray", Kind: access.Workload, Owner: "left"},
 		{ID: "botbot", Kind: access.Workload, Owner: "bot"},
 		{ID: "aide", Kind: access.Agent, Owner: "ann", Sponsor: "ann"},

@@ -233,12 +233,26 @@ func (e *either) build(person string, groups []string, in cedar.EntityUIDSet, ac
 			attributes[types.String(to.name)] = uid(identityType, to.id)
 		}
 	}
-	w.time(i.End)
-	if !i.End.IsZero() {
-		attributes["end"] = types.NewDatetime(i.End)
+	w.time(i.Until())
+	if end := i.Until(); !end.IsZero() {
+		attributes["end"] = types.NewDatetime(end)
+	}
+	if i.Contract != nil {
+		attributes["contract"] = contract(*i.Contract, &w)
 	}
 	w.list(groups)
 	return &built{sum: w.sum(), entity: cedar.Entity{UID: uid(identityType, i.ID), Parents: in, Attributes: types.NewRecord(attributes)}}
+}
+
+// contract is one as rules read it.
+func contract(c access.Contract, w *writer) types.Record {
+	w.texts("contract", c.Environment, c.ThirdParty)
+	w.list(c.Systems)
+	w.list(c.Entitlements)
+	return types.NewRecord(types.RecordMap{
+		"environment": types.String(c.Environment), "thirdParty": types.Boolean(c.ThirdParty != ""),
+		"systems": uids(systemType, c.Systems), "entitlements": uids(entitlementType, c.Entitlements),
+	})
 }
 
 func buildEntitlement(d *access.Directory, id string) *built {

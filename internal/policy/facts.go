@@ -26,11 +26,13 @@ type Facts struct {
 	// Reach is what the item's entitlement can become, and Implies what each of
 	// Held and Siblings lets its holder have or hand out. A zero Reach is that of
 	// an entitlement that is what its label says.
-	Reach    access.Reach
-	Implies  map[string][]string
-	Votes    []access.Approval // standing votes on this item of this revision
-	ChainFor access.Term       // for extensions: how long the unbroken chain has lasted at the new start
-	Authors  []string          // identity ids from @author of the rules that let the request through
+	Reach   access.Reach
+	Implies map[string][]string
+	Votes   []access.Approval // standing votes on this item of this revision
+	// Sponsored: the beneficiary is an agent, and its sponsor holds the entitlement now.
+	Sponsored bool
+	ChainFor  access.Term // for extensions: how long the unbroken chain has lasted at the new start
+	Authors   []string    // identity ids from @author of the rules that let the request through
 }
 
 // term is what would be granted: as narrowed so far, or as asked.
@@ -131,6 +133,7 @@ func (f *Facts) resource(s *Set, authors []string) *built {
 			"hands": hands.set, "authors": uids(identityType, authors),
 			"held": uids(entitlementType, held), "clashes": uids(entitlementType, clashes),
 			"implies": types.Boolean(len(reach.Implied) > 0), "implied": uids(entitlementType, implied), "selfGrant": types.Boolean(reach.SelfGrant),
+			"sponsorHolds": types.Boolean(f.Sponsored), "ticketed": types.Boolean(f.Request.Ticket != ""),
 		}),
 	}}
 	var w writer
@@ -144,7 +147,7 @@ func (f *Facts) resource(s *Set, authors []string) *built {
 	for _, list := range [][]string{hands.ids, authors, held, clashes, reach.Implied, reach.Becomes, reach.Gates} {
 		w.list(list)
 	}
-	w.flags(reach.SelfGrant)
+	w.flags(reach.SelfGrant, f.Sponsored, f.Request.Ticket != "")
 	b.sum = w.sum()
 	b.err = s.fits(b.entity)
 	return b

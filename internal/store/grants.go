@@ -72,6 +72,13 @@ func (tx *Tx) GrantsFor(ctx context.Context, request string) ([]access.Grant, er
 	return all(ctx, tx, scanGrant, `select `+grantColumns+` from grants where request=$1 order by id`, request)
 }
 
+// GrantsOfTicket lists the grants that have not ended of requests that name a ticket by either name.
+func (tx *Tx) GrantsOfTicket(ctx context.Context, id, name string) ([]access.Grant, error) {
+	columns := "g." + strings.ReplaceAll(strings.Join(strings.Fields(grantColumns), " "), ", ", ", g.")
+	return all(ctx, tx, scanGrant, `select `+columns+` from request r join grants g on g.request = r.id
+		where r.ticket <> '' and r.ticket in ($1, $2) and g.state <> 'ended' order by g.id`, id, name)
+}
+
 // batch is how many rows one statement names: modernc looks each $N up among
 // all arguments, so long lists cost their square.
 const batch = 50

@@ -32,6 +32,7 @@ type Door interface {
 	Ticket(ctx context.Context, id string) (access.Ticket, error)
 	KeepTicket(ctx context.Context, t access.Ticket, what string) (access.Ticket, error)
 	TicketClosed(ctx context.Context, ticket, note string) (ended int, err error)
+	TaskClosed(ctx context.Context, ticket, note string) (ended int, err error)
 	TicketChanged(ctx context.Context, ticket, note string) (ended int, err error)
 	Speak(ctx context.Context, ticket string, most time.Duration) (word string, until time.Time, err error)
 	Spoke(ctx context.Context, ticket, word string) error

@@ -17,6 +17,16 @@ func (r *reading) watch(ctx context.Context) error {
 		r.what = append(r.what, "its status is now "+r.issue.Status.Name)
 	}
 	r.t.Status = r.issue.Status.ID
+	// 0. A closed task ends what agents were granted for it, whoever asked where.
+	if r.t.Version > 0 && slices.Contains(r.project.Closed, r.issue.Status.ID) {
+		ended, err := r.Door.TaskClosed(ctx, r.t.ID, "ticket "+r.issue.Key+" was closed")
+		if err != nil {
+			return err
+		}
+		if ended > 0 {
+			r.what = append(r.what, fmt.Sprintf("closed: %d grants of agents ended", ended))
+		}
+	}
 	if r.t.Request() == "" {
 		return nil
 	}
