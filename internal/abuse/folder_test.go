@@ -39,10 +39,10 @@ func TestAB31_DeletedGroupIsRefusedAtReload(t *testing.T) {
 	}
 }
 
-// Nothing in the files delegates, and no command does.
+// Nothing in the files delegates, and no command votes in somebody's name.
 func TestAB33_NoFileDelegates(t *testing.T) {
 	t.Parallel()
-	for _, key := range []string{"delegate: bob", "delegates: [bob]", "substitute: bob", "deputy: bob", "acts_for: [mia]", "approves_for: [mia]"} {
+	for _, key := range []string{"delegate: bob", "delegates: [bob]", "substitute: bob", "acts_for: [mia]", "approves_for: [mia]"} {
 		s := newSite(t)
 		s.edit("directory.yaml", "{id: mia, kind: person, name: Mia,", "{id: mia, kind: person, name: Mia, "+key+",")
 		if said := s.problemsOf(); !strings.Contains(said, strings.Split(key, ":")[0]) {

@@ -24,7 +24,7 @@ var edits = []struct {
 	{"a vote for a stage it was not for", "update approval set stage='owner'", "approval vo-"},
 	{"a withdrawn vote", "update approval set withdrawn_at=1", "approval vo-"},
 	{"a vote less", "delete from approval", "approval vo-"},
-	{"a vote more", "insert into approval select id||'x', request, revision, digest, entitlement, 'owner', 'olga', 'olga', verdict, term, basis, strength, note, channel, at, withdrawn_at from approval", "approval vo-"},
+	{"a vote more", "insert into approval select id||'x', request, revision, digest, entitlement, 'owner', 'olga', 'olga', verdict, term, basis, strength, note, channel, at, withdrawn_at, behalf from approval", "approval vo-"},
 	{"an earlier vote", "update approval set at=at-1", "approval vo-"},
 	{"a later end", "update grants set end_at=end_at+1", "grant gr-"},
 	{"a term without end", "update grants set term=0", "grant gr-"},
@@ -112,7 +112,7 @@ func (s *site) sql(stmts ...string) {
 // and the server's log is loud.
 func TestAB62_EditedVotesGrantNothing(t *testing.T) {
 	t.Parallel()
-	forge := "insert into approval select id||'x', request, revision, digest, entitlement, 'owner', 'otto', 'otto', verdict, term, basis, strength, note, channel, at, withdrawn_at from approval"
+	forge := "insert into approval select id||'x', request, revision, digest, entitlement, 'owner', 'otto', 'otto', verdict, term, basis, strength, note, channel, at, withdrawn_at, behalf from approval"
 	for _, c := range []struct{ name, stmt string }{
 		{"a vote more", forge},
 		{"a vote for another stage", "update approval set stage='owner', voter='otto', person='otto'"},

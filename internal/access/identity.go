@@ -23,6 +23,7 @@ type Identity struct {
 	Mail       string            `json:"mail,omitempty"`
 	Department string            `json:"department,omitempty"`
 	Manager    string            `json:"manager,omitempty"` // identity id
+	Deputy     string            `json:"deputy,omitempty"`  // who answers for them while they are away
 	Owner      string            `json:"owner,omitempty"`   // of a workload or agent: an accountable person
 	Sponsor    string            `json:"sponsor,omitempty"` // of an external person or an agent
 	External   bool              `json:"external,omitempty"`
@@ -113,6 +114,8 @@ type Directory struct {
 	departments  map[string][]string // department -> its people, each once, sorted
 	machines     []string            // workloads and agents, sorted
 	sponsored    map[string][]string // person -> the agents it sponsors, sorted
+	reports      map[string][]string // person -> the people whose manager it is, sorted
+	deputises    map[string][]string // person -> the people whose deputy it is, sorted
 }
 
 // account is one account at one system.
@@ -132,7 +135,7 @@ func NewDirectory(ids []Identity, groups []GroupMembers, systems []System, ents 
 	d := &Directory{
 		identities: map[string]Identity{}, systems: map[string]System{}, entitlements: map[string]Entitlement{},
 		bundles: map[string]Bundle{}, roles: map[string][]string{}, same: map[string][]string{}, owned: map[string][]string{}, byAccount: map[account]string{},
-		departments: map[string][]string{}, sponsored: map[string][]string{},
+		departments: map[string][]string{}, sponsored: map[string][]string{}, reports: map[string][]string{}, deputises: map[string][]string{},
 	}
 	for _, i := range ids {
 		d.identities[i.ID] = i
@@ -168,12 +171,20 @@ func NewDirectory(ids []Identity, groups []GroupMembers, systems []System, ents 
 	d.closeGroups(groups)
 	d.indexRoles()
 	for _, i := range ids {
-		if i.Kind == Person && i.Same == "" && i.Department != "" {
-			d.departments[i.Department] = append(d.departments[i.Department], i.ID)
+		if i.Kind != Person || i.Same != "" {
+			continue
+		}
+		for _, to := range []struct {
+			in  map[string][]string
+			key string
+		}{{d.departments, i.Department}, {d.reports, d.PersonOf(i.Manager)}, {d.deputises, d.PersonOf(i.Deputy)}} {
+			if to.key != "" {
+				to.in[to.key] = append(to.in[to.key], i.ID)
+			}
 		}
 	}
 	slices.Sort(d.machines)
-	for _, m := range []map[string][]string{d.same, d.owned, d.departments, d.sponsored} {
+	for _, m := range []map[string][]string{d.same, d.owned, d.departments, d.sponsored, d.reports, d.deputises} {
 		for k := range m {
 			slices.Sort(m[k])
 		}
@@ -302,6 +313,24 @@ func (d *Directory) EnvironmentOf(e Entitlement) string {
 
 // InDepartment returns the people of a department, sorted. Not to be changed.
 func (d *Directory) InDepartment(name string) []string { return d.departments[name] }
+
+// ReportsOf returns the people whose manager the person behind id is, sorted. Not to be changed.
+func (d *Directory) ReportsOf(id string) []string { return d.reports[d.PersonOf(id)] }
+
+// DeputisesFor returns the people whose deputy the person behind id is, sorted. Not to be changed.
+func (d *Directory) DeputisesFor(id string) []string { return d.deputises[d.PersonOf(id)] }
+
+// Above returns the people above somebody: manager, manager's manager, and so on, nearest first.
+func (d *Directory) Above(id string) (up []string) {
+	me := d.PersonOf(id)
+	for at := me; ; {
+		at = d.PersonOf(d.identities[at].Manager)
+		if at == "" || at == me || slices.Contains(up, at) {
+			return up
+		}
+		up = append(up, at)
+	}
+}
 
 // Hands returns every person who has a hand in something of this identity: the
 // person itself and, for workloads and agents, owner and sponsor, however deep.

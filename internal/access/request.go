@@ -19,10 +19,11 @@ const (
 type Item struct {
 	Entitlement string   `json:"entitlement"`
 	Outcome     Outcome  `json:"outcome"`
-	Term        Term     `json:"term"`              // what would be granted now: only ever shorter than asked
-	Decision    Decision `json:"decision,omitzero"` // of the question "request"
-	Why         string   `json:"why,omitempty"`     // of the outcome, in one sentence
-	Grant       string   `json:"grant,omitempty"`   // the grant that came of it
+	Term        Term     `json:"term"`                // what would be granted now: only ever shorter than asked
+	Decision    Decision `json:"decision,omitzero"`   // of the question "request"
+	Why         string   `json:"why,omitempty"`       // of the outcome, in one sentence
+	Grant       string   `json:"grant,omitempty"`     // the grant that came of it
+	Escalated   []string `json:"escalated,omitempty"` // stages that have waited too long: managers may answer them besides
 }
 
 // Request is what is asked. Its content is everything [Request.Content] lists;
@@ -128,8 +129,9 @@ type Approval struct {
 	Voter       string    `json:"voter"`  // the identity that spoke
 	Person      string    `json:"person"` // the person it counts for
 	Verdict     Verdict   `json:"verdict"`
-	Term        Term      `json:"term,omitzero"`  // narrowed to; zero: as asked
-	Basis       Decision  `json:"basis,omitzero"` // why that person had authority, at that moment
+	Term        Term      `json:"term,omitzero"`   // narrowed to; zero: as asked
+	Behalf      Behalf    `json:"behalf,omitzero"` // whose authority it is, where it is not the voter's own
+	Basis       Decision  `json:"basis,omitzero"`  // why that person had authority, at that moment
 	Strength    string    `json:"strength,omitempty"`
 	Note        string    `json:"note,omitempty"`
 	Channel     string    `json:"channel"`

@@ -276,6 +276,9 @@ func (a *app) requestPage(s engine.Story) error {
 	}
 	for _, w := range s.Waiting {
 		a.line("%s waits for %d of %s: %s", w.Entitlement, w.Count, w.Stage, strings.Join(w.Approvers, " "))
+		for _, o := range w.Others {
+			a.line("  or %s, as %s", o.Who, o.Behalf)
+		}
 	}
 	if len(s.Grants) == 0 {
 		return nil

@@ -72,7 +72,7 @@ var (
 		names []string
 	}{{"a directory", directorySections}, {"a catalog", catalogSections}, {"a Jira", jiraSections}, {"the sign-in", signInSections}}
 
-	identityKeys = []string{"id", "kind", "name", "mail", "department", "manager", "owner", "sponsor",
+	identityKeys = []string{"id", "kind", "name", "mail", "department", "manager", "deputy", "owner", "sponsor",
 		"external", "same", "inactive", "start", "end", "accounts", "contract"}
 	entitlementKeys = []string{"id", "system", "object", "name", "owners", "class", "max_term", "max_total", "powers", "conflicts",
 		"grants", "becomes", "edits", "environment"}
@@ -163,6 +163,7 @@ func (d *files) readIdentity(f fields) {
 		Mail:       f.text("mail"),
 		Department: f.text("department"),
 		Manager:    f.text("manager"),
+		Deputy:     f.text("deputy"),
 		Owner:      f.text("owner"),
 		Sponsor:    f.text("sponsor"),
 		External:   f.flag("external"),

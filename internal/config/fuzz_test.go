@@ -146,6 +146,7 @@ func sound(t *testing.T, c *Config) {
 		must(behind.Same == "" && behind.ID != "", "the person behind "+id)
 		must(!person(id) || (behind.Sponsor != d.PersonOf(id) && behind.Manager != d.PersonOf(id)), "answers for themselves: "+id)
 		must(i.Manager == "" || person(i.Manager), "manager of "+id)
+		must(i.Deputy == "" || (person(i.Deputy) && d.PersonOf(i.Deputy) != d.PersonOf(id)), "deputy of "+id)
 		for s := range i.Accounts {
 			_, ok := d.System(s)
 			must(ok || slices.ContainsFunc(c.Jira, func(j JiraSite) bool { return j.ID == s }), "account of "+id)

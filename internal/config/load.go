@@ -22,6 +22,7 @@ type Config struct {
 	ProvisionWithin time.Duration
 	Pace            access.Pace
 	Backstop        time.Duration
+	StandIn         StandIn
 	Inventory       time.Duration // how often every system is read whole
 	Classes         []string      // the order of classes, lowest first; nil: as shipped
 	Notify          []string      // a command and its arguments, run with a notice as JSON on its input; empty: none

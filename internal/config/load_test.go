@@ -41,7 +41,8 @@ func TestLoadCompany(t *testing.T) {
 	want := Config{
 		Dir: dir, Listen: "127.0.0.1:7317", Database: "sqlite:" + dir + "/lessor.db", LogKeyRef: "file:" + dir + "/log.key",
 		PolicyDir: dir + "/policy", AnswerWithin: 72 * time.Hour, ProvisionWithin: 15 * time.Minute, Backstop: time.Minute, Inventory: 6 * time.Hour,
-		Pace: access.Pace{Lease: time.Minute, Call: 20 * time.Second, Retry: time.Second, SlowestOff: 5 * time.Minute, Recheck: time.Hour, Confirm: 2 * time.Minute},
+		StandIn: StandIn{DelegateLongest: 30 * day, EscalateAfter: map[string]time.Duration{"standard": 8 * time.Hour, "": 4 * time.Hour}},
+		Pace:    access.Pace{Lease: time.Minute, Call: 20 * time.Second, Retry: time.Second, SlowestOff: 5 * time.Minute, Recheck: time.Hour, Confirm: 2 * time.Minute},
 	}
 	got := *c
 	got.Directory, got.Tokens, got.systems = nil, nil, nil
@@ -79,7 +80,7 @@ func TestLoadCompanyDirectory(t *testing.T) {
 	for _, c := range []struct{ what, got, want string }{
 		{"ids", fmt.Sprint(d.Identities(), d.Systems(), d.Entitlements(), d.Bundles(), d.Groups()),
 			"[aide ann ann-admin bot carl dora left mia olga] [db dir] [db:root dir:audit dir:dev] [new-dev] [security staff]"},
-		{"ann", fmt.Sprintf("%+v", ann), "{ID:ann Kind:person Name:Ann Archer Mail:ann@example.com Department:dev Manager:mia Owner: Sponsor: External:false Same: Inactive:false " +
+		{"ann", fmt.Sprintf("%+v", ann), "{ID:ann Kind:person Name:Ann Archer Mail:ann@example.com Department:dev Manager:mia Deputy: Owner: Sponsor: External:false Same: Inactive:false " +
 			"Start:2024-01-01 00:00:00 +0000 UTC End:0001-01-01 00:00:00 +0000 UTC Accounts:map[db:ann dir:aarcher] Contract:<nil> Groups:[]}"},
 		{"carl", fmt.Sprintf("%v %v %v", carl.External, carl.Sponsor, carl.End), "true mia 2027-04-01 00:00:00 +0000 UTC"},
 		{"left", fmt.Sprint(left.Inactive), "true"},

@@ -25,6 +25,30 @@ func (d *files) checkIdentity(i *identity) {
 		d.person(f.at("manager"), "manager", i.Manager)
 		d.checkOthers(i, "manager", i.Manager)
 	}
+	d.checkDeputy(i)
+}
+
+// checkDeputy takes a deputy like a manager: a person, and another one. Machines have
+// none, and a second identity has that of the person.
+func (d *files) checkDeputy(i *identity) {
+	switch {
+	case i.Deputy == "":
+		return
+	case i.Kind != access.Person:
+		i.f.problem("deputy", "only a person has a deputy: nobody asks a %s for an approval", i.Kind)
+		return
+	case i.Same != "":
+		i.f.problem("deputy", "the deputy of a second identity is that of the person: write it there")
+		return
+	}
+	deputy, ok := d.person(i.f.at("deputy"), "deputy", i.Deputy)
+	d.checkOthers(i, "deputy", i.Deputy)
+	switch {
+	case ok && deputy.External:
+		d.warn(i.f.at("deputy"), "deputy %q is external, and an external person never approves: the manager answers instead", brief(deputy.ID))
+	case ok && d.inactive(deputy) && !d.inactive(i):
+		d.warn(i.f.at("deputy"), "deputy %q is inactive: while %q is away the manager answers instead", brief(deputy.ID), brief(i.ID))
+	}
 }
 
 func (d *files) checkName(f fields, name string) {

@@ -20,6 +20,7 @@ type Point struct {
 	Entitlement string          `json:"entitlement"`
 	Stage       string          `json:"stage,omitempty"`   // the open stage this actor could answer; empty: none
 	Basis       access.Decision `json:"basis,omitzero"`    // why they may answer, or why not
+	Behalf      access.Behalf   `json:"behalf,omitzero"`   // in whose place
 	Weak        bool            `json:"weak,omitempty"`    // they may, and must sign in as strongly as Basis.StepUp asks
 	Clashes     []string        `json:"clashes,omitempty"` // as things stand now
 	Reach       access.Reach    `json:"reach,omitzero"`
@@ -78,14 +79,14 @@ func (d *deed) point(ctx context.Context, r access.Request, i int) (Point, error
 	now := d.world.Policy.MayRequest(f)
 	p.Clashes, p.Reach = now.Clashes, now.Reach
 	if r.State == access.Pending && it.Outcome == access.Undecided {
-		if p.Stage, p.Basis, err = d.authority(ctx, r, i, votes, ""); err != nil {
+		if p.Stage, p.Basis, p.Behalf, err = d.authority(ctx, r, i, votes, ""); err != nil {
 			return p, err
 		}
 		if strong := d.by; p.Stage == "" && it.Decision.StepUp != "" && d.by.Strength != it.Decision.StepUp {
 			strong.Strength = it.Decision.StepUp
 			d := *d // the same moment and snapshot, asked as the same person known better
 			d.by = strong
-			if p.Stage, p.Basis, err = d.authority(ctx, r, i, votes, ""); err != nil {
+			if p.Stage, p.Basis, p.Behalf, err = d.authority(ctx, r, i, votes, ""); err != nil {
 				return p, err
 			}
 			p.Weak = p.Stage != ""

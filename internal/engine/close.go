@@ -231,7 +231,11 @@ func (d *deed) visible(ctx context.Context, id string) (access.Request, error) {
 	if err != nil {
 		return r, err
 	}
-	if dec := d.world.Policy.MayView(d.world.Directory, d.now, d.by, r); !dec.Allow {
+	in, err := d.standIns(ctx)
+	if err != nil {
+		return access.Request{}, err
+	}
+	if dec := d.world.Policy.MayViewFor(d.world.Directory, d.now, d.by, r, in); !dec.Allow {
 		return access.Request{}, fmt.Errorf("%w: request %s", access.ErrNotFound, id)
 	}
 	return r, nil

@@ -46,6 +46,9 @@ func (d *deed) decide(ctx context.Context, r access.Request) (access.Request, er
 	to, note := outcome(r)
 	if to == r.State {
 		to, note = access.Pending, "waiting for "+standing(r)
+		if err := d.escalateLater(ctx, r); err != nil {
+			return r, err
+		}
 	}
 	return d.move(ctx, was, r, to, note)
 }
@@ -120,6 +123,9 @@ func (d *deed) facts(ctx context.Context, r access.Request, i int, votes []acces
 		return f, err
 	}
 	if f.Implies, err = d.implies(ctx, slices.Concat(f.Held, f.Siblings)); err != nil {
+		return f, err
+	}
+	if f.StandIns, err = d.standIns(ctx); err != nil {
 		return f, err
 	}
 	_, f.ChainFor, err = d.chain(ctx, r, it.Entitlement)

@@ -42,7 +42,10 @@ func (d *deed) awaits(ctx context.Context, r access.Request) (bool, error) {
 		voter := d.by
 		voter.Strength = it.Decision.StepUp
 		for _, st := range it.Decision.Stages {
-			if !filled(st, votes) && d.world.Policy.MayApprove(f, voter, st.Name).Allow {
+			if filled(st, votes) {
+				continue
+			}
+			if dec, _ := d.world.Policy.MayAnswer(f, voter, st.Name); dec.Allow {
 				return true, nil
 			}
 		}

@@ -2,6 +2,7 @@
 // assignments or findings, and only it writes events (law 1). One verb a file.
 //
 //	Submit, Edit, Vote, Withdraw, Comment, Cancel, ExpireRequests   requests
+//	Delegate, EndDelegation, Away, Back, Escalate                   who answers for whom
 //	Return, Revoke                                                  grants
 //	Claim, Settle, NextDue                                          assignments, for the reconciler
 //	Heed, KeepTicket, TicketClosed, TicketChanged                   tickets, for their channel
@@ -51,8 +52,9 @@ type Config struct {
 	Rand            io.Reader        // for ids and salts; concurrent use is serialised here
 	Signer          *evidence.Signer // of the log's checkpoints
 	Pace            access.Pace
-	AnswerWithin    time.Duration // how long a request waits for its answers
-	ProvisionWithin time.Duration // how late access may first be seen; the stored end counts it in
+	AnswerWithin    time.Duration     // how long a request waits for its answers
+	ProvisionWithin time.Duration     // how late access may first be seen; the stored end counts it in
+	StandingIn      func() StandingIn // how long one person may answer for another, and when a stage waits too long
 	// Carries tells whether some channel keeps the tickets of that name ("jira")
 	// up to date; nil: none does.
 	Carries func(channel string) bool
@@ -81,7 +83,7 @@ func New(c Config) (*Engine, error) {
 		bad  bool
 	}{
 		{"DB", c.DB == nil}, {"World", c.World == nil}, {"Now", c.Now == nil}, {"Rand", c.Rand == nil}, {"Signer", c.Signer == nil},
-		{"AnswerWithin", c.AnswerWithin <= 0}, {"ProvisionWithin", c.ProvisionWithin <= 0},
+		{"AnswerWithin", c.AnswerWithin <= 0}, {"ProvisionWithin", c.ProvisionWithin <= 0}, {"StandingIn", c.StandingIn == nil},
 		{"Pace.Call", c.Pace.Call <= 0}, {"Pace.Lease (more than twice Pace.Call: a look and a change must fit)", c.Pace.Lease <= 2*c.Pace.Call},
 		{"Pace.Retry", c.Pace.Retry <= 0}, {"Pace.SlowestOff", c.Pace.SlowestOff < c.Pace.Retry},
 	} {
@@ -118,10 +120,11 @@ type deed struct {
 	all     *heard               // what everything can become, once that was asked
 	due     map[string]time.Time // system -> earliest new due time
 	events  int
-	joined  bool     // what the database adds to the directory was changed
-	toSweep []string // identities whose open grants are to be held against the directory
-	toldOf  []string // requests whose tickets may have to say something new
-	subject string   // the first request, grant or finding an event tells of
+	inPlace *access.StandIns // who may answer for whom, once that was asked
+	joined  bool             // what the database adds to the directory was changed
+	toSweep []string         // identities whose open grants are to be held against the directory
+	toldOf  []string         // requests whose tickets may have to say something new
+	subject string           // the first request, grant or finding an event tells of
 }
 
 // do runs one verb in one transaction and, once it is durable, nudges the

@@ -52,7 +52,7 @@ func (d *deed) voidLost(ctx context.Context, r access.Request, i int, votes []ac
 			return lost, err
 		}
 		voter := access.Actor{Identity: v.Voter, Channel: v.Channel, Strength: v.Strength}
-		if dec := d.world.Policy.MayApprove(f, voter, v.Stage); !dec.Allow {
+		if dec := d.world.Policy.MayAnswerFor(f, voter, v.Stage, v.Behalf); !dec.Allow {
 			lost++
 			if err := d.void(ctx, v, "no longer counts: "+dec.Why); err != nil {
 				return lost, err

@@ -54,7 +54,7 @@ func (d *deed) outlook(ctx context.Context, r access.Request, i int, f policy.Fa
 	o := Outlook{Item: it}
 	if it.Outcome == access.Undecided {
 		for _, st := range it.Decision.Stages {
-			o.Asked = append(o.Asked, Waiting{it.Entitlement, st.Name, st.Count, d.world.Policy.WhoCanApprove(f, st.Name)})
+			o.Asked = append(o.Asked, Waiting{it.Entitlement, st.Name, st.Count, d.world.Policy.WhoCanApprove(f, st.Name), d.world.Policy.WhoCanStandIn(f, st.Name), false})
 		}
 	}
 	grants, err := d.GrantsOf(ctx, d.world.Directory.IdentitiesOf(r.Beneficiary), true, "", 1<<30)

@@ -26,6 +26,10 @@ type Waiting struct {
 	Stage       string   `json:"stage"`
 	Count       int      `json:"count"` // votes still missing
 	Approvers   []string `json:"approvers"`
+	// Others may answer in place of one of the approvers; Escalated says that it has
+	// waited too long, so that managers are among them.
+	Others    []policy.Other `json:"others,omitempty"`
+	Escalated bool           `json:"escalated,omitempty"`
 }
 
 // Holding is a grant with the assignment it is a reason for, and what was last
@@ -101,7 +105,8 @@ func (d *deed) waiting(ctx context.Context, r access.Request) (list []Waiting, e
 				}
 			}
 			if missing > 0 {
-				list = append(list, Waiting{it.Entitlement, st.Name, missing, d.world.Policy.WhoCanApprove(f, st.Name)})
+				list = append(list, Waiting{it.Entitlement, st.Name, missing, d.world.Policy.WhoCanApprove(f, st.Name),
+					d.world.Policy.WhoCanStandIn(f, st.Name), slices.Contains(it.Escalated, st.Name)})
 			}
 		}
 	}

@@ -94,7 +94,7 @@ type listed struct {
 
 // What the keys of requests lead to by themselves: see [store.KeyOfIdentity] and its like.
 var (
-	keyedApprove = []string{"approve-manager", "approve-manager-of-owner", "approve-owner", "approve-sponsor", "approve-group", "guard.implied-owner"}
+	keyedApprove = []string{"approve-manager", "approve-manager-of-owner", "approve-owner", "approve-sponsor", "approve-group", "guard.implied-owner", "guard.stand-in"}
 	keyedView    = []string{"view-own", "view-approver", "view-owner"}
 )
 
@@ -143,12 +143,34 @@ const (
 
 // leading lists the keys of everything that the actor might answer or, with view,
 // see. whole says that a rule could let it be anything: then there are none.
-func (d *deed) leading(view bool) (keys []string, whole bool) {
+func (d *deed) leading(ctx context.Context, view bool) (keys []string, whole bool, err error) {
+	if len(d.world.Directory.ReportsOf(d.by.Identity)) > 0 {
+		keys = append(keys, store.KeyOfEscalated)
+	}
+	// What those could answer whom the actor stands in for, the actor may.
+	behind, err := d.behind(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, id := range append([]string{d.by.Identity}, behind...) {
+		some, all := d.leadingOf(id, view && id == d.by.Identity)
+		if all {
+			return nil, true, nil
+		}
+		keys = append(keys, some...)
+	}
+	slices.Sort(keys)
+	keys = slices.Compact(keys)
+	return keys, len(keys) > mostKeys, nil
+}
+
+// leadingOf lists the keys of everything that somebody might answer or, with view, see.
+func (d *deed) leadingOf(who string, view bool) (keys []string, whole bool) {
 	w, dir := d.world.ways, d.world.Directory
-	me, leads := dir.PersonOf(d.by.Identity), w.approve
+	me, leads := dir.PersonOf(who), w.approve
 	if view {
 		leads = append(slices.Clone(leads), w.view...)
-		for _, id := range append([]string{d.by.Identity}, w.hands[me]...) {
+		for _, id := range append([]string{who}, w.hands[me]...) {
 			keys = append(keys, store.KeyOfIdentity(id))
 		}
 	}
@@ -176,12 +198,12 @@ func (d *deed) leading(view bool) (keys []string, whole bool) {
 	for _, system := range w.runs[me] {
 		keys = append(keys, store.KeyOfStage("implied/"+system))
 	}
-	for _, g := range dir.GroupsOf(d.by.Identity) {
+	for _, g := range dir.GroupsOf(who) {
 		keys = append(keys, store.KeyOfStage(g))
 	}
 	for _, l := range leads {
 		switch {
-		case !l.Means(d.by.Identity):
+		case !l.Means(who):
 		case l.Entitlement != "":
 			keys = append(keys, store.KeyOfEntitlement(l.Entitlement))
 		case l.System != "":
@@ -190,22 +212,22 @@ func (d *deed) leading(view bool) (keys []string, whole bool) {
 			return nil, true
 		}
 	}
-	slices.Sort(keys)
-	keys = slices.Compact(keys)
-	return keys, len(keys) > mostKeys
+	return keys, false
 }
 
 // narrow makes the search for what the actor could answer or see, by the fewest keys.
-func (d *deed) narrow(only Only, view bool) (s store.RequestsSought, none bool) {
+func (d *deed) narrow(ctx context.Context, only Only, view bool) (s store.RequestsSought, none bool, err error) {
 	s.Since = idFrom("rq", only.Since)
 	if only.Mine {
 		s.Keys = []string{store.KeyOfIdentity(d.by.Identity)}
-		return s, false
+		return s, false, nil
 	}
-	keys, whole := d.leading(view)
+	keys, whole, err := d.leading(ctx, view)
 	switch {
+	case err != nil:
+		return s, false, err
 	case !whole && len(keys) == 0:
-		return s, true
+		return s, true, nil
 	case !whole:
 		s.Keys = keys
 	case only.Identity != "":
@@ -215,7 +237,7 @@ func (d *deed) narrow(only Only, view bool) (s store.RequestsSought, none bool) 
 	case only.System != "":
 		s.Keys = []string{store.KeyOfSystem(only.System)}
 	}
-	return s, false
+	return s, false, nil
 }
 
 // fits tells whether a request is one of those that were meant.
@@ -270,12 +292,16 @@ func (e *Engine) Requests(ctx context.Context, by access.Actor, only Only, p Pag
 }
 
 func (d *deed) visibleOf(ctx context.Context, only Only, p Page, most int) ([]access.Request, string, error) {
-	s, none := d.narrow(only, true)
-	if none {
-		return []access.Request{}, "", nil
+	s, none, err := d.narrow(ctx, only, true)
+	if err != nil || none {
+		return []access.Request{}, "", err
+	}
+	in, err := d.standIns(ctx)
+	if err != nil {
+		return nil, "", err
 	}
 	return d.requestsOf(ctx, s, only, p, most, func(r access.Request) (bool, error) {
-		return d.world.Policy.MayView(d.world.Directory, d.now, d.by, r).Allow, nil
+		return d.world.Policy.MayViewFor(d.world.Directory, d.now, d.by, r, in).Allow, nil
 	})
 }
 
@@ -290,9 +316,9 @@ func (e *Engine) Waits(ctx context.Context, by access.Actor, only Only, p Page) 
 }
 
 func (d *deed) desk(ctx context.Context, only Only, p Page, most int) ([]access.Request, string, error) {
-	s, none := d.narrow(only, false)
-	if none {
-		return []access.Request{}, "", nil
+	s, none, err := d.narrow(ctx, only, false)
+	if err != nil || none {
+		return []access.Request{}, "", err
 	}
 	s.Waiting, only.State = true, string(access.Pending)
 	return d.requestsOf(ctx, s, only, p, most, func(r access.Request) (bool, error) { return d.awaits(ctx, r) })

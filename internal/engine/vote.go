@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/policy"
 )
 
 // Ballot is one person's answer to a request. It speaks for every undecided
@@ -110,7 +111,7 @@ func (d *deed) cast(ctx context.Context, r *access.Request, i int, b Ballot) (no
 	if err != nil {
 		return "", err
 	}
-	stage, basis, err := d.authority(ctx, *r, i, votes, b.Stage)
+	stage, basis, behalf, err := d.authority(ctx, *r, i, votes, b.Stage)
 	if err != nil {
 		return "", err
 	}
@@ -123,7 +124,7 @@ func (d *deed) cast(ctx context.Context, r *access.Request, i int, b Ballot) (no
 	}
 	a := access.Approval{ID: d.e.ids.next("vo", d.now), Request: r.ID, Revision: r.Revision, Digest: r.Digest, Entitlement: r.Items[i].Entitlement,
 		Stage: stage, Voter: d.by.Identity, Person: d.world.Directory.PersonOf(d.by.Identity), Verdict: verdict, Term: b.Term,
-		Basis: basis, Strength: d.by.Strength, Note: b.Note, Channel: d.by.Channel, At: d.now}
+		Behalf: behalf, Basis: basis, Strength: d.by.Strength, Note: b.Note, Channel: d.by.Channel, At: d.now}
 	if err := d.AddApproval(ctx, a); err != nil {
 		return "", err
 	}
@@ -152,24 +153,31 @@ func (d *deed) cast(ctx context.Context, r *access.Request, i int, b Ballot) (no
 }
 
 // authority finds the stage this person may answer, and why: the one named, or
-// the first that is open. Policy is asked; nothing is assumed.
-func (d *deed) authority(ctx context.Context, r access.Request, i int, votes []access.Approval, named string) (string, access.Decision, error) {
+// the first that is open, and one of their own before one in somebody's place.
+// Policy is asked; nothing is assumed.
+func (d *deed) authority(ctx context.Context, r access.Request, i int, votes []access.Approval, named string) (string, access.Decision, access.Behalf, error) {
 	f, err := d.facts(ctx, r, i, votes)
 	if err != nil {
-		return "", access.Decision{}, err
+		return "", access.Decision{}, access.Behalf{}, err
 	}
 	none := access.Decision{Why: "no stage of it is open"}
-	for _, s := range r.Items[i].Decision.Stages {
-		if (named != "" && named != s.Name) || filled(s, votes) {
-			continue
+	for _, may := range []func(policy.Facts, access.Actor, string) (access.Decision, access.Behalf){
+		func(f policy.Facts, by access.Actor, stage string) (access.Decision, access.Behalf) {
+			return d.world.Policy.MayApprove(f, by, stage), access.Behalf{}
+		}, d.world.Policy.MayAnswer,
+	} {
+		for _, s := range r.Items[i].Decision.Stages {
+			if (named != "" && named != s.Name) || filled(s, votes) {
+				continue
+			}
+			dec, behalf := may(f, d.by, s.Name)
+			if dec.Allow {
+				return s.Name, dec, behalf, nil
+			}
+			none = dec
 		}
-		dec := d.world.Policy.MayApprove(f, d.by, s.Name)
-		if dec.Allow {
-			return s.Name, dec, nil
-		}
-		none = dec
 	}
-	return "", none, nil
+	return "", none, access.Behalf{}, nil
 }
 
 // standing lists the votes that count for one entitlement of this revision.

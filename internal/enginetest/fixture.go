@@ -24,6 +24,9 @@ import (
 var Pace = access.Pace{Lease: 40 * time.Second, Call: 10 * time.Second, Retry: time.Second, SlowestOff: 5 * time.Minute,
 	Recheck: time.Hour, Confirm: time.Minute}
 
+// StandingIn is how long people may answer for each other in a fixture.
+var StandingIn = engine.StandingIn{LongestDelegation: 30 * 24 * time.Hour, EscalateAfter: map[string]time.Duration{"standard": 8 * time.Hour, "": 4 * time.Hour}}
+
 // Options change a fixture before it is made.
 type Options struct {
 	Company *Company
@@ -113,7 +116,7 @@ func Open(t testing.TB, d store.Dialect, change ...func(*Options)) *Fixture {
 	t.Cleanup(f.Close)
 	f.Signer = Signer(t, cmp.Or(o.Key, t.Name()))
 	f.Engine, err = engine.New(engine.Config{DB: db, World: f.world, Now: f.Now, Rand: Rand(t), Signer: f.Signer, Pace: o.Pace,
-		AnswerWithin: 48 * time.Hour, ProvisionWithin: time.Hour, Nudge: f.nudge, Joined: f.joined, Seam: o.Seam, Carries: o.Carries})
+		AnswerWithin: 48 * time.Hour, ProvisionWithin: time.Hour, StandingIn: func() engine.StandingIn { return StandingIn }, Nudge: f.nudge, Joined: f.joined, Seam: o.Seam, Carries: o.Carries})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,6 +56,7 @@ func (o Oracle) report(t testing.TB, quiet bool) {
 // ledger is everything the oracle reads, at one moment.
 type ledger struct {
 	Oracle
+	standInsRead
 	now       time.Time
 	requests  map[string]access.Request
 	contents  map[string]access.Request // digest -> the request as it was when that was its digest
@@ -89,7 +90,7 @@ func (o Oracle) Problems(ctx context.Context, quiet bool) (problems []error, err
 	if _, err := report.Replay(ctx, o.DB, o.VKey, nil); err != nil {
 		l.wrong("I5", "%v", err)
 	}
-	if err := o.DB.Read(ctx, func(tx *store.Tx) error { return l.read(ctx, tx) }); err != nil {
+	if err := o.DB.Read(ctx, func(tx *store.Tx) error { return errors.Join(l.read(ctx, tx), l.readStandIns(ctx, tx)) }); err != nil {
 		return nil, err
 	}
 	l.reality(quiet)

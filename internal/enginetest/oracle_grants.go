@@ -129,9 +129,20 @@ func (l *ledger) votesOf(g access.Grant, r access.Request) {
 			l.wrong("I4", "grant %s counts %s twice", g.ID, v.Person)
 		}
 		people = append(people, v.Person)
+		if !v.Behalf.IsZero() { // whose right is lent uses it up
+			of := v.Behalf.Of
+			if l.World != nil {
+				of = l.World(g.At).Directory.PersonOf(of)
+			}
+			if slices.Contains(people, of) {
+				l.wrong("I4", "grant %s counts %s, and %s in their place", g.ID, of, v.Person)
+			}
+			people = append(people, of)
+		}
 		filled[v.Stage]++
 		for _, at := range []time.Time{v.At, g.At} {
 			l.voter(g, r, v, at)
+			l.behalf(g, r, v, at)
 		}
 	}
 	for _, s := range g.Hold.Stages {

@@ -21,9 +21,10 @@ import (
 //
 //	case what it shows
 //	ask REQUESTER [for BENEFICIARY] ENTITLEMENT TERM [key=value …]   facts
-//	vote VOTER STAGE [strength=… verdict=… term=… at=N]             a standing vote
+//	vote VOTER STAGE [strength=… verdict=… term=… at=N delegate=…]  a standing vote
+//	delegate FROM TO [SYSTEM|ENTITLEMENT] | away WHO | escalated STAGE   who may answer for whom
 //	later KEY=VALUE                                                 the world changes after the request was decided
-//	request | approve VOTER STAGE [STRENGTH] | hold | view WHO | revoke WHO | who STAGE
+//	request | approve VOTER STAGE [STRENGTH] | answer VOTER STAGE [STRENGTH] | hold | view WHO | revoke WHO | who STAGE
 //	allow RULES… | deny RULES… | RULES…                             expected; who: the people
 //	why PART   needs STAGES   max TERM   error PART                 expected, where it matters
 func TestCorpus(t *testing.T) {
@@ -93,6 +94,28 @@ func play(t *testing.T, set *policy.Set, lines []string) {
 			got = set.MayRequest(f)
 		case "approve":
 			got = set.MayApprove(f, access.Actor{Identity: words[1], Strength: strings.Join(words[3:], "")}, words[2])
+		case "answer":
+			got, _ = set.MayAnswer(f, access.Actor{Identity: words[1], Strength: strings.Join(words[3:], "")}, words[2])
+		case "delegate":
+			l := access.Delegation{ID: "de-" + words[2], From: words[1], To: words[2], Start: noon.Add(-time.Hour), End: noon.Add(time.Hour)}
+			if len(words) > 3 {
+				l.Entitlement = words[3]
+				if !strings.Contains(words[3], ":") {
+					l.System, l.Entitlement = words[3], ""
+				}
+			}
+			f.StandIns.Delegations = append(f.StandIns.Delegations, l)
+		case "undelegate":
+			f.StandIns.Delegations = nil
+		case "away":
+			f.StandIns.Absences = append(f.StandIns.Absences, access.Absence{ID: "ab-" + words[1], Person: words[1], From: noon.Add(-time.Hour), Until: noon.Add(time.Hour)})
+		case "escalated":
+			f.Item.Escalated = append(f.Item.Escalated, words[1])
+		case "stand-ins":
+			who = nil
+			for _, o := range set.WhoCanStandIn(f, words[1]) {
+				who = append(who, o.Who)
+			}
 		case "hold":
 			got = set.MayHold(f)
 		case "view":
@@ -205,6 +228,11 @@ func voteLine(t *testing.T, f policy.Facts, words []string) access.Approval {
 		switch k {
 		case "strength":
 			v.Strength = val
+		case "delegate", "deputy":
+			v.Behalf = access.Behalf{Of: val, How: access.StandIn(k), Ref: "de-" + v.Voter}
+			if k == "deputy" {
+				v.Behalf.Ref = "ab-" + val
+			}
 		case "verdict":
 			v.Verdict = access.Verdict(val)
 		case "term":
@@ -293,6 +321,10 @@ func (w *firm) change(t *testing.T, change string) {
 	case "manager":
 		i := w.ids[first]
 		i.Manager = last
+		w.ids[first] = i
+	case "deputy":
+		i := w.ids[first]
+		i.Deputy = last
 		w.ids[first] = i
 	case "leave":
 		g := w.groups[first]

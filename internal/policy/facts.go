@@ -31,8 +31,9 @@ type Facts struct {
 	Votes   []access.Approval // standing votes on this item of this revision
 	// Sponsored: the beneficiary is an agent, and its sponsor holds the entitlement now.
 	Sponsored bool
-	ChainFor  access.Term // for extensions: how long the unbroken chain has lasted at the new start
-	Authors   []string    // identity ids from @author of the rules that let the request through
+	ChainFor  access.Term     // for extensions: how long the unbroken chain has lasted at the new start
+	Authors   []string        // identity ids from @author of the rules that let the request through
+	StandIns  access.StandIns // who may answer for whom, as far as anybody said so
 }
 
 // term is what would be granted: as narrowed so far, or as asked.

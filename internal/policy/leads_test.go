@@ -12,7 +12,7 @@ import (
 // where they say nothing; a shipped one is left out only as it was shipped.
 func TestLeadsSayWhomAPermitCouldMean(t *testing.T) {
 	t.Parallel()
-	known := []string{"approve-manager", "approve-manager-of-owner", "approve-owner", "approve-sponsor", "approve-group", "guard.implied-owner"}
+	known := []string{"approve-manager", "approve-manager-of-owner", "approve-owner", "approve-sponsor", "approve-group", "guard.implied-owner", "guard.stand-in"}
 	dir := company().directory()
 	if l := mustLoad(t, nil).Leads(policy.QuestionApprove, dir, known...); len(l) != 0 {
 		t.Errorf("the shipped rules lead to %+v", l)

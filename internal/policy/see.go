@@ -10,7 +10,12 @@ import (
 // MayView answers whether the viewer may see the request. Whoever may see one of
 // its items sees it all: reason, ticket and votes are the request's.
 func (s *Set) MayView(d *access.Directory, now time.Time, viewer access.Actor, r access.Request) access.Decision {
-	f := Facts{Now: now, Directory: d, Request: r}
+	return s.MayViewFor(d, now, viewer, r, access.StandIns{})
+}
+
+// MayViewFor is MayView where others may answer for somebody: who could answer may see.
+func (s *Set) MayViewFor(d *access.Directory, now time.Time, viewer access.Actor, r access.Request, in access.StandIns) access.Decision {
+	f := Facts{Now: now, Directory: d, Request: r, StandIns: in}
 	if why := f.unusable(); why != "" {
 		return s.cannot(QuestionView, &f, why)
 	}
@@ -42,7 +47,7 @@ func (s *Set) MayView(d *access.Directory, now time.Time, viewer access.Actor, r
 func (s *Set) approvesAny(f *Facts, resource *built, u due, viewer access.Actor) bool {
 	viewer.Strength = u.stepUp
 	for _, st := range u.stages {
-		if s.approve(f, resource, u, viewer, st.Name, nil).Allow {
+		if d, _ := s.answer(f, resource, u, viewer, st.Name, nil); d.Allow {
 			return true
 		}
 	}

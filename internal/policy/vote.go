@@ -67,12 +67,16 @@ func approveAsked(f *Facts, voter access.Actor, stage, stepUp string, voted []st
 	return q
 }
 
-// votersOf are the persons whose approval of this item already counts.
+// votersOf are the persons whose approval of this item already counts: who voted, and
+// on whose behalf.
 func votersOf(f *Facts) []string {
 	var ids []string
 	for _, v := range f.Votes {
 		if v.Verdict == access.Approve && v.WithdrawnAt.IsZero() {
 			ids = append(ids, v.Voter)
+			if !v.Behalf.IsZero() {
+				ids = append(ids, v.Behalf.Of)
+			}
 		}
 	}
 	return persons(f.Directory, ids)
@@ -185,16 +189,22 @@ func (s *Set) count(f *Facts, resource *built, u due) tally {
 			why = "it is a vote against"
 		case why == "":
 			voter := access.Actor{Identity: v.Voter, Channel: v.Channel, Strength: v.Strength}
-			if d := s.approve(f, resource, u, voter, v.Stage, voted); !d.Allow {
+			if d := s.answers(f, resource, u, voter, v.Stage, voted, v.Behalf); !d.Allow {
 				why = d.Why
 			}
 		}
 		t.looked = append(t.looked, v.ID, v.Voter, v.Stage, v.Strength, why)
+		if !v.Behalf.IsZero() {
+			t.looked = append(t.looked, v.Behalf.Of, string(v.Behalf.How), v.Behalf.Ref)
+		}
 		if why != "" {
 			t.void[v.Stage] = append(t.void[v.Stage], fmt.Sprintf("the vote of %s does not count: %s", v.Voter, strings.TrimSuffix(why, ".")))
 			continue
 		}
 		voted = append(voted, f.Directory.PersonOf(v.Voter))
+		if !v.Behalf.IsZero() {
+			voted = append(voted, f.Directory.PersonOf(v.Behalf.Of))
+		}
 		slices.Sort(voted)
 		t.per[v.Stage]++
 		t.narrowed = access.Shorter(t.narrowed, v.Term)

@@ -46,6 +46,9 @@ func Replay(ctx context.Context, db *store.DB, vkey string, progress func(done, 
 		if err := r.rows(ctx); err != nil {
 			return err
 		}
+		if err := r.standIns(ctx); err != nil {
+			return err
+		}
 		rep = Replayed{Events: head.Size, Waiting: waiting, Rows: r.compared, Head: base64.StdEncoding.EncodeToString(head.Root[:])}
 		return r.leftOver()
 	})
@@ -175,6 +178,10 @@ func noun(room string, ev event) (key, digest string, err error) {
 		return readNoun(ev.After, func(v access.Request) (string, any) { return "request " + v.ID, v })
 	case room == "vote":
 		return readNoun(ev.After, func(v access.Approval) (string, any) { return "approval " + v.ID, v })
+	case room == "delegation":
+		return readNoun(ev.After, func(v access.Delegation) (string, any) { return "delegation " + v.ID, v })
+	case room == "absence":
+		return readNoun(ev.After, func(v access.Absence) (string, any) { return "absence " + v.ID, v })
 	case room == "grant":
 		return readNoun(ev.After, func(v access.Grant) (string, any) { return "grant " + v.ID, v })
 	case ev.Kind == "assignment.seen":

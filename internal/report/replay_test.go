@@ -53,7 +53,7 @@ func TestAB62TheFirstDifferenceIsNamed(t *testing.T) {
 		{"a vote's basis", q(`update approval set basis=replace(basis, 'manager', 'owner') where id='%s'`, ended.Votes[0]), "approval " + ended.Votes[0]},
 		{"a vote is taken back", q("update approval set withdrawn_at=1 where id='%s'", ended.Votes[0]), "approval " + ended.Votes[0]},
 		{"a vote vanishes", q("delete from approval where id='%s'", ended.Votes[0]), "approval " + ended.Votes[0] + ": the log tells of it, and no table has it"},
-		{"a vote appears", q("insert into approval select 'vo-zz', request, revision, digest, 'dir:zz', stage, voter, person, verdict, term, basis, strength, note, channel, at, withdrawn_at from approval where id='%s'", ended.Votes[0]), "approval vo-zz: the table has it, and no event ever told of it"},
+		{"a vote appears", q("insert into approval select 'vo-zz', request, revision, digest, 'dir:zz', stage, voter, person, verdict, term, basis, strength, note, channel, at, withdrawn_at, behalf from approval where id='%s'", ended.Votes[0]), "approval vo-zz: the table has it, and no event ever told of it"},
 		{"a grant's end", q("update grants set end_at=end_at+3600000000 where id='%s'", second.ID), "grant " + second.ID + ": the table says"},
 		{"a grant's state", q("update grants set state='live', ended_at=null, ended='' where id='%s'", ended.ID), "grant " + ended.ID},
 		{"a grant's votes", q(`update grants set votes='[]' where id='%s'`, ended.ID), "grant " + ended.ID},

@@ -292,8 +292,15 @@ func (t *telling) authority(r access.Request) {
 			t.wrong("vote %s is by somebody the request is for", id)
 		case people[v.Person]:
 			t.wrong("%s voted twice", v.Person)
+		case !v.Behalf.IsZero() && people[v.Behalf.Of]:
+			t.wrong("%s voted, and %s in their place", v.Behalf.Of, v.Person)
+		case !v.Behalf.IsZero() && (v.Behalf.Of == r.Requester || v.Behalf.Of == r.Beneficiary || v.Behalf.Of == v.Person):
+			t.wrong("vote %s is in the place of %s, who could not have voted", id, v.Behalf.Of)
 		}
 		people[v.Person] = true
+		if !v.Behalf.IsZero() {
+			people[v.Behalf.Of] = true
+		}
 		count[v.Stage]++
 	}
 	for _, s := range t.stages(r.Items[i]) {

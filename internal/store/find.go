@@ -23,6 +23,9 @@ func KeyOfReport(id string) string      { return "m:" + id }
 func KeyOfOwned(id string) string       { return "o:" + id }
 func KeyOfOwnedSystem(id string) string { return "p:" + id }
 
+// KeyOfEscalated leads to whatever a stage of has waited too long.
+const KeyOfEscalated = "w:"
+
 // keysOf lists everything a request is found by, each once, in order.
 func keysOf(r access.Request) []string {
 	keys := []string{KeyOfIdentity(r.Requester), KeyOfIdentity(r.Beneficiary)}
@@ -32,6 +35,9 @@ func keysOf(r access.Request) []string {
 	for _, it := range r.Items {
 		system, _, _ := strings.Cut(it.Entitlement, ":")
 		keys = append(keys, KeyOfEntitlement(it.Entitlement), KeyOfSystem(system))
+		if len(it.Escalated) > 0 {
+			keys = append(keys, KeyOfEscalated)
+		}
 		for _, st := range it.Decision.Stages {
 			switch st.Name {
 			case "manager", "sponsor":

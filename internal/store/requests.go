@@ -90,20 +90,20 @@ func (tx *Tx) Unanswered(ctx context.Context, now time.Time) ([]access.Request, 
 	return all(ctx, tx, scanRequest, `select `+requestColumns+` from request where state in ('submitted','pending') and answer_by <= $1 order by id`, moment(now))
 }
 
-const approvalColumns = `id, request, revision, digest, entitlement, stage, voter, person, verdict, term, basis, strength, note, channel, at, withdrawn_at`
+const approvalColumns = `id, request, revision, digest, entitlement, stage, voter, person, verdict, term, basis, strength, note, channel, at, withdrawn_at, behalf`
 
 func scanApproval(s scanner) (a access.Approval, err error) {
 	err = s.Scan(&a.ID, &a.Request, &a.Revision, &a.Digest, &a.Entitlement, &a.Stage, &a.Voter, &a.Person, &a.Verdict,
-		span{&a.Term}, nested{&a.Basis}, &a.Strength, &a.Note, &a.Channel, at{&a.At}, at{&a.WithdrawnAt})
+		span{&a.Term}, nested{&a.Basis}, &a.Strength, &a.Note, &a.Channel, at{&a.At}, at{&a.WithdrawnAt}, nested{&a.Behalf})
 	return a, err
 }
 
 // AddApproval stores a vote. A second standing vote of one person on one
 // entitlement of one revision is refused by the database.
 func (tx *Tx) AddApproval(ctx context.Context, a access.Approval) error {
-	return tx.exec(ctx, "add vote "+a.ID, `insert into approval (`+approvalColumns+`) values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16)`,
+	return tx.exec(ctx, "add vote "+a.ID, `insert into approval (`+approvalColumns+`) values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17)`,
 		a.ID, a.Request, a.Revision, a.Digest, a.Entitlement, a.Stage, a.Voter, a.Person, string(a.Verdict),
-		micros(a.Term), text(a.Basis), a.Strength, a.Note, a.Channel, moment(a.At), moment(a.WithdrawnAt))
+		micros(a.Term), text(a.Basis), a.Strength, a.Note, a.Channel, moment(a.At), moment(a.WithdrawnAt), text(a.Behalf))
 }
 
 // WithdrawApproval marks a standing vote withdrawn.

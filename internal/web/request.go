@@ -129,6 +129,10 @@ func (v *visit) tellAll(id string, verify bool) (view requestView, err error) {
 	for _, w := range view.Story.Waiting {
 		view.Waits = append(view.Waits, fmt.Sprintf("%s, as %s", few(v.names(w.Approvers), 4, "or"), stage(w.Stage)))
 		view.MayVote = view.MayVote || slices.Contains(w.Approvers, v.by.Identity)
+		for _, o := range w.Others {
+			view.Waits = append(view.Waits, fmt.Sprintf("%s, in place of %s, as %s", v.name(o.Who), v.name(o.Behalf.Of), stage(w.Stage)))
+			view.MayVote = view.MayVote || o.Who == v.dir.PersonOf(v.by.Identity)
+		}
 	}
 	slices.Sort(view.Waits)
 	view.Waits = slices.Compact(view.Waits)

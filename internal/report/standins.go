@@ -1,0 +1,27 @@
+package report
+
+import "context"
+
+// standIns are who answers for whom.
+func (r *replay) standIns(ctx context.Context) error {
+	const every = 1 << 30
+	delegations, err := r.tx.Delegations(ctx, nil, "", every)
+	if err != nil {
+		return err
+	}
+	for _, row := range delegations {
+		if err := r.compare("delegation "+row.ID, row); err != nil {
+			return err
+		}
+	}
+	absences, err := r.tx.Absences(ctx, nil, "", every)
+	if err != nil {
+		return err
+	}
+	for _, row := range absences {
+		if err := r.compare("absence "+row.ID, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
