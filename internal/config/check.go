@@ -62,7 +62,10 @@ func (d *files) check() {
 	// 4. Whose tickets are read.
 	d.checkSites()
 
-	// 5. Who may speak.
+	// 5. Where credentials are delivered.
+	register[secretStore](d, "id", "secret store", d.stores, plainID)
+
+	// 6. Who may speak.
 	d.checkTokens()
 	d.checkProviders()
 }

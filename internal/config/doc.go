@@ -1,6 +1,7 @@
 // Package config reads one folder strictly: lessor.yaml (how the server runs),
 // the directory (who there is), the catalog (what can be held) and, if there is
-// one, jira.yaml (which tickets are read, and what they ask for), and returns
+// one, jira.yaml (which tickets are read, and what they ask for) and stores.yaml
+// (where credentials are delivered to), and returns
 // settings and an [access.Directory] that cannot be wrong, or every problem of
 // every file at once, each with its file, line and column.
 //

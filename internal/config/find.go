@@ -17,9 +17,10 @@ const (
 )
 
 // found names the files that are read. No settings file means all defaults, no
-// Jira file that no tickets are read, and no sign-in file that nobody signs in.
+// Jira file that no tickets are read, no sign-in file that nobody
+// signs in, and no stores file that no credential is delivered anywhere.
 type found struct {
-	settings, signIn         string
+	settings, signIn, stores string
 	directory, catalog, jira []string
 }
 
@@ -40,6 +41,8 @@ func (d *files) find() (found, bool) {
 			out.settings = name
 		case name == signInFile:
 			out.signIn = name
+		case name == storesFile:
+			out.stores = name
 		case name == directoryFile:
 			out.directory = slices.Insert(out.directory, 0, name)
 		case name == catalogFile:
@@ -52,11 +55,11 @@ func (d *files) find() (found, bool) {
 			out.catalog = append(out.catalog, d.under(name)...)
 		case name == "jira":
 			out.jira = append(out.jira, d.under(name)...)
-		case isYAML && slices.Contains([]string{settingsFile, directoryFile, catalogFile, jiraFile, signInFile}, stem+".yaml"):
+		case isYAML && slices.Contains([]string{settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile}, stem+".yaml"):
 			d.problem(mark{file: name}, "is not read: rename it to %s.yaml", stem)
 		case !strings.HasPrefix(name, ".") && (isYAML || strings.HasSuffix(name, ".yaml")):
-			d.warn(mark{file: name}, "is not read: only %s, %s, %s, %s, %s and the folders directory, catalog and jira are",
-				settingsFile, directoryFile, catalogFile, jiraFile, signInFile)
+			d.warn(mark{file: name}, "is not read: only %s, %s, %s, %s, %s, %s and the folders directory, catalog and jira are",
+				settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile)
 		}
 	}
 	return out, d.enough(out)

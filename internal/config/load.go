@@ -28,11 +28,13 @@ type Config struct {
 	Notify          []string      // a command and its arguments, run with a notice as JSON on its input; empty: none
 	Tokens          []Token
 	Directory       *access.Directory
-	Jira            []JiraSite // none: no tickets are read
-	SignIn          *SignIn    // nil: nobody signs in
-	Warnings        Problems   // what is allowed and most likely not meant
+	Jira            []JiraSite    // none: no tickets are read
+	SignIn          *SignIn       // nil: nobody signs in
+	Stores          []SecretStore // none: credentials are delivered nowhere
+	Warnings        Problems      // what is allowed and most likely not meant
 
-	systems map[string]mark
+	systems  map[string]mark
+	storesAt map[string]mark
 }
 
 // Token is who may speak to the API, known by the digest of a secret that this
@@ -123,6 +125,9 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	if found.signIn != "" {
 		d.readSignIn(d.text(found.signIn))
 	}
+	if found.stores != "" {
+		d.readStores(d.text(found.stores))
+	}
 
 	// 3. Whether they fit together.
 	d.check()
@@ -141,6 +146,7 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	for _, s := range d.systems {
 		c.systems[s.ID] = s.f.here()
 	}
+	c.Stores, c.storesAt = d.secretStores()
 	c.Directory, c.Warnings = d.build(), d.warnings
 	return c, nil
 }

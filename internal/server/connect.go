@@ -186,30 +186,42 @@ func connectors(c *config.Config, log *slog.Logger, on *roster) (made map[string
 	return nil, warnings, problems
 }
 
-// settings reads one system's settings and notes which were asked for.
+// settings reads one system's settings, or a secret store's, and notes which were asked for.
 type settings struct {
 	system   access.System
 	config   *config.Config
 	log      *slog.Logger
 	roster   *roster
 	read     map[string]bool
+	store    bool // of stores.yaml: system has its id, kind and settings
 	problems config.Problems
 	warnings []string
 }
 
+func (s *settings) problem(format string, args ...any) config.Problem {
+	if s.store {
+		return s.config.StoreProblem(s.system.ID, "secret store "+s.system.ID+": "+format, args...)
+	}
+	return s.config.SystemProblem(s.system.ID, "system "+s.system.ID+": "+format, args...)
+}
+
 func (s *settings) wrong(format string, args ...any) {
-	s.problems = append(s.problems, s.config.SystemProblem(s.system.ID, "system "+s.system.ID+": "+format, args...))
+	s.problems = append(s.problems, s.problem(format, args...))
 }
 
 func (s *settings) warn(format string, args ...any) {
-	s.warnings = append(s.warnings, s.config.SystemProblem(s.system.ID, "system "+s.system.ID+": "+format, args...).String())
+	s.warnings = append(s.warnings, s.problem(format, args...).String())
 }
 
 // done reports settings nobody asked for, and tells whether anything is wrong.
 func (s *settings) done() bool {
+	what := "connector"
+	if s.store {
+		what = "a secret store of kind"
+	}
 	for _, key := range slices.Sorted(maps.Keys(s.system.Settings)) {
 		if !s.read[key] {
-			s.wrong("connector %s has no setting %q; it has %s", s.system.Connector, key, strings.Join(slices.Sorted(maps.Keys(s.read)), ", "))
+			s.wrong(what+" %s has no setting %q; it has %s", s.system.Connector, key, strings.Join(slices.Sorted(maps.Keys(s.read)), ", "))
 		}
 	}
 	return len(s.problems) > 0

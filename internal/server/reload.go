@@ -31,7 +31,7 @@ func (s *Server) Reload(ctx context.Context) error {
 	}
 	// 2. It fits what is running and what is held.
 	was := s.current.Load()
-	if fixed := slices.Concat(settingsChanged(was, c), signInChanged(was, c), systemsChanged(was, c)); len(fixed) > 0 {
+	if fixed := slices.Concat(settingsChanged(was, c), signInChanged(was, c), systemsChanged(was, c), storesChanged(was, c)); len(fixed) > 0 {
 		return fmt.Errorf("%w: nothing was taken in, because this needs a restart of the server: %s", access.ErrConflict, strings.Join(fixed, "; "))
 	}
 	bereft, err := s.engine.Bereft(ctx, s.roster.with(c.Directory))

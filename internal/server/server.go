@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -27,6 +28,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/channel/jira"
 	"github.com/lessor-iam/lessor/internal/config"
 	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/deliver"
 	"github.com/lessor-iam/lessor/internal/engine"
 	"github.com/lessor-iam/lessor/internal/evidence"
 	"github.com/lessor-iam/lessor/internal/inventory"
@@ -48,6 +50,7 @@ type Server struct {
 	lanes   map[string]*reconcile.Lane
 	readers map[string]*inventory.Reader
 	targets []connector.Connector
+	stores  map[string]deliver.Store // where credentials are delivered to
 	handler http.Handler
 	local   Local      // how people sign in by themselves: the demo's alone
 	reload  sync.Mutex // one reload at a time
@@ -75,10 +78,14 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range append(warnings, more...) {
+	stores, still, err := secretStores(c, log)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range slices.Concat(warnings, more, still) {
 		log.WarnContext(ctx, "configuration", "warning", w)
 	}
-	s := &Server{dir: dir, log: log, lanes: map[string]*reconcile.Lane{}, readers: map[string]*inventory.Reader{}, roster: on}
+	s := &Server{dir: dir, log: log, lanes: map[string]*reconcile.Lane{}, readers: map[string]*inventory.Reader{}, roster: on, stores: stores}
 	on.world = &s.world
 	for _, option := range options {
 		option(s)
@@ -270,6 +277,7 @@ func (s *Server) Close() error {
 	for _, t := range s.targets {
 		errs = append(errs, t.Close())
 	}
+	errs = append(errs, closeStores(s.stores))
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
 	}

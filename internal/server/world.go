@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/lessor-iam/lessor/internal/api"
@@ -77,8 +78,10 @@ func Check(dir string) (c *config.Config, w engine.World, warnings []string, err
 	for _, t := range targets {
 		err = errors.Join(err, t.Close())
 	}
+	stores, still, badStores := secretStores(c, slog.New(slog.DiscardHandler))
+	err = errors.Join(err, closeStores(stores))
 	_, badSites := jiraSites(c)
-	return c, w, append(warnings, more...), errors.Join(err, badTargets, badSites)
+	return c, w, slices.Concat(warnings, more, still), errors.Join(err, badTargets, badStores, badSites)
 }
 
 func keysOf(c *config.Config) []api.Key {
