@@ -157,8 +157,8 @@ func (s *Store) isKV2(ctx context.Context) error {
 	}
 	var got struct {
 		Data struct {
-			Type    string
-			Options map[string]any
+			Type, Path string
+			Options    map[string]any
 		}
 	}
 	if _, err := s.line.Do(ctx, http.MethodGet, "/sys/internal/ui/mounts/"+s.Mount, nil, &got); err != nil {
@@ -167,7 +167,8 @@ func (s *Store) isKV2(ctx context.Context) error {
 		}
 		return err
 	}
-	if got.Data.Type != "kv" || got.Data.Options["version"] != "2" {
+	// Asked about a path below a mount, the server tells of that mount.
+	if got.Data.Path != s.Mount+"/" || got.Data.Type != "kv" || got.Data.Options["version"] != "2" {
 		return fmt.Errorf("%w: %s is no KV version 2 engine", connector.ErrRefused, s.Mount)
 	}
 	s.kv2.Store(true)
