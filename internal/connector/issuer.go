@@ -96,7 +96,8 @@ type Issued struct {
 // ended from outside. No error, path or listing of it ever holds a worth. Kill and Try
 // are told what Issue, Marked or [Credentials] said of one; its errors are those of Apply.
 type Issuer interface {
-	// Issues lists the kinds. It never blocks.
+	// Issues lists the kinds. It never blocks, and never changes, but that Lingers may be
+	// known for shorter once the target has answered.
 	Issues() []IssuedKind
 	// Issue makes one. It is not idempotent where the target makes the worth: what went
 	// unanswered may have made one, or a part of one, which Marked finds and nobody

@@ -47,6 +47,14 @@ func (a *SambaArea) Person(t testing.TB, cn string) string {
 	return a.PersonDN(cn)
 }
 
+// Login is a Person who can log on once there is a password.
+func (a *SambaArea) Login(t testing.TB, cn string) string {
+	t.Helper()
+	const normalWithoutPassword = "544"
+	a.Add(t, a.PersonDN(cn), map[string][]string{"objectClass": {"user"}, "sAMAccountName": {a.logon()}, "uid": {cn}, "userAccountControl": {normalWithoutPassword}})
+	return a.PersonDN(cn)
+}
+
 // Group adds a global security group and returns the entry's DN.
 func (a *SambaArea) Group(t testing.TB, cn string, members ...string) string {
 	t.Helper()

@@ -145,7 +145,7 @@ func (c *carried) request(m *ber.Packet) *ber.Packet {
 	if op.Tag == goldap.ApplicationSearchRequest && p.ranges > 0 {
 		m = c.askAll(id, m)
 	}
-	if op.Tag != goldap.ApplicationModifyRequest {
+	if op.Tag != goldap.ApplicationModifyRequest && op.Tag != goldap.ApplicationExtendedRequest {
 		return m
 	}
 	switch p.fault {
@@ -154,10 +154,10 @@ func (c *carried) request(m *ber.Packet) *ber.Packet {
 		c.lost = map[int64]bool{id: true}
 		c.mu.Unlock()
 	case connectortest.Lie:
-		c.reply(id, goldap.ApplicationModifyResponse, goldap.LDAPResultSuccess)
+		c.reply(id, op.Tag+1, goldap.LDAPResultSuccess)
 		return nil
 	case connectortest.Refuse:
-		c.reply(id, goldap.ApplicationModifyResponse, goldap.LDAPResultUnwillingToPerform)
+		c.reply(id, op.Tag+1, goldap.LDAPResultUnwillingToPerform)
 		return nil
 	case connectortest.Late:
 		p.held = append(p.held, m.Bytes())

@@ -13,8 +13,8 @@ import (
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]testserver.SlapdOptions{
-		"overlays":   {NoSync: true},
-		"no overlay": {NoSync: true, NoOverlays: true}, // no memberOf, and members are left behind
+		"overlays":   {NoSync: true, Access: passwordAccess},
+		"no overlay": {NoSync: true, NoOverlays: true, Access: passwordAccess}, // no memberOf, and members are left behind
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -105,6 +105,9 @@ func newTarget(t testing.TB, s *testserver.SlapdServer, o testserver.SlapdOption
 		},
 		Nest: func(t testing.TB, outer, inner string) {
 			s.Modify(t, outer, "member", []string{inner}, nil)
+		},
+		Enter: func(t testing.TB, account, _ string, worth []byte) bool {
+			return binds(t, s.PlainURL, nil, s.PersonDN(account), worth)
 		},
 		Break: p.fail,
 		Rings: true,

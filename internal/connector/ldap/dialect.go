@@ -34,6 +34,7 @@ type dialect struct {
 	some    []uint16 // answers that may be for the sake of some values of a modify
 	windows bool     // objectGUID, tokenGroups, primary groups, in-chain matching, domains
 	lingers time.Duration
+	hashes  bool // what a modify puts into userPassword it keeps as a hash
 }
 
 // ticketLife is how long a Kerberos ticket can be renewed in a domain nobody
@@ -55,7 +56,7 @@ var dialects = map[string]dialect{
 		there: []uint16{goldap.LDAPResultAttributeOrValueExists}, gone: []uint16{goldap.LDAPResultNoSuchAttribute},
 	},
 	Dialect389: {
-		accountAttr: "uid", class: "groupOfNames", compares: true, some: divisibleCodes,
+		accountAttr: "uid", class: "groupOfNames", compares: true, some: divisibleCodes, hashes: true,
 		there: []uint16{goldap.LDAPResultAttributeOrValueExists}, gone: []uint16{goldap.LDAPResultNoSuchAttribute},
 	},
 	ActiveDirectory: {

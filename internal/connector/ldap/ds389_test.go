@@ -21,6 +21,7 @@ func TestConformance389(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := testserver.DS389(t, plugins)
+			s.Modify(t, testserver.SlapdPeople, "aci", []string{passwordACI}, nil)
 			connectortest.Run(t, func(t *testing.T) connectortest.Target { return target389(t, s, plugins) })
 		})
 	}
@@ -63,7 +64,10 @@ func target389(t testing.TB, s *testserver.DS389Server, plugins bool) connectort
 			}
 			return slices.Sorted(slices.Values(list))
 		},
-		Nest:      func(t testing.TB, outer, inner string) { s.Modify(t, outer, "member", []string{inner}, nil) },
+		Nest: func(t testing.TB, outer, inner string) { s.Modify(t, outer, "member", []string{inner}, nil) },
+		Enter: func(t testing.TB, account, _ string, worth []byte) bool {
+			return binds(t, s.URL, s.CA, s.PersonDN(account), worth)
+		},
 		Break:     p.fail,
 		Rings:     true,
 		Large:     large,

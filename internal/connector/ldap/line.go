@@ -202,6 +202,16 @@ func (c *Connector) dial(ctx context.Context) (*line, error) {
 	if password == "" {
 		return nil, fmt.Errorf("%w: no password for %s", connector.ErrUnreachable, c.bindDN)
 	}
+	return c.reach(ctx, func(l *line) error {
+		if err := l.conn.Bind(c.bindDN, password); err != nil {
+			return c.bindError(err)
+		}
+		return nil
+	})
+}
+
+// reach connects and secures, and gives what bind has bound.
+func (c *Connector) reach(ctx context.Context, bind func(*line) error) (*line, error) {
 	nc, err := (&net.Dialer{}).DialContext(ctx, "tcp", c.address)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", connector.ErrUnreachable, err)
@@ -214,11 +224,11 @@ func (c *Connector) dial(ctx context.Context) (*line, error) {
 		_ = raw.Close()
 		return nil, fmt.Errorf("%w: TLS with %s: %w", connector.ErrUnreachable, c.address, err)
 	}
-	if err := l.conn.Bind(c.bindDN, password); err != nil {
+	if err := bind(l); err != nil {
 		l.drop()
-		return nil, c.bindError(err)
+		return nil, err
 	}
-	if err := ctx.Err(); err != nil { // the cut may come too late for Bind, but not for what follows
+	if err := ctx.Err(); err != nil { // the cut may come too late for the bind, but not for what follows
 		l.drop()
 		return nil, fmt.Errorf("%w: %w", connector.ErrUnreachable, err)
 	}

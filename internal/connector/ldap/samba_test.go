@@ -19,6 +19,7 @@ func TestConformanceSamba(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := s.Area(t)
+			mayResetPasswords(t, a)
 			connectortest.Run(t, func(t *testing.T) connectortest.Target { return sambaTarget(t, a, attribute) })
 		})
 	}
@@ -54,7 +55,7 @@ func sambaTarget(t testing.TB, a *testserver.SambaArea, attribute string) connec
 	return connectortest.Target{
 		Connector: c,
 		Account: func(t testing.TB, name string) string {
-			dn := a.Person(t, name)
+			dn := a.Login(t, name)
 			if attribute == "" {
 				name = GUIDPrefix + a.GUID(t, dn)
 			}
@@ -80,7 +81,10 @@ func sambaTarget(t testing.TB, a *testserver.SambaArea, attribute string) connec
 			}
 			return slices.Sorted(slices.Values(list))
 		},
-		Nest:  func(t testing.TB, outer, inner string) { a.Modify(t, outer, "member", []string{inner}, nil) },
+		Nest: func(t testing.TB, outer, inner string) { a.Modify(t, outer, "member", []string{inner}, nil) },
+		Enter: func(t testing.TB, account, _ string, worth []byte) bool {
+			return binds(t, a.URL, a.CA, dnOf(account), worth)
+		},
 		Break: p.fail,
 		Rings: true,
 		Large: large,

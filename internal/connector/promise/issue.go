@@ -118,8 +118,10 @@ func (k *kit) lets(i connector.Issuer, made connector.Issued, want bool) {
 
 // dies waits until a try says that it is dead, and then the target must say so, too.
 // Where it may linger for longer than anybody waits here, the two must agree.
-func (k *kit) dies(i connector.Issuer, kind connector.IssuedKind, made connector.Issued) {
+func (k *kit) dies(i connector.Issuer, made connector.Issued) {
 	k.Helper()
+	kinds := i.Issues() // how long may be known only by now
+	kind := kinds[slices.IndexFunc(kinds, func(one connector.IssuedKind) bool { return one.Kind == made.Kind })]
 	if kind.Lingers > k.wait() {
 		if in, really := k.try(i, made.Credential, made.Worth), k.Enter(made.Account, made.Kind, made.Worth); in != really {
 			k.Errorf("Try of what may linger: %t, and the target lets in: %t", in, really)
@@ -250,7 +252,7 @@ func foundByMark(k *kit) {
 				k.Errorf("the account's one %s is %q, and was %q", kind.Kind, next.ID, made.ID)
 			}
 			k.lets(i, next, true)
-			k.dies(i, kind, made)
+			k.dies(i, made)
 			k.lets(i, next, true)
 			continue
 		}
@@ -283,7 +285,7 @@ func killed(k *kit) {
 			others = append(others, k.issue(i, k.order(kind, ann, "two")))
 		}
 		k.kill(i, made.Credential)
-		k.dies(i, kind, made)
+		k.dies(i, made)
 		k.kill(i, made.Credential)
 		if ids := k.marked(i, o); len(ids) > 0 {
 			k.Errorf("after it was killed the mark finds %q", ids)

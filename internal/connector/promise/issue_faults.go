@@ -53,7 +53,7 @@ func issuingCutOff(k *kit) {
 			k.broken(f, func() {
 				k.undecided("Kill", k.late(func(ctx context.Context) error { return i.Kill(ctx, last.Credential) }), last.Worth)
 			})
-			k.dies(i, kind, last)
+			k.dies(i, last)
 		}
 		liesAndRefusals(k, i, kind, k.account(fmt.Sprintf("bob%d", n)))
 	}
