@@ -57,6 +57,9 @@ func (l *Line) Close() {
 	l.Client.CloseIdleConnections()
 }
 
+// Closed ends with the line.
+func (l *Line) Closed() context.Context { return l.closed }
+
 // Answer is what came with a 2xx beside its body.
 type Answer struct {
 	Code   int

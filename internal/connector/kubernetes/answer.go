@@ -20,6 +20,8 @@ var (
 	errChanged = errors.New("changed meanwhile")
 	// errForgotten: the API server does not know any more what was since then.
 	errForgotten = errors.New("no longer known")
+	// errUnknown: what we showed lets nobody in.
+	errUnknown = errors.New("not let in")
 )
 
 // refusal turns a status other than 2xx into what it means for the request.
@@ -33,6 +35,8 @@ func refusal(resp *http.Response, raw []byte) error {
 		err = fmt.Errorf("%w: %w", errExists, err)
 	case own && s.Reason == "Conflict":
 		err = fmt.Errorf("%w: %w", errChanged, err)
+	case own && resp.StatusCode == http.StatusUnauthorized && s.Reason == "Unauthorized":
+		err = fmt.Errorf("%w: %w", errUnknown, err)
 	case own && s.forgotten():
 		err = fmt.Errorf("%w: %w", errForgotten, err)
 	}

@@ -64,6 +64,7 @@ type tagged struct {
 		} `json:"labels"`
 		Annotations struct {
 			Account string `json:"kubernetes.io/service-account.name"`
+			Ends    string `json:"lessor-iam.github.io/ends"` // of ours
 		} `json:"annotations"`
 	} `json:"metadata"`
 }
@@ -78,13 +79,23 @@ func (r Reading) Accounts(ctx context.Context, yield func(connector.Account) err
 }
 
 // Credentials yields the tokens that stand in Secrets: of service accounts, which never
-// end, and those by which nodes join. Tokens that were asked for (TokenRequest) stand
-// nowhere, and no API server can list them.
+// end, and those by which nodes join; and those of ours that are bound to one. Other
+// tokens that were asked for (TokenRequest) stand nowhere, and no API server can list them.
 func (r Reading) Credentials(ctx context.Context, yield func(connector.Credential) error) error {
 	err := r.list(ctx, "secrets", tokenSecret, func(t tagged) error {
-		c := t.credential("service account token")
+		c := t.credential(robotToken)
 		c.Account = account{serviceAccount, t.Metadata.Namespace, t.Metadata.Annotations.Account}.String()
 		c.Used, c.Ends = day(t.Metadata.Labels.Used), day(t.Metadata.Labels.Dead)
+		return yield(c)
+	})
+	if err != nil {
+		return err
+	}
+	err = r.list(ctx, "secrets", anchorSecret, func(t tagged) error {
+		c := t.credential(robotToken)
+		c.Account = account{serviceAccount, t.Metadata.Namespace, t.Metadata.Annotations.Account}.String()
+		ends, err := time.Parse(time.RFC3339, t.Metadata.Annotations.Ends)
+		c.Ends, c.EndUnknown = ends, err != nil // the API server may have given it less
 		return yield(c)
 	})
 	if err != nil {

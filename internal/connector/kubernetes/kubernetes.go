@@ -4,7 +4,8 @@
 //
 // For each holding there is one binding under a name made from the two, labelled as
 // ours. The connector creates such bindings and deletes them; it edits none, touches
-// nobody else's, and creates, changes or deletes no role, account or anything else.
+// nobody else's, and creates, changes or deletes no role, account or anything else but
+// the empty Secrets that tokens it asks for are bound to.
 // Names are escaped into paths and compared as they are. It follows no redirect,
 // trusts no root but the one it was given, and does not retry a write.
 //

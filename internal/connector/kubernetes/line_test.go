@@ -9,13 +9,15 @@ import (
 	"github.com/lessor-iam/lessor/internal/testserver"
 )
 
-// onLine is a connector whose line to the API server can fail. A SubjectAccessReview
-// is a POST, and a read.
+// onLine is a connector whose line to the API server can fail. Reviews are POSTs, and what
+// is only tried is a DELETE, and yet they are reads.
 func onLine(t testing.TB, w world) (*Connector, *testserver.Line) {
 	t.Helper()
 	var c *Connector
 	l := testserver.NewLine(t, testserver.Way{To: w.URL, Paper: &w.Paper,
-		Reads: func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/subjectaccessreviews") },
+		Reads: func(r *http.Request) bool {
+			return strings.HasSuffix(r.URL.Path, "subjectaccessreviews") || strings.HasSuffix(r.URL.Path, "/selfsubjectreviews") || r.URL.Query().Has("dryRun")
+		},
 		Lie: func(w http.ResponseWriter, r *http.Request, body []byte, _ bool) {
 			w.Header().Set("Content-Type", "application/json")
 			if r.Method == http.MethodPost {

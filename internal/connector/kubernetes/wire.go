@@ -99,6 +99,7 @@ type status struct {
 	Details struct {
 		Name              string `json:"name"`
 		Kind              string `json:"kind"`
+		UID               string `json:"uid"`
 		RetryAfterSeconds int    `json:"retryAfterSeconds"`
 	} `json:"details"`
 }

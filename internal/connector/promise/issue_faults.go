@@ -59,11 +59,17 @@ func issuingCutOff(k *kit) {
 	}
 }
 
-// late makes a call that ends before long.
-func (k *kit) late(do func(ctx context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	return do(ctx)
+// late makes a call that ends before long; for longer, where the time was too short to
+// send anything.
+func (k *kit) late(do func(ctx context.Context) error) (err error) {
+	for wait := time.Second; ; wait *= 3 {
+		ctx, cancel := context.WithTimeout(context.Background(), wait)
+		err = do(ctx)
+		cancel()
+		if !errors.Is(err, connector.ErrUnreachable) || wait > 20*time.Second {
+			return err
+		}
+	}
 }
 
 func liesAndRefusals(k *kit, i connector.Issuer, kind connector.IssuedKind, bob string) {
