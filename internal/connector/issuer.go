@@ -117,6 +117,7 @@ type Issuer interface {
 	// Try presents a worth to the target as its bearer would, at a door that every bearer
 	// may use and that changes nothing, and tells whether it lets in as the account. Only
 	// a plain yes or a plain no is an answer; anything else is an error. It reads nothing
-	// of its own: what Issue or Kill was answered it does not know.
+	// of its own: what Issue or Kill was answered it does not know. Where the target notes
+	// when a credential was used, a try that is let in is a use.
 	Try(ctx context.Context, c Credential, worth Worth) (in bool, err error)
 }

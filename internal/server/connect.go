@@ -75,6 +75,9 @@ func newGitea(s *settings) (connector.Connector, error) {
 	if s.text("reader_token_ref") != "" {
 		c.AdminToken = s.secret("reader_token_ref")
 	}
+	if s.text("issuer_token_ref") != "" {
+		c.IssuerToken = s.secret("issuer_token_ref")
+	}
 	if s.done() {
 		return nil, nil
 	}

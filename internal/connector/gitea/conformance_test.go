@@ -62,6 +62,8 @@ func newTarget(t testing.TB, w world) (connectortest.Target, string) {
 			w.Must(t, http.MethodDelete, "/admin/users/"+account+"?purge=true", nil)
 		},
 		Members: w.members,
+		Enter:   w.enter,
+		Scopes:  []string{"read:user"},
 		Break:   l.Break,
 		Large:   60, // each account is one request to make, and one to put in; a removal reckons anew for all
 	}, org

@@ -40,8 +40,7 @@ func (s secretRead) credential(kind string) connector.Credential {
 	return c
 }
 
-// keeper is the same server, as the administrator whose token only reads: nobody else
-// is shown what accounts have.
+// keeper is the same server, as an administrator: nobody else is shown what accounts have.
 func (s settings) keeper(token func() string) *Connector {
 	s.token = token
 	c := &Connector{settings: s, line: s.dial(), page: page}

@@ -2,9 +2,10 @@
 // who is a collaborator of a repository. A holding is one of the two: one account in
 // one team, or one account with one level at one repository.
 //
-// It adds and removes members and collaborators that it was asked about, and changes
-// nothing else: no team, no repository, no account, no key, and no collaborator who
-// has another level already, for Gitea keeps only one. Names are parsed strictly and
+// It adds and removes members and collaborators that it was asked about, makes and
+// deletes access tokens where it was given the means, and changes nothing else: no team,
+// no repository, no account, no key, and no collaborator who has another level already,
+// for Gitea keeps only one. Names are parsed strictly and
 // escaped into paths. It follows no redirect, trusts no root but the one it was given
 // or the system's, and does not retry a write.
 //
@@ -50,6 +51,9 @@ type Config struct {
 	// AdminToken is of an administrator of the server, with scopes that only read: to
 	// whom Gitea shows what tokens and keys accounts have. Nil: those are not read.
 	AdminToken func() string
+	// IssuerToken is of an administrator of the server, with the scope write:user: by
+	// which accounts' tokens are made and deleted. Nil: none are.
+	IssuerToken func() string
 	// Timeout bounds one request; the call's context bounds all of them. 0 means 30 s.
 	Timeout time.Duration
 	// Lingers is the server's LFS_HTTP_AUTH_EXPIRY. 0 means Lasting.
@@ -64,9 +68,10 @@ type Config struct {
 // Connector speaks to one Gitea.
 type Connector struct {
 	settings
-	line  *call.Line
-	page  int
-	reads *Connector // as the administrator; nil where there is no token of one
+	line *call.Line
+	page int
+	// As administrators; nil where there is no token of one.
+	reads, issuer *Connector
 }
 
 var (
@@ -84,6 +89,9 @@ func New(cfg Config) (*Connector, error) {
 	if cfg.AdminToken != nil {
 		c.reads = s.keeper(cfg.AdminToken)
 	}
+	if cfg.IssuerToken != nil {
+		c.issuer = s.keeper(cfg.IssuerToken)
+	}
 	return c, nil
 }
 
@@ -96,8 +104,10 @@ func (c *Connector) Capabilities() connector.Capabilities {
 // Close makes calls under way fail, and later ones be refused unsent.
 func (c *Connector) Close() error {
 	c.line.Close()
-	if c.reads != nil {
-		c.reads.line.Close()
+	for _, too := range []*Connector{c.reads, c.issuer} {
+		if too != nil {
+			too.line.Close()
+		}
 	}
 	return nil
 }

@@ -23,10 +23,13 @@ func onLine(t testing.TB, w world) (*Connector, *testserver.Line) {
 			w.WriteHeader(code)
 			_, _ = io.WriteString(w, `{"message":"not today","url":"https://git.example.org/api/swagger"}`)
 		},
-		Cut: func() { c.line.Client.CloseIdleConnections() },
+		Cut: func() {
+			c.line.Client.CloseIdleConnections()
+			c.issuer.line.Client.CloseIdleConnections()
+		},
 	})
 	cfg := w.config()
-	cfg.URL = l.URL
+	cfg.URL, cfg.IssuerToken = l.URL, w.issuerToken(t)
 	c = connect(t, cfg)
 	return c, l
 }
