@@ -48,7 +48,7 @@ func (d *Directory) Join(j Joined) *Directory {
 		h.apply(ids, ents, systems)
 	}
 	next := NewDirectory(values(ids), d.groupsWith(j.Identities), values(systems), values(ents), values(d.bundles))
-	next.duties = d.duties
+	next.duties, next.plans = d.duties, d.plans
 	return next
 }
 

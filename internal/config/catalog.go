@@ -249,5 +249,5 @@ func (d *files) build() *access.Directory {
 	for i := range d.duties {
 		duties[i] = d.duties[i].Duty
 	}
-	return access.NewDirectory(ids, d.opened, systems, ents, bundles).WithDuties(duties)
+	return access.NewDirectory(ids, d.opened, systems, ents, bundles).WithDuties(duties).WithPlans(d.plansOf())
 }

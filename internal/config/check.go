@@ -59,6 +59,8 @@ func (d *files) check() {
 		d.checkBundle(&d.bundles[i])
 	}
 
+	d.checkPlans()
+
 	// 4. Whose tickets are read.
 	d.checkSites()
 

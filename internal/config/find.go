@@ -14,6 +14,8 @@ const (
 	directoryFile = "directory.yaml"
 	catalogFile   = "catalog.yaml"
 	jiraFile      = "jira.yaml"
+
+	credentialsFile = "credentials.yaml"
 )
 
 // found names the files that are read. No settings file means all defaults, no
@@ -21,6 +23,7 @@ const (
 // signs in, and no stores file that no credential is delivered anywhere.
 type found struct {
 	settings, signIn, stores string
+	credentials              string
 	directory, catalog, jira []string
 }
 
@@ -43,6 +46,8 @@ func (d *files) find() (found, bool) {
 			out.signIn = name
 		case name == storesFile:
 			out.stores = name
+		case name == credentialsFile:
+			out.credentials = name
 		case name == directoryFile:
 			out.directory = slices.Insert(out.directory, 0, name)
 		case name == catalogFile:
@@ -55,11 +60,11 @@ func (d *files) find() (found, bool) {
 			out.catalog = append(out.catalog, d.under(name)...)
 		case name == "jira":
 			out.jira = append(out.jira, d.under(name)...)
-		case isYAML && slices.Contains([]string{settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile}, stem+".yaml"):
+		case isYAML && slices.Contains([]string{settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile, credentialsFile}, stem+".yaml"):
 			d.problem(mark{file: name}, "is not read: rename it to %s.yaml", stem)
 		case !strings.HasPrefix(name, ".") && (isYAML || strings.HasSuffix(name, ".yaml")):
-			d.warn(mark{file: name}, "is not read: only %s, %s, %s, %s, %s, %s and the folders directory, catalog and jira are",
-				settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile)
+			d.warn(mark{file: name}, "is not read: only %s, %s, %s, %s, %s, %s, %s and the folders directory, catalog and jira are",
+				settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile, credentialsFile)
 		}
 	}
 	return out, d.enough(out)

@@ -35,6 +35,7 @@ type Config struct {
 
 	systems  map[string]mark
 	storesAt map[string]mark
+	plans    map[string]mark
 }
 
 // Token is who may speak to the API, known by the digest of a secret that this
@@ -128,6 +129,9 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	if found.stores != "" {
 		d.readStores(d.text(found.stores))
 	}
+	if found.credentials != "" {
+		d.readPlans(d.text(found.credentials))
+	}
 
 	// 3. Whether they fit together.
 	d.check()
@@ -147,6 +151,7 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 		c.systems[s.ID] = s.f.here()
 	}
 	c.Stores, c.storesAt = d.secretStores()
+	c.plans = d.plansAt()
 	c.Directory, c.Warnings = d.build(), d.warnings
 	return c, nil
 }
