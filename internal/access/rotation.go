@@ -38,11 +38,13 @@ const (
 
 // OldCredential is what a rotation has to end.
 type OldCredential struct {
-	Generation int64     `json:"generation,omitempty"` // under which the store has its worth; 0: it never had
-	Native     string    `json:"native,omitempty"`     // as its system names it; empty: not known, or it has no name
-	Mark       string    `json:"mark,omitempty"`       // by which all that one order made is found
-	Dead       time.Time `json:"dead,omitzero"`        // when it was proved
-	How        string    `json:"how,omitempty"`        // … and by what
+	Generation int64     `json:"generation,omitempty"` // under which its store has its worth; 0: none has
+	Store      string    `json:"store,omitempty"`
+	Ref        string    `json:"ref,omitempty"`
+	Native     string    `json:"native,omitempty"` // as its system names it; empty: not known, or it has no name
+	Mark       string    `json:"mark,omitempty"`   // by which all that one order made is found
+	Dead       time.Time `json:"dead,omitzero"`    // when it was proved
+	How        string    `json:"how,omitempty"`    // … and by what
 }
 
 // Rotation is one change of the generation of one credential, or its end. Its worth
@@ -76,6 +78,11 @@ type Rotation struct {
 	Used       time.Time       `json:"used,omitzero"`      // by its consumers, as the target tells it
 	Killed     time.Time       `json:"killed,omitzero"`
 	Olds       []OldCredential `json:"olds,omitempty"`
+}
+
+// Old is what it has made, or may have made, for whoever is to end that.
+func (r Rotation) Old() OldCredential {
+	return OldCredential{Generation: r.Generation, Store: r.Store, Ref: r.Ref, Native: r.Native, Mark: r.Mark()}
 }
 
 // Mark is what everything it orders is marked with.
@@ -134,10 +141,14 @@ func (r Rotation) DeliveredAt(now time.Time) (Rotation, Event, error) {
 func (r Rotation) Lost(now time.Time, above int64, why string) (Rotation, Event, error) {
 	r.Generation = max(r.Generation, above) + 1
 	r.Native, r.Ends, r.Issued = "", time.Time{}, time.Time{}
-	if r.Chosen || r.State == RotationIssuing {
+	first := RotationIssuing
+	if r.Chosen {
+		first = RotationDelivering
+	}
+	if r.State == first {
 		return r, r.event("rotation.renumbered", now, r.State, why), nil
 	}
-	return r.move(RotationIssuing, now, why)
+	return r.move(first, now, why)
 }
 
 // UsedAt records that consumers were seen using the new one; the overlap ends by then.
@@ -199,7 +210,7 @@ func (r Rotation) Finish(now time.Time) (Rotation, Event, error) {
 func (r Rotation) Drop(now time.Time, by Actor, to string) (Rotation, []OldCredential, Event, error) {
 	olds := r.Alive()
 	if r.Renew && r.State != RotationDue {
-		olds = append(olds, OldCredential{Generation: r.Generation, Native: r.Native, Mark: r.Mark()})
+		olds = append(olds, r.Old())
 	}
 	next, ev, err := r.move(RotationDropped, now, "taken over by "+to)
 	ev.Actor = by

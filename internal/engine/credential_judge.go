@@ -32,6 +32,10 @@ func (d *deed) judgeCredentials(ctx context.Context, sys access.System, last tim
 	if err != nil {
 		return err
 	}
+	ours, err := d.managed(ctx)
+	if err != nil {
+		return err
+	}
 	opened := 0
 	hints := d.hinting(sys, last)
 	for _, c := range there {
@@ -49,7 +53,9 @@ func (d *deed) judgeCredentials(ctx context.Context, sys access.System, last tim
 		if slices.Contains(c.LetBe, credentialUnderGrant) { // what it came under is over, and stays so
 			continue
 		}
-		if f, is, err = d.outlived(ctx, c); err != nil {
+		if ours.plan(c) != "" { // made by us, and ended by us
+			f, is = access.Finding{Kind: credentialUnderGrant}, false
+		} else if f, is, err = d.outlived(ctx, c); err != nil {
 			return err
 		}
 		drift.Outlived += one(is)
@@ -57,7 +63,7 @@ func (d *deed) judgeCredentials(ctx context.Context, sys access.System, last tim
 			return err
 		}
 	}
-	return d.tellUnending(ctx, sys, there, drift)
+	return d.tellUnending(ctx, sys, there, ours, drift)
 }
 
 func one(is bool) int {
@@ -213,10 +219,10 @@ func (d *deed) outlived(ctx context.Context, c access.Credential) (f access.Find
 }
 
 // tellUnending opens, renews or closes the finding of those that never end, one a system.
-func (d *deed) tellUnending(ctx context.Context, sys access.System, there []access.Credential, drift *CredentialDrift) error {
+func (d *deed) tellUnending(ctx context.Context, sys access.System, there []access.Credential, ours managed, drift *CredentialDrift) error {
 	var list []string
 	for _, c := range there {
-		if c.Unending() {
+		if c.Unending() && ours.plan(c) == "" { // one in a plan is made anew in time
 			list = append(list, called(c))
 		}
 	}

@@ -9,6 +9,8 @@
 //	Observed, Adopt, Remove, Accept                                 what was found, and how it is settled
 //	Audited                                                         findings, for audits of ticket queues
 //	Leave, Rejoin, Departed, OfferHandover, AcceptHandover, …       people who leave, and what they answered for
+//	PlanRotations, ClaimRotations, SettleRotation                   credentials, for whoever makes them anew
+//	Rotate, Retire, Compromised                                     the same, for people
 //	Sweep, Appraise                                                 whatever the directory no longer has, or understates
 //	Sequence                                                        the log
 //

@@ -20,6 +20,7 @@ type Company struct {
 	Entitlements map[string]access.Entitlement
 	Bundles      map[string]access.Bundle
 	Duties       []access.Duty
+	Plans        []access.CredentialPlan
 	Rules        map[string]string // file name -> Cedar text, beside the shipped guards
 	Roles        string            // the system whose entitlements are roles of Lessor itself; "": none
 }
@@ -147,7 +148,7 @@ func (c *Company) World(t testing.TB) engine.World {
 	for _, b := range c.Bundles {
 		bundles = append(bundles, b)
 	}
-	world, _, err := engine.NewWorld(access.NewDirectory(ids, groups, systems, ents, bundles).WithDuties(c.Duties), set, nil)
+	world, _, err := engine.NewWorld(access.NewDirectory(ids, groups, systems, ents, bundles).WithDuties(c.Duties).WithPlans(c.Plans), set, nil)
 	if err != nil {
 		t.Fatalf("the company's catalog: %v", err)
 	}

@@ -52,6 +52,7 @@ var rooms = map[string]struct {
 
 	"engine":    {[]string{"access", "evidence", "policy", "powers", "store"}, false, "THE DOOR: one verb a file"},
 	"reconcile": {[]string{"access", "connector", "engine"}, false, "claims due assignments, acts, looks, tells the engine what it saw"},
+	"rotate":    {[]string{"access", "connector", "deliver", "engine"}, false, "makes credentials anew and ends them: issues, delivers, kills, tries, tells the engine what it saw"},
 	"inventory": {[]string{"access", "connector", "engine"}, false, "reads whole systems; what nobody granted becomes a finding"},
 	"report":    {[]string{"access", "engine", "evidence", "store"}, false, "read-only: bundles in plain words, the log against the tables, the figures"},
 
