@@ -35,12 +35,36 @@ func (w *work) kill(ctx context.Context) error {
 }
 
 func (w *work) killOld(ctx context.Context, o access.OldCredential) error {
-	if o.Native != "" || w.task.Chosen {
-		if err := w.end(ctx, w.credential(o.Native)); err != nil {
+	native := o.Native
+	if native == "" && w.task.Chosen {
+		if native = w.oldNative(); native == "" {
+			var err error
+			if native, err = w.overwrite(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	if native != "" {
+		if err := w.end(ctx, w.credential(native)); err != nil {
 			return err
 		}
 	}
 	return w.killMarked(ctx, o.Mark, w.task.Native)
+}
+
+// overwrite sets what nobody has, where nobody knows how the target names what there may
+// be of a chosen worth; then it does.
+func (w *work) overwrite(ctx context.Context) (native string, err error) {
+	worth, err := chosen(w.Rand)
+	defer clear(worth)
+	if err != nil {
+		return "", err
+	}
+	o := w.order(w.task.Mark())
+	o.Worth = worth
+	var made connector.Issued
+	err = w.change(ctx, "issue", func(ctx context.Context) error { made, err = w.Issuer.Issue(ctx, o); return err })
+	return made.ID, err
 }
 
 // prove tries the old ones, one a step, with what they were worth. One that still lets

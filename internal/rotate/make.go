@@ -117,7 +117,7 @@ func (w *work) choose(ctx context.Context) error {
 		}
 	default:
 		// 2. A new one.
-		if known {
+		if known && w.task.Killed.IsZero() {
 			if _, err := w.try(ctx, w.oldNative(), old); err != nil {
 				return err
 			}
@@ -168,25 +168,27 @@ func (w *work) set(ctx context.Context) error {
 		w.out.Step, w.out.Above, w.out.How = engine.StepLost, w.task.Generation, "what was chosen is in the store no more"
 		return nil
 	}
-	// 2. It may be set already.
-	in, err := w.try(ctx, w.oldNative(), worth)
-	if err != nil {
+	// 2. It is set, once more if it was: to try it first would count as a failed sign-in.
+	o := w.order(w.task.Mark())
+	o.Worth, o.Ends = worth, w.ends()
+	native, ends := w.oldNative(), o.Ends
+	var made connector.Issued
+	switch err := w.change(ctx, "issue", func(ctx context.Context) error { made, err = w.Issuer.Issue(ctx, o); return err }); {
+	case err == nil:
+		native, ends = made.ID, made.Ends
+	case !errors.Is(err, connector.ErrRefused):
 		return err
-	}
-	native, ends := w.oldNative(), w.ends()
-	if !in || native == "" {
-		o := w.order(w.task.Mark())
-		o.Worth, o.Ends = worth, ends
-		var made connector.Issued
-		err := w.change(ctx, "issue", func(ctx context.Context) error { made, err = w.Issuer.Issue(ctx, o); return err })
-		switch {
-		case err == nil:
-			native, ends = made.ID, made.Ends
-		case in: // it is set, and the target takes none twice
-		case errors.Is(err, connector.ErrRefused) && known && w.task.Killed.IsZero():
-			// 3. The target does not take it: consumers get back what lets them in.
+	default:
+		// 3. The target does not take it: because it is set already, and nothing twice; or
+		// else consumers get back what lets them in.
+		in, err2 := w.try(ctx, native, worth)
+		if err2 != nil {
+			return errors.Join(err, err2)
+		}
+		if !in && known && w.task.Killed.IsZero() {
 			return errors.Join(err, w.put(ctx, old))
-		default:
+		}
+		if !in {
 			return err
 		}
 	}

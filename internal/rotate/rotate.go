@@ -56,7 +56,6 @@ type Config struct {
 type Lane struct {
 	Config
 	nudge chan time.Time
-	kinds []engine.KindIssued
 }
 
 // New returns a lane; Run starts it.
@@ -67,13 +66,18 @@ func New(c Config) *Lane {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	l := &Lane{Config: c, nudge: make(chan time.Time, 1)}
-	if c.Issuer != nil {
-		for _, k := range c.Issuer.Issues() {
-			l.kinds = append(l.kinds, engine.KindIssued{Kind: k.Kind, Chosen: k.Chosen, Lingers: k.Lingers})
-		}
+	return &Lane{Config: c, nudge: make(chan time.Time, 1)}
+}
+
+// kinds is what the target makes, as its connector knows it by now.
+func (l *Lane) kinds() (list []engine.KindIssued) {
+	if l.Issuer == nil {
+		return nil
 	}
-	return l
+	for _, k := range l.Issuer.Issues() {
+		list = append(list, engine.KindIssued{Kind: k.Kind, Chosen: k.Chosen, Lingers: k.Lingers})
+	}
+	return list
 }
 
 // Nudge says that work is due at that moment. It never blocks.
@@ -135,7 +139,7 @@ func (l *Lane) sleep(ctx context.Context, wait time.Duration) {
 func (l *Lane) Once(ctx context.Context) (claimed int, err error) { return l.once(ctx, l.Holder) }
 
 func (l *Lane) once(ctx context.Context, holder string) (claimed int, err error) {
-	tasks, err := l.Door.ClaimRotations(ctx, holder, l.System, l.kinds, 1)
+	tasks, err := l.Door.ClaimRotations(ctx, holder, l.System, l.kinds(), 1)
 	if err != nil || len(tasks) == 0 {
 		return 0, err
 	}

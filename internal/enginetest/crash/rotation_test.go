@@ -1,0 +1,273 @@
+package crash
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	crand "crypto/rand"
+
+	agefile "filippo.io/age"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/deliver"
+	"github.com/lessor-iam/lessor/internal/deliver/age"
+	"github.com/lessor-iam/lessor/internal/engine"
+	"github.com/lessor-iam/lessor/internal/enginetest"
+	"github.com/lessor-iam/lessor/internal/rotate"
+	"github.com/lessor-iam/lessor/internal/store"
+	"github.com/lessor-iam/lessor/internal/testserver"
+)
+
+var rotationPace = access.Pace{Lease: 1500 * time.Millisecond, Call: 500 * time.Millisecond, Retry: 20 * time.Millisecond, SlowestOff: 200 * time.Millisecond}
+
+// keyed is a real system whose credentials are made anew, as another process finds it too.
+type keyed struct {
+	Name, Kind, Address, CA string
+	Account                 string
+	Scopes                  []string
+	Extra                   map[string]string
+}
+
+// keyedTarget is how one is begun with an account of its own there, how a connector is
+// opened, and how the system's own tool signs in.
+type keyedTarget struct {
+	begin  func(t *testing.T, n int) keyed
+	open   func(t *testing.T, k keyed) connector.Issuer
+	signIn func(t *testing.T, k keyed, worth string) bool
+}
+
+// rotationPlan is what the process that dies in a rotation is told.
+type rotationPlan struct {
+	File, Folder, Recipient, Identity string
+	Target                            keyed
+	Deed                              string
+	Nth                               int // the step of all after which it dies
+}
+
+const rotationPlanKey = "LESSOR_CRASH_ROTATION"
+
+// keeper is an engine on that file, and a lane to that system and those files.
+type keeper struct {
+	*enginetest.Fixture
+	lane  *rotate.Lane
+	plan  rotationPlan
+	files *age.Store
+}
+
+const keptRef = "apps/robot"
+
+func keep(t *testing.T, p rotationPlan, holder string, seam func(string)) keeper {
+	t.Helper()
+	k := keeper{plan: p}
+	k.Fixture = enginetest.Open(t, store.SQLite, func(o *enginetest.Options) {
+		o.DSN, o.Key, o.Pace, o.Now, o.Seam = "sqlite:"+p.File, "crash", rotationPace, time.Now, seam
+		robot := o.Company.People["robot"]
+		robot.Accounts = map[string]string{"dir": p.Target.Account}
+		o.Company.People["robot"] = robot
+		o.Company.Plans = []access.CredentialPlan{{ID: "robot-key", System: "dir", Account: p.Target.Account, Kind: p.Target.Kind, Store: "files", Ref: keptRef,
+			Every: access.Term(24 * time.Hour), Overlap: access.Term(time.Second), Scopes: p.Target.Scopes}}
+		if p.Target.Kind == "password" {
+			o.Company.Plans[0].Overlap = 0
+		}
+	})
+	var err error
+	k.files, err = age.New(age.Config{Folder: p.Folder, Identity: func() string { return p.Identity }, Recipients: func() ([]byte, error) { return []byte(p.Recipient), nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.lane = rotate.New(rotate.Config{Door: k.Engine, System: "dir", Issuer: keyedTargets()[p.Target.Name].open(t, p.Target), Holder: holder, Pace: rotationPace,
+		Stores:   func(string) (deliver.Store, bool) { return k.files, true },
+		Backstop: time.Second, Now: time.Now, Rand: crand.Reader, Seam: seam})
+	return k
+}
+
+// TestRotationDies is the process that dies; it is run by TestRotationsCrash alone.
+func TestRotationDies(t *testing.T) {
+	var p rotationPlan
+	if err := json.Unmarshal([]byte(os.Getenv(rotationPlanKey)), &p); err != nil {
+		t.Skip("is run by TestRotationsCrash")
+	}
+	came := 0
+	k := keep(t, p, fmt.Sprintf("dies-%d", os.Getpid()), func(step string) {
+		if came++; came == p.Nth {
+			_, _ = fmt.Fprintf(os.Stderr, "DIES AT %s\n", step)
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {}
+		}
+	})
+	deed := engine.Deed{Credential: "robot-key", Reason: "to see"}
+	do := map[string]func(context.Context, access.Actor, engine.Deed) (access.Rotation, error){
+		"rotate": k.Engine.Rotate, "compromised": k.Engine.Compromised, "retire": k.Engine.Retire}[p.Deed]
+	if _, err := do(t.Context(), k.As("eve"), deed); err != nil {
+		t.Fatal(err)
+	}
+	k.over(t)
+	_, _ = fmt.Fprintf(os.Stderr, "DONE AFTER %d STEPS\n", came)
+}
+
+// over works until nothing is under way.
+func (k keeper) over(t *testing.T) access.Rotation {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+		n, err := k.lane.Once(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list []store.Rotating
+		if err := k.DB.Read(t.Context(), func(tx *store.Tx) (err error) { list, err = tx.RotationsOf(t.Context(), "robot-key", 1); return err }); err != nil {
+			t.Fatal(err)
+		}
+		if len(list) == 0 || list[0].State.Over() {
+			if len(list) == 0 {
+				return access.Rotation{}
+			}
+			return list[0].Rotation
+		}
+		if n == 0 {
+			<-time.After(10 * time.Millisecond)
+		}
+	}
+	t.Fatal("a minute was not enough")
+	return access.Rotation{}
+}
+
+// consumer reads what the files deliver, by the tool of its distribution.
+func (p rotationPlan) consumer(t *testing.T, key string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "age", "--decrypt", "-i", key, filepath.Join(p.Folder, keptRef+".age"))
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("age: %v: %s", err, &said)
+	}
+	return string(out)
+}
+
+// Kill −9 after any step of a rotation on real systems: the next process brings it to
+// where exactly what consumers read lets in, by the system's own tool, and what was in
+// force before does not.
+func TestRotationsCrash(t *testing.T) {
+	if _, err := exec.LookPath("age"); err != nil {
+		testserver.Missing(t, "age")
+	}
+	base := filepath.Join(t.TempDir(), "base.db")
+	enginetest.Open(t, store.SQLite, func(o *enginetest.Options) { o.DSN, o.Key, o.Now = "sqlite:"+base, "crash", time.Now }).Close()
+	for name, on := range keyedTargets() {
+		for _, deed := range []string{"rotate", "compromised", "retire"} {
+			t.Run(name+", "+deed, func(t *testing.T) {
+				step := 1 // each of all steps in the long run; else a third of them, each time others
+				first := 1
+				if os.Getenv("LESSOR_TEST_LONG") == "" {
+					step = 3
+					first += int(time.Now().UnixNano() % 3)
+				}
+				done := false
+				for nth := first; !done; nth += step * 4 {
+					t.Run(fmt.Sprint(nth), func(t *testing.T) {
+						for i := range 4 {
+							t.Run(fmt.Sprint(nth+i*step), func(t *testing.T) {
+								t.Parallel()
+								if dieAndGoOn(t, base, on.begin(t, nth+i*step), deed, nth+i*step) {
+									done = true
+								}
+							})
+						}
+					})
+				}
+			})
+		}
+	}
+}
+
+// dieAndGoOn is one case; over says that the rotation has fewer steps.
+func dieAndGoOn(t *testing.T, base string, target keyed, deed string, nth int) (over bool) {
+	t.Helper()
+	// 1. One that is in force.
+	dir := t.TempDir()
+	consumer, err1 := agefile.GenerateX25519Identity()
+	own, err2 := agefile.GenerateX25519Identity()
+	p := rotationPlan{File: filepath.Join(dir, "lessor.db"), Folder: filepath.Join(dir, "secrets"), Recipient: consumer.Recipient().String() + "\n", Identity: own.String(),
+		Target: target, Deed: deed, Nth: nth}
+	key := filepath.Join(dir, "key")
+	if err := errors.Join(err1, err2, os.Mkdir(p.Folder, 0o700), os.WriteFile(key, []byte(consumer.String()+"\n"), 0o600), copyFile(base, p.File)); err != nil {
+		t.Fatal(err)
+	}
+	k := keep(t, p, "begins", nil)
+	if _, err := k.Engine.PlanRotations(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	k.over(t)
+	k.Close()
+	before := p.consumer(t, key)
+	signIn := func(worth string) bool { return keyedTargets()[target.Name].signIn(t, target, worth) }
+	if !signIn(before) {
+		t.Fatal("the first one does not let in")
+	}
+	// 2. The process dies.
+	told, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestRotationDies$", "-test.v")
+	cmd.Env = append(os.Environ(), rotationPlanKey+"="+string(told))
+	out, err := cmd.CombinedOutput()
+	exit := new(exec.ExitError)
+	if err == nil && bytes.Contains(out, []byte("DONE AFTER")) {
+		over = true
+	} else if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+		t.Fatalf("it was to die by SIGKILL: %v\n%s", err, out)
+	}
+	_, where, _ := strings.Cut(string(out), "DIES AT ")
+	where, _, _ = strings.Cut(where, "\n")
+	// 3. The next one goes on.
+	k = keep(t, p, "goes-on", nil)
+	r := k.over(t)
+	k.Check()
+	begun := over || !strings.HasSuffix(where, deed+" before commit") && r.Cause != access.CauseScheduled
+	// 4. By the system's own tool.
+	after := p.consumer(t, key)
+	switch {
+	case !begun:
+		if after != before || !signIn(before) {
+			t.Errorf("nothing was begun, and the old one is not what lets in (died at %q)", where)
+		}
+	case deed == "retire":
+		if signIn(before) || signIn(after) || r.State != access.RotationDead {
+			t.Errorf("what is retired lets in, or is %s (died at %q)", r.State, where)
+		}
+	default:
+		if after == before || signIn(before) || !signIn(after) || r.State != access.RotationDone {
+			t.Errorf("the new one is new: %t, and lets in: %t; the old one lets in: %t; %s (died at %q)", after != before, signIn(after), signIn(before), r.State, where)
+		}
+	}
+	// 5. And what it is worth stands in no file of ours.
+	k.Close()
+	for _, name := range []string{p.File, p.File + "-wal"} {
+		text, err := os.ReadFile(name)
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		for _, worth := range []string{before, after} {
+			if bytes.Contains(text, []byte(worth)) || bytes.Contains(out, []byte(worth)) {
+				t.Errorf("a worth stands in %s or was said", filepath.Base(name))
+			}
+		}
+	}
+	return over
+}
