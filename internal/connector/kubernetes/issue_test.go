@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/connector/connectortest"
 	"github.com/lessor-iam/lessor/internal/testserver"
 )
 
@@ -147,6 +148,35 @@ func TestIssue(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// Cut off between the Secret and its token, the Secret is found by its mark; so it is
+// where the API server refuses the token, and then the Secret's deletion.
+func TestIssueCutOffInBetween(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	ns := w.space(t, "between")
+	app := w.robot(t, ns, "app")
+	w.tokens(t, ns, "app")
+	c, line := onLine(t, w, "/secrets")
+	for mark, f := range map[string]connectortest.Fault{"lost": connectortest.LostAnswer, "refused": connectortest.Refuse} {
+		mend := line.Break(t, f)
+		_, err := c.Issue(t.Context(), order(app, mark))
+		mend()
+		if !errors.Is(err, connector.ErrUnanswered) || errors.Is(err, connector.ErrRefused) {
+			t.Errorf("%s: %v, want that it leaves open what was done", mark, err)
+		}
+		list, err := c.Marked(t.Context(), order(app, mark))
+		if err != nil || len(list) != 1 {
+			t.Fatalf("%s: the mark finds %v, %v", mark, list, err)
+		}
+		if err := c.Kill(t.Context(), list[0]); err != nil {
+			t.Error(err)
+		}
+		if list, err := c.Marked(t.Context(), order(app, mark)); err != nil || len(list) > 0 {
+			t.Errorf("%s: after the killing the mark finds %v, %v", mark, list, err)
+		}
+	}
 }
 
 // Certificates and tokens that are no tokens of the account are no yes.

@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,12 +11,15 @@ import (
 )
 
 // onLine is a connector whose line to the API server can fail. Reviews are POSTs, and what
-// is only tried is a DELETE, and yet they are reads.
-func onLine(t testing.TB, w world) (*Connector, *testserver.Line) {
+// is only tried is a DELETE, and yet they are reads; so is what spares says.
+func onLine(t testing.TB, w world, spares ...string) (*Connector, *testserver.Line) {
 	t.Helper()
 	var c *Connector
 	l := testserver.NewLine(t, testserver.Way{To: w.URL, Paper: &w.Paper,
 		Reads: func(r *http.Request) bool {
+			if slices.ContainsFunc(spares, func(end string) bool { return strings.HasSuffix(r.URL.Path, end) }) {
+				return true
+			}
 			return strings.HasSuffix(r.URL.Path, "subjectaccessreviews") || strings.HasSuffix(r.URL.Path, "/selfsubjectreviews") || r.URL.Query().Has("dryRun")
 		},
 		Lie: func(w http.ResponseWriter, r *http.Request, body []byte, _ bool) {
