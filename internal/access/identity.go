@@ -269,6 +269,12 @@ func (d *Directory) ByAccount(system, name string) (id string, ok bool) {
 	return id, id != ""
 }
 
+// Taken tells whether the account is anybody's, even where it cannot be told whose.
+func (d *Directory) Taken(system, name string) bool {
+	_, taken := d.byAccount[account{system, name}]
+	return taken
+}
+
 // HasGroup tells whether the group exists, empty or not.
 func (d *Directory) HasGroup(id string) bool { _, ok := d.members[id]; return ok }
 

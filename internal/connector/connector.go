@@ -149,6 +149,25 @@ type Attribution interface {
 type Account struct {
 	Name string // as a Ref would name it
 	ID   string // that the target never gives twice, whatever the name; empty where none is shown
+	// Kind is what the target says it is: "machine" (a program's), "person", or "built-in"
+	// (the target made it for itself). Empty: it does not say.
+	Kind string
+	Used time.Time // when it last let somebody in; zero: the target does not tell
+	By   string    // the account that made it, as a Ref would name it; empty: not known
+}
+
+// Use is one sight of an account in use.
+type Use struct {
+	Account string
+	Program string // what acts as it, as the target shows that
+	From    string // where from
+	Person  bool   // the program is one that a person works with, such as a shell
+}
+
+// Uses is what a connector can do besides whose target shows who acts as its accounts.
+type Uses interface {
+	// Uses reads what acts as accounts now, and yields it as it comes.
+	Uses(ctx context.Context, yield func(Use) error) error
 }
 
 // Accounts is what a connector can do besides whose target tells accounts apart by

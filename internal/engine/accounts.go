@@ -16,7 +16,12 @@ import (
 
 // AccountSeen is one account as a whole reading saw it: its name, and the id that
 // its system never gives twice; empty where the system shows none.
-type AccountSeen struct{ Name, ID string }
+type AccountSeen struct {
+	Name, ID string
+	Kind     string    // what the system says it is: "machine", "person", "built-in"; empty: it does not say
+	Used     time.Time // zero: not known
+	By       string    // the account that made it; empty: not known
+}
 
 // AccountDrift is what a reading of accounts came to.
 type AccountDrift struct {
@@ -82,7 +87,10 @@ func (e *Engine) ObservedAccounts(ctx context.Context, system string, at time.Ti
 		if err := d.sure(ctx, system, at, s.anew); err != nil {
 			return err
 		}
-		// 4. Nobody's.
+		// 4. Nobody's, and those of programs.
+		if err := d.keepMachines(ctx, sys, at, seen); err != nil {
+			return err
+		}
 		return d.tellOrphans(ctx, sys, s)
 	})
 	return drift, err

@@ -12,6 +12,8 @@
 //	PlanRotations, ClaimRotations, SettleRotation                   credentials, for whoever makes them anew
 //	Rotate, Retire, Compromised                                     the same, for people
 //	Sweep, Appraise                                                 whatever the directory no longer has, or understates
+//	RegisterWorkload, AcceptWorkload, ReviewWorkload, ChangeContract,
+//	RetireWorkload, JudgeWorkloads                                  workloads and agents, and what is found about them
 //	Sequence                                                        the log
 //
 // Each verb is one transaction holding the new state, the work that follows

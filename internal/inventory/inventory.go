@@ -22,6 +22,8 @@ type Door interface {
 	Observed(ctx context.Context, r engine.Reading) (engine.Drift, error)
 	// ObservedAccounts takes a whole reading of the system's accounts.
 	ObservedAccounts(ctx context.Context, system string, at time.Time, seen []engine.AccountSeen) (engine.AccountDrift, error)
+	// ObservedUses takes who was seen using accounts.
+	ObservedUses(ctx context.Context, system string, at time.Time, seen []engine.UseSeen) error
 	// ObservedCredentials takes a whole reading of what lets bearers in.
 	ObservedCredentials(ctx context.Context, system string, at time.Time, seen []engine.CredentialSeen) (engine.CredentialDrift, error)
 	// ObservedObjects takes a reading of what the target says of its objects.
@@ -171,7 +173,7 @@ func (r *Reader) accounts(ctx context.Context) error {
 	at := r.Now()
 	var seen []engine.AccountSeen
 	err := target.Accounts(ctx, func(a connector.Account) error {
-		seen = append(seen, engine.AccountSeen{Name: a.Name, ID: a.ID})
+		seen = append(seen, engine.AccountSeen{Name: a.Name, ID: a.ID, Kind: a.Kind, Used: a.Used, By: a.By})
 		return nil
 	})
 	if err != nil {
@@ -182,7 +184,28 @@ func (r *Reader) accounts(ctx context.Context) error {
 		r.Log.InfoContext(ctx, "accounts", "system", r.System, "accounts", len(seen), "orphans", drift.Orphans, "made_anew", drift.MadeAnew,
 			"held_back", drift.HeldBack, "braked", drift.Braked)
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return r.uses(ctx)
+}
+
+// uses reads what acts as accounts now, where the target shows it.
+func (r *Reader) uses(ctx context.Context) error {
+	target, can := connector.As[connector.Uses](r.Connector)
+	if !can {
+		return nil
+	}
+	at := r.Now()
+	var seen []engine.UseSeen
+	err := target.Uses(ctx, func(u connector.Use) error {
+		seen = append(seen, engine.UseSeen{Account: u.Account, Program: u.Program, From: u.From, Person: u.Person})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return r.Door.ObservedUses(ctx, r.System, at, seen)
 }
 
 // mostAsked is how many holdings a target is asked about who gave them.

@@ -202,6 +202,8 @@ func noun(room string, ev event) (key, digest string, err error) {
 		return readNoun(ev.After, func(v access.Departure) (string, any) { return "departure " + v.Person, v })
 	case room == "object":
 		return readNoun(ev.After, func(v access.SaidObject) (string, any) { return "object " + v.System + " " + v.Object, v })
+	case room == "registration":
+		return readNoun(ev.After, func(v access.Registration) (string, any) { return "registration " + v.ID, v })
 	case room == "rotation":
 		return readNoun(ev.After, func(v access.Rotation) (string, any) { return "rotation " + v.ID, v })
 	case room == "finding":

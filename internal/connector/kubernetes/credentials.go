@@ -74,7 +74,11 @@ type tagged struct {
 func (r Reading) Accounts(ctx context.Context, yield func(connector.Account) error) error {
 	return r.list(ctx, "serviceaccounts", "", func(t tagged) error {
 		a := account{serviceAccount, t.Metadata.Namespace, t.Metadata.Name}
-		return yield(connector.Account{Name: a.String(), ID: t.Metadata.UID})
+		kind := "machine"
+		if t.Metadata.Name == "default" || strings.HasPrefix(t.Metadata.Namespace, "kube-") {
+			kind = "built-in" // every namespace has one, and the cluster its own
+		}
+		return yield(connector.Account{Name: a.String(), ID: t.Metadata.UID, Kind: kind})
 	})
 }
 

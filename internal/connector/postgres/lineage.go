@@ -9,12 +9,14 @@ import (
 
 // readAccounts lists the accounts. An oid is not given twice while the server's
 // counter has not run through four thousand million.
-const readAccounts = `select r.rolname::text, r.oid from pg_catalog.pg_roles r
+const readAccounts = `select r.rolname::text, r.oid, (select m.rolname::text from pg_catalog.pg_auth_members a join pg_catalog.pg_roles m on m.oid = a.member
+	where a.roleid = r.oid and a.admin_option and m.rolcanlogin order by m.oid limit 1) as by from pg_catalog.pg_roles r
 where r.rolcanlogin and r.rolname not in (current_user, session_user) order by r.oid`
 
 type accountRow struct {
 	Name string
 	OID  uint32
+	By   *string // whoever creates a role since version 16 may hand it out
 }
 
 // Accounts yields every role that can log in, but our own.
@@ -24,7 +26,11 @@ func (c *Connector) Accounts(ctx context.Context, yield func(connector.Account) 
 		return err
 	}
 	for _, a := range list {
-		if err := yield(connector.Account{Name: a.Name, ID: strconv.FormatUint(uint64(a.OID), 10)}); err != nil {
+		one := connector.Account{Name: a.Name, ID: strconv.FormatUint(uint64(a.OID), 10)}
+		if a.By != nil {
+			one.By = *a.By
+		}
+		if err := yield(one); err != nil {
 			return err
 		}
 	}
