@@ -54,7 +54,7 @@ func (d *door) pages() func(who, path string) (http.Header, string) {
 			http.Error(w, err.Error(), http.StatusForbidden)
 		}
 	})
-	h, err := web.New(web.Config{Engine: d.Engine, Directory: dir, Sessions: sessions, SignIn: signIn, Proof: trail{nil, d.Fixture}, Now: d.Now})
+	h, err := web.New(web.Config{Engine: d.Engine, Directory: dir, Sessions: sessions, SignIn: signIn, Proof: trail{nil, d.Fixture}, Feed: d.Feed(), Now: d.Now})
 	if err != nil {
 		d.t.Fatal(err)
 	}

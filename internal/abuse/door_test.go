@@ -60,7 +60,7 @@ func open(t *testing.T, kind store.Dialect, change ...func(*enginetest.Options))
 	for _, id := range slices.Sorted(maps.Keys(d.Company.People)) {
 		d.key(id, id, everything...)
 	}
-	server := httptest.NewServer(api.New(api.Config{Engine: d.Engine, Keys: d.known, Proof: proof{d.Fixture}, Now: d.Now,
+	server := httptest.NewServer(api.New(api.Config{Engine: d.Engine, Feed: d.Feed(), Alive: 50 * time.Millisecond, Keys: d.known, Proof: proof{d.Fixture}, Now: d.Now,
 		Status: func(context.Context) (api.Status, error) { return api.Status{Systems: []api.SystemLine{}}, nil },
 		Reload: func(context.Context) error { d.reloads++; return nil }, Log: slog.New(slog.NewJSONHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}))
 	t.Cleanup(server.Close)

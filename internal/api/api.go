@@ -21,6 +21,7 @@ import (
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/engine"
+	"github.com/lessor-iam/lessor/internal/feed"
 )
 
 // Proof is what the door hands out of the log. It is the report room's, and reads only.
@@ -51,13 +52,15 @@ type SystemLine struct {
 	Next   time.Time `json:"next,omitzero" doc:"when it next has work"`
 }
 
-// Config is what the door is made of. Every field but Log is needed.
+// Config is what the door is made of. Every field but Alive and Log is needed.
 type Config struct {
 	Engine *engine.Engine
 	Keys   *Keys
 	Proof  Proof
 	Status func(context.Context) (Status, error)
 	Reload func(context.Context) error // reads rules, directory and catalog anew, or says what is wrong with them
+	Feed   *feed.Feed                  // what happens, for whoever listens
+	Alive  time.Duration               // how often a stream says that it is there; zero: 15 seconds
 	Now    func() time.Time
 	Log    *slog.Logger
 }
@@ -66,6 +69,9 @@ type door struct{ Config }
 
 // New returns the door: /api/v1, /api/openapi.json, /log and /healthz.
 func New(c Config) http.Handler {
+	if c.Alive <= 0 {
+		c.Alive = beatEvery
+	}
 	d := &door{c}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -94,7 +100,7 @@ func (d *door) mount(mux *http.ServeMux) huma.API {
 	cfg.Security = []map[string][]string{{"token": {}}}
 	h := humago.New(mux, cfg)
 	h.UseMiddleware(d.knock(h))
-	for _, register := range []func(verbs){d.lists, d.requests, d.votes, d.grants, d.findings, d.standIns, d.rest} {
+	for _, register := range []func(verbs){d.lists, d.requests, d.votes, d.grants, d.findings, d.events, d.standIns, d.rest} {
 		register(verbs{h, d.Log, func(ctx context.Context, by access.Actor, status int, body string) error {
 			return d.Engine.Answer(ctx, by, status, body)
 		}})
@@ -187,23 +193,27 @@ type verbs struct {
 // op registers one verb. Its path, method and summary are the whole of the routing.
 func op[I, O any](h verbs, method, path, id, summary string, do func(context.Context, *I) (*O, error)) {
 	huma.Register(h.API, huma.Operation{OperationID: id, Method: method, Path: "/api/v1" + path, Summary: summary, MaxBodyBytes: longestBody, Parameters: keyParam(method, id)},
-		func(ctx context.Context, in *I) (*O, error) {
-			var out *O
-			var err error
+		told(h, id, func(ctx context.Context, in *I) (*O, error) {
 			if keyAt(ctx) != "" && keyed(method, id) {
-				out, err = onceOf(h, ctx, id, in, do)
-			} else {
-				out, err = do(ctx, in)
+				return onceOf(h, ctx, id, in, do)
 			}
-			if err != nil {
-				answer, ours := problem(err)
-				if ours {
-					h.log.ErrorContext(ctx, "failed", "verb", id, "by", by(ctx).Identity, "error", err.Error())
-				}
-				return nil, answer
+			return do(ctx, in)
+		}))
+}
+
+// told answers what goes wrong as a problem, and logs what is ours.
+func told[I, O any](h verbs, id string, do func(context.Context, *I) (*O, error)) func(context.Context, *I) (*O, error) {
+	return func(ctx context.Context, in *I) (*O, error) {
+		out, err := do(ctx, in)
+		if err != nil {
+			answer, ours := problem(err)
+			if ours {
+				h.log.ErrorContext(ctx, "failed", "verb", id, "by", by(ctx).Identity, "error", err.Error())
 			}
-			return out, nil
-		})
+			return nil, answer
+		}
+		return out, nil
+	}
 }
 
 // body is an answer that is one noun.

@@ -36,13 +36,17 @@ func (d *door) proof(ctx context.Context, place string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return proofBy(key, ctx, place), nil
+}
+
+func proofBy(key []byte, ctx context.Context, place string) []byte {
 	of := at(ctx)
 	query := of.Query()
 	query.Del("cursor")
 	query.Del("limit")
 	mac := hmac.New(sha256.New, key)
 	fmt.Fprintf(mac, "%q %q %q %q", of.Path, by(ctx).Identity, query.Encode(), place)
-	return mac.Sum(nil)[:macBytes], nil
+	return mac.Sum(nil)[:macBytes]
 }
 
 // place reads where a cursor says that the page begins.

@@ -32,6 +32,9 @@ func problem(err error) (answer error, ours bool) {
 			return &huma.ErrorModel{Status: s.status, Title: http.StatusText(s.status), Detail: err.Error(), Errors: parts(err)}, false
 		}
 	}
+	if with := huma.HeadersError(nil); errors.As(err, &with) {
+		return err, false
+	}
 	if known := huma.StatusError(nil); errors.As(err, &known) {
 		return known, false
 	}

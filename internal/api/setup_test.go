@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,7 +29,10 @@ type door struct {
 	*enginetest.Fixture
 	t testing.TB
 	http.Handler
-	log *lines
+	log    *lines
+	keys   *api.Keys
+	known  atomic.Bool // whether anybody is
+	server *httptest.Server
 }
 
 func open(t testing.TB, kind store.Dialect, change ...func(*enginetest.Options)) *door {
@@ -37,14 +41,16 @@ func open(t testing.TB, kind store.Dialect, change ...func(*enginetest.Options))
 	if _, measured := t.(*testing.B); !measured { // which makes what nobody did
 		t.Cleanup(d.Check)
 	}
-	keys := api.NewKeys(func(string, time.Time) bool { return true })
+	d.known.Store(true)
+	keys := api.NewKeys(func(string, time.Time) bool { return d.known.Load() })
+	d.keys = keys
 	var list []api.Key
 	for id := range d.Company.People {
 		list = append(list, api.Key{Name: id, Identity: id, Strength: "mfa", Expires: enginetest.Noon.AddDate(1, 0, 0), SHA256: sha256.Sum256([]byte("token of " + id)),
 			Scopes: []string{engine.ScopeRequest, engine.ScopeApprove, engine.ScopeView, engine.ScopeRevoke, engine.ScopeAudit, engine.ScopeAdmin}})
 	}
 	keys.Set(list)
-	d.Handler = api.New(api.Config{Engine: d.Engine, Keys: keys, Proof: noProof{}, Now: d.Now, Log: slog.New(slog.NewJSONHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	d.Handler = api.New(api.Config{Engine: d.Engine, Feed: d.Feed(), Alive: 50 * time.Millisecond, Keys: keys, Proof: noProof{}, Now: d.Now, Log: slog.New(slog.NewJSONHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Status: func(context.Context) (api.Status, error) { return api.Status{Systems: []api.SystemLine{}}, nil },
 		Reload: func(context.Context) error { return errors.New("open /etc/secret/place: no such file") }})
 	return d
@@ -53,6 +59,7 @@ func open(t testing.TB, kind store.Dialect, change ...func(*enginetest.Options))
 // serve puts the door on loopback.
 func (d *door) serve() string {
 	s := httptest.NewServer(d)
+	d.server = s
 	d.t.Cleanup(s.Close)
 	return s.URL
 }

@@ -73,6 +73,26 @@ func (k *Keys) actor(header string, now time.Time) (access.Actor, Key, bool) {
 	return access.Actor{Identity: key.Identity, Channel: "api", Strength: key.Strength, Scopes: key.Scopes}, key, true
 }
 
+// askedAgain is how long somebody listens at most by a token that is kept elsewhere
+// before it is looked for again.
+const askedAgain = 5 * time.Second
+
+// still tells, for as long as somebody listens, who they are by the token with which
+// they came, or that it is good no longer: over, withdrawn, or of nobody active.
+func (k *Keys) still(header string, who access.Actor, key Key, asked time.Time) func(time.Time) (access.Actor, bool) {
+	k.mu.RLock()
+	_, kept := k.of[key.SHA256]
+	k.mu.RUnlock()
+	good := true
+	return func(now time.Time) (access.Actor, bool) {
+		if kept || now.Sub(asked) >= askedAgain || !now.Before(key.Expires) || !k.known(who.Identity, now) {
+			asked = now
+			who, key, good = k.actor(header, now)
+		}
+		return who, good
+	}
+}
+
 // How much one identity may send: a burst, and what comes back each second.
 const (
 	burst   = 200
@@ -111,6 +131,7 @@ type visitor struct {
 	token string // its name
 	at    url.URL
 	key   string // Idempotency-Key
+	still func(time.Time) (access.Actor, bool)
 }
 
 // by is who is at the door. knock put them there.
@@ -129,6 +150,12 @@ func at(ctx context.Context) *url.URL {
 func keyAt(ctx context.Context) string {
 	v, _ := ctx.Value(visitorKey{}).(visitor)
 	return v.key
+}
+
+// still tells who is at the door later on.
+func still(ctx context.Context) func(time.Time) (access.Actor, bool) {
+	v, _ := ctx.Value(visitorKey{}).(visitor)
+	return v.still
 }
 
 // tokenOf is the name of the token that opened the door.
@@ -152,7 +179,7 @@ func (d *door) knock(h huma.API) func(huma.Context, func(huma.Context)) {
 			refuse(h, ctx, http.StatusTooManyRequests, flooded)
 		default:
 			d.Log.DebugContext(ctx.Context(), "at the door", "by", actor.Identity, "token", key.Name, "method", ctx.Method(), "path", ctx.URL().Path)
-			next(huma.WithValue(ctx, visitorKey{}, visitor{actor, key.Name, ctx.URL(), ctx.Header("Idempotency-Key")}))
+			next(huma.WithValue(ctx, visitorKey{}, visitor{actor, key.Name, ctx.URL(), ctx.Header("Idempotency-Key"), d.Keys.still(ctx.Header("Authorization"), actor, key, now)}))
 		}
 	}
 }

@@ -126,16 +126,20 @@ func (c *Client) sent(ctx context.Context, method, path string, query url.Values
 		return nil, nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
 	if res.StatusCode >= 300 {
-		p := &Problem{}
-		if json.Unmarshal(raw, p) != nil || (p.Detail == "" && len(p.Errors) == 0) {
-			p.Detail = fmt.Sprintf("%s: %.200s", res.Status, strings.TrimSpace(string(raw)))
-		}
-		if p.Status = res.StatusCode; p.Status == http.StatusUnauthorized {
-			p.Detail += " (the one sent is wrong, has expired, is of somebody no longer active, or is not in force yet: lessor token new, lessor reload)"
-		}
-		return nil, nil, p
+		return nil, nil, problemOf(res, raw)
 	}
 	return raw, res.Header, nil
+}
+
+func problemOf(res *http.Response, raw []byte) *Problem {
+	p := &Problem{}
+	if json.Unmarshal(raw, p) != nil || (p.Detail == "" && len(p.Errors) == 0) {
+		p.Detail = fmt.Sprintf("%s: %.200s", res.Status, strings.TrimSpace(string(raw)))
+	}
+	if p.Status = res.StatusCode; p.Status == http.StatusUnauthorized {
+		p.Detail += " (the one sent is wrong, has expired, is of somebody no longer active, or is not in force yet: lessor token new, lessor reload)"
+	}
+	return p
 }
 
 func call[T any](ctx context.Context, c *Client, method, path string, query url.Values, in any) (out T, err error) {

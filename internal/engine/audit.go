@@ -250,12 +250,16 @@ func (d *deed) visibleFindings(ctx context.Context, list []access.Finding, limit
 
 // maySee tells whether policy lets the actor see every request that an audit's finding tells of.
 func (d *deed) maySee(ctx context.Context, f access.Finding) (bool, error) {
-	source := f.Subject[:strings.LastIndex(f.Subject, ":")]
-	_, err := d.matter(ctx, f.Kind, source, f.Subject)
+	_, err := d.matterOf(ctx, f)
 	if errors.Is(err, access.ErrNotFound) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// matterOf reads what a finding of an audit is about.
+func (d *deed) matterOf(ctx context.Context, f access.Finding) (matter, error) {
+	return d.matter(ctx, f.Kind, f.Subject[:strings.LastIndex(f.Subject, ":")], f.Subject)
 }
 
 // answers is the first owner of an entitlement who is there and may, by policy,

@@ -7,9 +7,6 @@ import (
 	"github.com/lessor-iam/lessor/internal/report"
 )
 
-// Pulse implements [web.Proof].
-func (p proof) Pulse(ctx context.Context) (string, error) { return report.Pulse(ctx, p.s.db) }
-
 // Numbers implements [web.Proof].
 func (p proof) Numbers(ctx context.Context, from, to time.Time) (report.Numbers, error) {
 	return report.Count(ctx, p.s.db, p.s.world.Load().Directory, from, to)

@@ -31,6 +31,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/deliver"
 	"github.com/lessor-iam/lessor/internal/engine"
 	"github.com/lessor-iam/lessor/internal/evidence"
+	"github.com/lessor-iam/lessor/internal/feed"
 	"github.com/lessor-iam/lessor/internal/inventory"
 	"github.com/lessor-iam/lessor/internal/reconcile"
 	"github.com/lessor-iam/lessor/internal/secret"
@@ -55,6 +56,7 @@ type Server struct {
 	local   Local      // how people sign in by themselves: the demo's alone
 	reload  sync.Mutex // one reload at a time
 	rounds  *rounds    // nil before Run
+	feed    *feed.Feed // what happens, read once for all who listen
 	roster  *roster    // who holds a role of Lessor itself
 
 	sites    atomic.Pointer[carriers] // Jira sites whose tickets are carried
@@ -121,7 +123,10 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 	if err := s.enforce(ctx, world); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	programs := s.hooks(api.New(api.Config{Engine: s.engine, Keys: s.keys, Proof: proof{s}, Status: s.status, Reload: s.Reload, Now: time.Now, Log: log}))
+	if s.feed, err = s.news(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	programs := s.hooks(api.New(api.Config{Engine: s.engine, Feed: s.feed, Keys: s.keys, Proof: proof{s}, Status: s.status, Reload: s.Reload, Now: time.Now, Log: log}))
 	people, err := s.portal()
 	if err != nil {
 		return nil, errors.Join(err, s.Close())

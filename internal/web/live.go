@@ -5,53 +5,15 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
 )
 
 // How pages are told that what they show has changed. A stream says so and no
-// more: the page then looks again, as anybody who loads it.
-const (
-	streamEvery = 500 * time.Millisecond // how soon at the latest
-	streamLife  = time.Minute            // the browser comes again by itself, and is asked who it is
-	mostStreams = 1000
-	mostOfOne   = 20 // … of one person: nobody takes them all
-)
-
-// streams counts those that are open, and ends them with the server. One looks at
-// a time: however many there are, deeds and pages have the rest of the machine.
-type streams struct {
-	mu     sync.Mutex
-	open   int
-	of     map[string]int // identity -> open ones
-	turn   sync.Mutex
-	once   sync.Once
-	ending chan struct{}
-}
-
-// begin counts one more of a person's; false if there are enough.
-func (s *streams) begin(who string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open >= mostStreams || s.of[who] >= mostOfOne {
-		return false
-	}
-	if s.of == nil {
-		s.of = map[string]int{}
-	}
-	s.open, s.of[who] = s.open+1, s.of[who]+1
-	return true
-}
-
-func (s *streams) end(who string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open, s.of[who] = s.open-1, s.of[who]-1; s.of[who] == 0 {
-		delete(s.of, who)
-	}
-}
+// more: the page then looks again, as anybody who loads it. That something has
+// happened is read once for all of them (feed).
+const streamLife = time.Minute // the browser comes again by itself, and is asked who it is
 
 // tagOf is what a page shows, as a short text.
 func tagOf(shows ...any) string { return access.Digest(shows)[7:23] }
@@ -91,18 +53,21 @@ func (v *visit) tagNow(on string) (string, error) {
 // live is a stream of server-sent events: one whenever the page that asks would be
 // another one now. Whoever may not have the page has no stream of it.
 func (p *portal) live(v *visit) error {
-	// 1. May they, and what do they show.
+	// 1. May they, and what do they show. One listens before one looks: nothing falls between.
+	ear, full := p.Feed.Wait(v.by.Identity)
+	if full == nil {
+		defer ear.Leave()
+	}
 	on, tag := v.r.FormValue("on"), v.r.FormValue("tag")
 	now, err := v.tagNow(on)
 	if err != nil {
 		return err
 	}
-	if !p.stream.begin(v.by.Identity) {
+	if full != nil {
 		v.trouble(http.StatusServiceUnavailable, "Too many look on", "The page looks again by itself, a little slower.")
 		return nil
 	}
-	defer p.stream.end(v.by.Identity)
-	end := p.ends(v.r)
+	p.Feed.EndWith(v.r)
 	// 2. A stream outlives the bounds of an ordinary answer.
 	c := http.NewResponseController(v.w)
 	_, _ = c.SetReadDeadline(time.Time{}), c.SetWriteDeadline(time.Time{}) // where the server has none, there is nothing to lift
@@ -116,10 +81,9 @@ func (p *portal) live(v *visit) error {
 		return nil
 	}
 	// 3. Until it is over.
-	tick, over := time.NewTicker(streamEvery), time.NewTimer(streamLife)
-	defer tick.Stop()
+	over := time.NewTimer(streamLife)
 	defer over.Stop()
-	for pulse := ""; ; {
+	for {
 		if now != tag {
 			if tag = now; !send("event: changed\ndata: " + tag + "\n\n") {
 				return nil
@@ -128,34 +92,16 @@ func (p *portal) live(v *visit) error {
 		select {
 		case <-v.r.Context().Done():
 			return nil
-		case <-end:
-			return nil
 		case <-over.C:
 			return nil
-		case <-tick.C:
+		case _, goes := <-ear.Beats():
+			if !goes {
+				return nil
+			}
 		}
-		beat, err := p.Proof.Pulse(v.r.Context())
-		if err != nil || beat == pulse {
-			continue // whoever asked has gone, or nothing has happened
-		}
-		pulse = beat
-		p.stream.turn.Lock()
-		now, err = v.tagNow(on)
-		p.stream.turn.Unlock()
+		p.Feed.Turn(func() { now, err = v.tagNow(on) })
 		if err != nil {
-			return nil // it is no longer theirs to know of; the page will say so
+			return nil // it is no longer theirs to know of, which the page will say; or they have gone
 		}
 	}
-}
-
-// ends is closed when the server is told to stop: it waits for every answer, and
-// a stream is one that does not end by itself.
-func (p *portal) ends(r *http.Request) <-chan struct{} {
-	p.stream.once.Do(func() {
-		p.stream.ending = make(chan struct{})
-		if s, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok {
-			s.RegisterOnShutdown(sync.OnceFunc(func() { close(p.stream.ending) }))
-		}
-	})
-	return p.stream.ending
 }

@@ -53,8 +53,6 @@ func (p proof) Bundle(ctx context.Context, grant string) ([]byte, error) {
 	return report.Bundle(ctx, p.f.DB, grant)
 }
 
-func (p proof) Pulse(ctx context.Context) (string, error) { return report.Pulse(ctx, p.f.DB) }
-
 func (p proof) Numbers(ctx context.Context, from, to time.Time) (report.Numbers, error) {
 	return report.Count(ctx, p.f.DB, p.f.WorldAt(p.f.Now()).Directory, from, to)
 }
@@ -86,7 +84,7 @@ func open(t testing.TB, change ...func(*enginetest.Company)) *portal {
 		}
 		_, _ = io.WriteString(w, "sign in here")
 	})
-	h, err := web.New(web.Config{Engine: f.Engine, Directory: dir, Sessions: sessions, SignIn: signIn, Proof: proof{f}, Now: f.Now})
+	h, err := web.New(web.Config{Engine: f.Engine, Directory: dir, Sessions: sessions, SignIn: signIn, Proof: proof{f}, Feed: f.Feed(), Now: f.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

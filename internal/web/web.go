@@ -22,6 +22,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/auth"
 	"github.com/lessor-iam/lessor/internal/engine"
+	"github.com/lessor-iam/lessor/internal/feed"
 	"github.com/lessor-iam/lessor/internal/report"
 )
 
@@ -33,8 +34,6 @@ type Proof interface {
 	Settled(ctx context.Context, request string) (report.Trail, error)
 	// Bundle writes the evidence bundle of a grant.
 	Bundle(ctx context.Context, grant string) ([]byte, error)
-	// Pulse changes whenever anything that has happened was written down or signed.
-	Pulse(ctx context.Context) (string, error)
 	// Numbers counts the figures of a window.
 	Numbers(ctx context.Context, from, to time.Time) (report.Numbers, error)
 	// Work reads how the work of some systems stands; queue: and what waits to be told.
@@ -48,6 +47,7 @@ type Config struct {
 	Sessions  *auth.Sessions
 	SignIn    http.Handler // at /sign-in and below: proves who somebody is and begins a session; nil: nobody can sign in
 	Proof     Proof
+	Feed      *feed.Feed // tells that something has happened
 	Now       func() time.Time
 	Log       *slog.Logger
 }
@@ -57,7 +57,6 @@ type portal struct {
 	Config
 	assets assets
 	pace   auth.Pace
-	stream streams
 	book   atomic.Pointer[book]
 }
 
@@ -66,8 +65,8 @@ const longestForm = 64 << 10
 
 // New returns the portal, or says what is missing.
 func New(c Config) (http.Handler, error) {
-	if c.Engine == nil || c.Directory == nil || c.Sessions == nil || c.Proof == nil || c.Now == nil {
-		return nil, fmt.Errorf("%w: the portal needs Engine, Directory, Sessions, Proof and Now", access.ErrInvalid)
+	if c.Engine == nil || c.Directory == nil || c.Sessions == nil || c.Proof == nil || c.Feed == nil || c.Now == nil {
+		return nil, fmt.Errorf("%w: the portal needs Engine, Directory, Sessions, Proof, Feed and Now", access.ErrInvalid)
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
