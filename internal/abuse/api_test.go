@@ -40,8 +40,9 @@ func (p trail) Trail(ctx context.Context, request string) (report.Trail, error) 
 	return report.Follow(ctx, p.f.DB, p.f.Signer.VerifierKey(), request)
 }
 
-// pages puts the portal before the door's engine, and returns how somebody reads a page of it.
-func (d *door) pages() func(who, path string) (http.Header, string) {
+// portal puts the portal before the door's engine, and returns where it is and
+// somebody's browser, which follows nothing by itself.
+func (d *door) portal() (base string, as func(who string) *http.Client) {
 	d.t.Helper()
 	dir := func() *access.Directory { return d.WorldAt(d.Now()).Directory }
 	sessions, err := auth.New(auth.Config{Shelf: d.DB, Known: func(id string, now time.Time) bool { i, ok := dir().Identity(id); return ok && i.ActiveAt(now) },
@@ -50,6 +51,9 @@ func (d *door) pages() func(who, path string) (http.Header, string) {
 		d.t.Fatal(err)
 	}
 	signIn := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost {
+			return
+		}
 		if err := sessions.Begin(w, r, r.FormValue("who"), "mfa"); err != nil {
 			http.Error(w, err.Error(), http.StatusForbidden)
 		}
@@ -61,21 +65,34 @@ func (d *door) pages() func(who, path string) (http.Header, string) {
 	s := httptest.NewServer(h)
 	d.t.Cleanup(s.Close)
 	browsers := map[string]*http.Client{}
-	return func(who, path string) (http.Header, string) {
+	return s.URL, func(who string) *http.Client {
 		d.t.Helper()
 		if browsers[who] == nil {
 			jar, err := cookiejar.New(nil)
 			if err != nil {
 				d.t.Fatal(err)
 			}
-			browsers[who] = &http.Client{Jar: jar}
+			browsers[who] = &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+			if who == "" {
+				return browsers[who]
+			}
 			res, err := browsers[who].PostForm(s.URL+"/sign-in", url.Values{"who": {who}})
 			if err != nil {
 				d.t.Fatal(err)
 			}
 			res.Body.Close()
 		}
-		res, err := browsers[who].Get(s.URL + path)
+		return browsers[who]
+	}
+}
+
+// pages is how somebody reads a page of the portal before the door's engine.
+func (d *door) pages() func(who, path string) (http.Header, string) {
+	d.t.Helper()
+	base, as := d.portal()
+	return func(who, path string) (http.Header, string) {
+		d.t.Helper()
+		res, err := as(who).Get(base + path)
 		if err != nil {
 			d.t.Fatal(err)
 		}

@@ -38,6 +38,7 @@ type door struct {
 	*enginetest.Fixture
 	t       *testing.T
 	url     string
+	handler http.Handler // the same, with no network before it
 	keys    []api.Key
 	known   *api.Keys
 	log     *lines
@@ -60,9 +61,10 @@ func open(t *testing.T, kind store.Dialect, change ...func(*enginetest.Options))
 	for _, id := range slices.Sorted(maps.Keys(d.Company.People)) {
 		d.key(id, id, everything...)
 	}
-	server := httptest.NewServer(api.New(api.Config{Engine: d.Engine, Feed: d.Feed(), Alive: 50 * time.Millisecond, Keys: d.known, Proof: proof{d.Fixture}, Now: d.Now,
+	d.handler = api.New(api.Config{Engine: d.Engine, Feed: d.Feed(), Alive: 50 * time.Millisecond, Keys: d.known, Proof: proof{d.Fixture}, Now: d.Now,
 		Status: func(context.Context) (api.Status, error) { return api.Status{Systems: []api.SystemLine{}}, nil },
-		Reload: func(context.Context) error { d.reloads++; return nil }, Log: slog.New(slog.NewJSONHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}))
+		Reload: func(context.Context) error { d.reloads++; return nil }, Log: slog.New(slog.NewJSONHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	server := httptest.NewServer(d.handler)
 	t.Cleanup(server.Close)
 	d.url = server.URL
 	return d

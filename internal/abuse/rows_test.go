@@ -28,14 +28,14 @@ var rows = map[string]struct{ attack, waits string }{
 	"AB-13": {"secrets in a ticket", ""},
 	"AB-14": {"texts that attack who reads them", "attachments: the portal takes none, and those of tickets are not shown"},
 	"AB-16": {"floods of requests", ""},
-	"AB-17": {"instructions to an agent in a text", "MCP"},
+	"AB-17": {"instructions to an agent in a text", "what an agent is served as tools: MCP"},
 	"AB-20": {"a vote on one's own request", ""},
 	"AB-22": {"a vote through another guise of oneself", "a finding for the attempt, which is an event only"},
 	"AB-23": {"a decision made in the ticket system", ""},
 	"AB-24": {"authority through circles, depth and crowds", "a finding for the circle, which is a warning at load; a crowd of a million within a second"},
 	"AB-26": {"an approver who has left before the grant", ""},
 	"AB-27": {"authority taken away before the grant", ""},
-	"AB-29": {"a ballot late, for an old revision, forwarded, used again", "links in mail and chat: those channels"},
+	"AB-29": {"a ballot late, for an old revision, forwarded, used again", ""},
 	"AB-31": {"a stage nobody can fill", ""},
 	"AB-32": {"the laxer of two rules", ""},
 	"AB-33": {"delegation", ""},
@@ -43,7 +43,7 @@ var rows = map[string]struct{ attack, waits string }{
 	"AB-36": {"a rule that serves its author", "who edited a rule that does not say so by @author: a connection to where the files are kept"},
 	"AB-37": {"an emergency that skips approval", "break-glass itself: its absence is tested"},
 	"AB-38": {"break-glass while everything is down", "break-glass"},
-	"AB-39": {"many votes at once", "how long a request was looked at before the vote: the portal"},
+	"AB-39": {"many votes at once", ""},
 	"AB-40": {"a token for another purpose", "audiences at MCP"},
 	"AB-41": {"terms that are none", ""},
 	"AB-44": {"overlapping grants", ""},
@@ -63,7 +63,7 @@ var rows = map[string]struct{ attack, waits string }{
 	"AB-65": {"a database that takes no more", "revocations while not even an event can be written; a witness"},
 	"AB-66": {"forged pages, sessions and sign-ins", ""},
 	"AB-67": {"what is somebody else's", ""},
-	"AB-68": {"answers that tell who there is", "times, on a machine quiet enough to measure them"},
+	"AB-68": {"answers that tell who there is", ""},
 }
 
 // tests lists, for each id, the rooms with a test that bears it.
@@ -126,7 +126,7 @@ func TestRows(t *testing.T) {
 		t.Logf("%s %s: %s; waits for: %s", id, r.attack, strings.Join(slices.Sorted(maps.Keys(bears[id])), ", "), r.waits)
 	}
 	// What needs nothing but the API, the command line or the files is tested in this room.
-	for _, id := range []string{"AB-14", "AB-16", "AB-20", "AB-22", "AB-24", "AB-26", "AB-27", "AB-29", "AB-31", "AB-32", "AB-33", "AB-35", "AB-36", "AB-37", "AB-39", "AB-40", "AB-41",
+	for _, id := range []string{"AB-14", "AB-16", "AB-17", "AB-20", "AB-22", "AB-24", "AB-26", "AB-27", "AB-29", "AB-31", "AB-32", "AB-33", "AB-35", "AB-36", "AB-37", "AB-39", "AB-40", "AB-41",
 		"AB-44", "AB-48", "AB-50", "AB-52", "AB-59", "AB-62", "AB-65", "AB-66", "AB-67", "AB-68"} {
 		if !bears[id]["abuse"] {
 			t.Errorf("%s (%s) is not tested against the running program", id, rows[id].attack)

@@ -42,6 +42,7 @@ type Event struct {
 	To         string    `json:"to,omitempty"`
 	Note       string    `json:"note,omitempty"`
 	Digests    Digests   `json:"digests,omitzero"`
+	Opened     time.Time `json:"opened,omitzero"` // of a vote: when the voter first laid what they voted on open; zero: not at its own page
 	After      any       `json:"after,omitempty"`
 }
 

@@ -9,6 +9,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -204,8 +205,10 @@ func op[I, O any](h verbs, method, path, id, summary string, do func(context.Con
 // told answers what goes wrong as a problem, and logs what is ours.
 func told[I, O any](h verbs, id string, do func(context.Context, *I) (*O, error)) func(context.Context, *I) (*O, error) {
 	return func(ctx context.Context, in *I) (*O, error) {
+		began := time.Now()
 		out, err := do(ctx, in)
 		if err != nil {
+			evenly(ctx, began, err)
 			answer, ours := problem(err)
 			if ours {
 				h.log.ErrorContext(ctx, "failed", "verb", id, "by", by(ctx).Identity, "error", err.Error())
@@ -213,6 +216,24 @@ func told[I, O any](h verbs, id string, do func(context.Context, *I) (*O, error)
 			return nil, answer
 		}
 		return out, nil
+	}
+}
+
+// even is what the time is a multiple of that it takes to say that something is not found.
+const even = 5 * time.Millisecond
+
+// evenly keeps a refusal of what is not there, or not theirs to know of, until the
+// time it took is a whole number of evens: which of the two it was cost more or less
+// to find out, and nobody learns that by the clock.
+func evenly(ctx context.Context, began time.Time, err error) {
+	if !errors.Is(err, access.ErrNotFound) {
+		return
+	}
+	wait := time.NewTimer(even - time.Since(began)%even)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
 	}
 }
 

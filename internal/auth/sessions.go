@@ -33,6 +33,7 @@ type Shelf interface {
 	// BeginSession stores s, drops the session with the hash instead, and forgets what ended by now.
 	BeginSession(ctx context.Context, s store.Session, instead string, now time.Time) error
 	Session(ctx context.Context, hash string) (store.Session, error)
+	SessionsOf(ctx context.Context, identity string) ([]store.Session, error)
 	SawSession(ctx context.Context, hash string, now time.Time) error
 	EndSession(ctx context.Context, hash string) error
 	// EndSessionsOf drops those of an identity, and the tokens it let programs have.
@@ -128,7 +129,7 @@ func (s *Sessions) BeginBy(w http.ResponseWriter, r *http.Request, identity stri
 		return fmt.Errorf("randomness: %w", err)
 	}
 	token := base64.RawURLEncoding.EncodeToString(raw)
-	begun := store.Session{Hash: hash(token), Identity: identity, Strength: p.Strength, Began: now, Seen: now, End: now.Add(s.Longest), Source: p.Source, StrongUntil: p.StrongUntil}
+	begun := store.Session{Hash: hash(token), Identity: identity, Strength: p.Strength, Began: now, Seen: now, End: now.Add(s.Longest), Source: p.Source, StrongUntil: p.StrongUntil, Browser: browser(r.UserAgent())}
 	if err := s.Shelf.BeginSession(r.Context(), begun, s.presented(r), now); err != nil {
 		return err
 	}
@@ -181,8 +182,7 @@ func (s *Sessions) find(r *http.Request, used bool) (store.Session, error) {
 		return store.Session{}, nobody
 	case err != nil:
 		return store.Session{}, err
-	case !now.Before(v.End) || now.Sub(v.Seen) >= s.Idle || !s.Known(v.Identity, now),
-		s.Stands != nil && !s.Stands(v.Identity, v.Source):
+	case !s.good(v, now):
 		return store.Session{}, nobody
 	}
 	if used && now.Sub(v.Seen) >= seenEvery {
@@ -190,10 +190,20 @@ func (s *Sessions) find(r *http.Request, used bool) (store.Session, error) {
 			return store.Session{}, err
 		}
 	}
+	return fresh(v, now), nil
+}
+
+// good tells whether a session still stands.
+func (s *Sessions) good(v store.Session, now time.Time) bool {
+	return now.Before(v.End) && now.Sub(v.Seen) < s.Idle && s.Known(v.Identity, now) && (s.Stands == nil || s.Stands(v.Identity, v.Source))
+}
+
+// fresh is a session as strong as it still is.
+func fresh(v store.Session, now time.Time) store.Session {
 	if !v.StrongUntil.IsZero() && !now.Before(v.StrongUntil) {
 		v.Strength = ""
 	}
-	return v, nil
+	return v
 }
 
 // End signs the browser out, whoever it was.

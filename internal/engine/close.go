@@ -87,6 +87,9 @@ func (e *Engine) Comment(ctx context.Context, by access.Actor, request, text str
 		}
 		ev := d.event("request.commented")
 		ev.Request, ev.Note, ev.Digests.Request = r.ID, text, r.Digest
+		if err := d.askedBack(ctx, r); err != nil {
+			return err
+		}
 		return d.tell(ctx, ev)
 	})
 }

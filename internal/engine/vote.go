@@ -131,6 +131,9 @@ func (d *deed) cast(ctx context.Context, r *access.Request, i int, b Ballot) (no
 	ev := d.event(voteCast)
 	ev.Request, ev.To, ev.Note, ev.After = r.ID, string(verdict), basis.Why, a
 	ev.Digests = access.Digests{Request: r.Digest, Policy: basis.Policy, Facts: basis.Facts}
+	if ev.Opened, err = d.OpenedAt(ctx, r.ID, r.Revision, a.Person); err != nil {
+		return "", err
+	}
 	if err := d.tell(ctx, ev); err != nil {
 		return "", err
 	}

@@ -145,7 +145,11 @@ func (t *telling) readVote(ev event) {
 		return
 	}
 	t.votes[a.ID] = a
-	t.say(ev, "%s said %s to %s as %s: %s %s", a.Voter, a.Verdict, a.Entitlement, a.Stage, a.Basis.Why, ruleNames(a.Basis))
+	dwelt := ""
+	if !ev.Opened.IsZero() {
+		dwelt = fmt.Sprintf(", %s after laying it open", ev.At.Sub(ev.Opened).Round(time.Second))
+	}
+	t.say(ev, "%s said %s to %s as %s%s: %s %s", a.Voter, a.Verdict, a.Entitlement, a.Stage, dwelt, a.Basis.Why, ruleNames(a.Basis))
 }
 
 func (t *telling) readGrant(ev event) {

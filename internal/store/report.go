@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"strings"
 	"time"
 
@@ -245,6 +247,15 @@ func (tx *Tx) AddOpened(ctx context.Context, request string, revision int, perso
 func (tx *Tx) HasOpened(ctx context.Context, request string, revision int, person string) (has bool, err error) {
 	err = tx.QueryRowContext(ctx, `select exists (select 1 from opened where request=$1 and revision=$2 and person=$3)`, request, revision, person).Scan(&has)
 	return has, err
+}
+
+// OpenedAt reads when a person first laid open a revision of a request; zero if nobody knows.
+func (tx *Tx) OpenedAt(ctx context.Context, request string, revision int, person string) (when time.Time, err error) {
+	err = tx.QueryRowContext(ctx, `select at from opened where request=$1 and revision=$2 and person=$3`, request, revision, person).Scan(at{&when})
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return when, err
 }
 
 // LastEvent is the id of the newest event; empty if there is none.

@@ -22,7 +22,7 @@ func TestSessionsBeginAndEnd(t *testing.T) {
 			return err == nil
 		}
 		session := func(hash, who string) Session {
-			return Session{Hash: hash, Identity: who, Strength: "mfa", Began: noon, Seen: noon, End: noon.Add(time.Hour)}
+			return Session{Hash: hash, Identity: who, Strength: "mfa", Began: noon, Seen: noon, End: noon.Add(time.Hour), Browser: "Firefox on Linux"}
 		}
 		must(t, db.BeginSession(ctx, session("a", "eve"), "", noon))
 		got, err := db.Session(ctx, "a")
@@ -35,6 +35,9 @@ func TestSessionsBeginAndEnd(t *testing.T) {
 		must(t, db.BeginSession(ctx, session("c", "bob"), "", noon))
 		if there("a") || !there("b") || !there("c") {
 			t.Error("b did not take the place of a alone")
+		}
+		if list, err := db.SessionsOf(ctx, "eve"); err != nil || len(list) != 1 || list[0] != session("b", "eve") {
+			t.Errorf("eve's are %+v: %v", list, err)
 		}
 		must(t, db.EndSession(ctx, "c"))
 		must(t, db.EndSession(ctx, "c"))

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/a-h/templ"
 
@@ -78,6 +79,7 @@ func packs(r *http.Request) bool {
 func (v *visit) failed(err error) {
 	switch {
 	case errors.Is(err, access.ErrNotFound):
+		v.evenly()
 		v.trouble(http.StatusNotFound, "Not found", "There is nothing here, or it is not yours to know of.")
 	case errors.Is(err, access.ErrInvalid):
 		v.trouble(http.StatusBadRequest, "That does not fit", said(err))
@@ -90,6 +92,20 @@ func (v *visit) failed(err error) {
 	default:
 		v.Log.ErrorContext(v.r.Context(), "failed", "path", v.r.URL.Path, "by", v.by.Identity, "error", err.Error())
 		v.trouble(http.StatusInternalServerError, "Something failed here", "It is not your doing, and nothing was changed. The server's log says what it was.")
+	}
+}
+
+// even is what the time is a multiple of that it takes to say that something is not there.
+const even = 5 * time.Millisecond
+
+// evenly waits until it is: to find out that a page is not theirs costs more than that
+// it is not there, and nobody learns by the clock which of the two it was.
+func (v *visit) evenly() {
+	wait := time.NewTimer(even - time.Since(v.began)%even)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-v.r.Context().Done():
 	}
 }
 

@@ -444,7 +444,7 @@ func minePageOf(who string, list []Held, said string) templ.Component {
 			templ_7745c5c3_Var23 = templ.NopComponent
 		}
 		ctx = templ.ClearChildren(ctx)
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 33, "<div class=\"head\"><h1>Where you are signed in</h1>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 33, "<div class=\"head\"><h1>Programs that act as you</h1>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -472,9 +472,9 @@ func minePageOf(who string, list []Held, said string) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var25 string
-			templ_7745c5c3_Var25, templ_7745c5c3_Err = templ.JoinStringErrs("Programs that may act as " + who + ", and every browser you are signed in with.")
+			templ_7745c5c3_Var25, templ_7745c5c3_Err = templ.JoinStringErrs("Programs that may act as " + who + ".")
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `signin.templ`, Line: 70, Col: 102}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `signin.templ`, Line: 70, Col: 60}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var25))
 			if templ_7745c5c3_Err != nil {
@@ -553,7 +553,7 @@ func minePageOf(who string, list []Held, said string) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 44, "<div class=\"go\"><button class=\"btn\" name=\"end\" value=\"all\">Sign out everywhere, programs too</button></div></form><p class=\"quiet\"><a href=\"/sign-in/cli\">Let a program in</a></p>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 44, "<div class=\"go\"><button class=\"btn\" name=\"end\" value=\"all\">Sign out everywhere, programs too</button></div></form><p class=\"quiet\"><a href=\"/sign-in/cli\">Let a program in</a> · <a href=\"/signed-in\">Browsers you are signed in with</a></p>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -204,6 +204,9 @@ func (w *teller) vote(r *row, l report.Line, what string) {
 		if a.Term != 0 {
 			r.Facts = append(r.Facts, fact{"Narrowed to", term(a.Term)})
 		}
+		if !l.Opened.IsZero() {
+			r.Facts = append(r.Facts, fact{"Laid open", fmt.Sprintf("%s before", l.At.Sub(l.Opened).Round(time.Second))})
+		}
 		if a.Strength != "" {
 			r.Facts = append(r.Facts, fact{"Signed in by", a.Strength})
 		}

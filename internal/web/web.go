@@ -46,6 +46,7 @@ type Config struct {
 	Directory func() *access.Directory // the snapshot in force
 	Sessions  *auth.Sessions
 	SignIn    http.Handler // at /sign-in and below: proves who somebody is and begins a session; nil: nobody can sign in
+	Programs  bool         // people let programs act as them, at /sign-in/mine
 	Proof     Proof
 	Feed      *feed.Feed // tells that something has happened
 	Now       func() time.Time
@@ -100,6 +101,7 @@ func (p *portal) routes(mux *http.ServeMux) {
 		{"GET /access", p.mine}, {"POST /grants/{id}/return", p.giveBack}, {"GET /grants/{id}/evidence", p.evidence},
 		{"GET /waiting", p.waiting}, {"GET /waiting/{id}", p.waiting}, {"POST /waiting/{id}", p.answer},
 		{"GET /requests", p.requests}, {"GET /requests/{id}", p.request}, {"POST /requests/{id}/cancel", p.cancel}, {"POST /requests/{id}/comment", p.comment},
+		{"GET /signed-in", p.signedIn}, {"POST /signed-in", p.endSignedIn},
 		{"GET /live", p.live}, {"GET /grants/{id}", p.grant}, {"GET /entitlements", p.entitlementPage}, {"GET /people", p.person}, {"GET /systems", p.systemPage},
 		{"GET /findings", p.findings}, {"GET /findings/{id}", p.finding}, {"POST /findings/{id}", p.settle}, {"GET /operations", p.operations}, {"GET /numbers", p.numbers}, {"GET /register", p.registerAll}, {"GET /register.csv", p.registerFile},
 		{"/", func(*visit) error { return access.ErrNotFound }},
@@ -132,12 +134,14 @@ type visit struct {
 	by  access.Actor
 	dir *access.Directory // one snapshot for the whole page
 	now time.Time
+
+	began time.Time // of the answer, by the machine's own clock
 }
 
 // visit finds who is there, and answers what went wrong in one way for all pages.
 func (p *portal) visit(do func(*visit) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		v := &visit{portal: p, w: w, r: r, dir: p.Directory(), now: p.Now().UTC()}
+		v := &visit{portal: p, w: w, r: r, dir: p.Directory(), now: p.Now().UTC(), began: time.Now()}
 		who, err := p.Sessions.Who, error(nil)
 		if r.URL.Path == "/live" || r.URL.Query().Has("tag") {
 			who = p.Sessions.Still // the page's own script looks, and may for hours with nobody there
