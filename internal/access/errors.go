@@ -1,6 +1,9 @@
 package access
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Sentinels every room wraps and every door maps once to its own codes.
 var (
@@ -12,6 +15,8 @@ var (
 	ErrDenied = errors.New("denied")
 	// ErrConflict: the stored state is not the one the caller presumed.
 	ErrConflict = errors.New("conflict")
+	// ErrTaken: a name that only one thing may have is another's; it is an [ErrConflict].
+	ErrTaken = fmt.Errorf("%w: taken", ErrConflict)
 	// ErrGone: what was asked for was answerable once and is no longer (a closed request, an old revision).
 	ErrGone = errors.New("gone")
 	// ErrIllegalMove: the machine has no such move. Seen only when code is wrong.

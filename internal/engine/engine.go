@@ -48,7 +48,7 @@ type World struct {
 	ways      *ways            // what lists are found by; only read
 }
 
-// Config is what an engine is made of. Every field but Carries, Joined, Nudge, Seam and Log is needed.
+// Config is what an engine is made of. Every field but Carries, Joined, Feeds, Nudge, Seam and Log is needed.
 type Config struct {
 	DB              *store.DB
 	World           func() World     // the snapshot in force; cheap, concurrent
@@ -67,6 +67,8 @@ type Config struct {
 	// Joined is told, after commit, that the database adds something else to the
 	// directory than before; when it returns, World has it, unless it cannot be had.
 	Joined func(ctx context.Context)
+	// Feeds are those there are, in order of authority; nil: none.
+	Feeds func() []access.Feed
 	// Seam is called right before and right after a verb's commit, with "VERB before
 	// commit" and "VERB after commit"; tests stop the process there.
 	Seam func(step string)
@@ -101,6 +103,9 @@ func New(c Config) (*Engine, error) {
 	if c.Seam == nil {
 		c.Seam = func(string) {}
 	}
+	if c.Feeds == nil {
+		c.Feeds = func() []access.Feed { return nil }
+	}
 	if c.Joined == nil {
 		c.Joined = func(context.Context) {}
 	}
@@ -129,6 +134,9 @@ type deed struct {
 	toSweep []string         // identities whose open grants are to be held against the directory
 	toldOf  []string         // requests whose tickets may have to say something new
 	subject string           // the first request, grant or finding an event tells of
+
+	newly []string            // identities that records of feeds have become in this deed
+	mails map[string][]string // whose an address is, once that was asked
 }
 
 // do runs one verb in one transaction and, once it is durable, nudges the

@@ -101,7 +101,7 @@ func (e *Engine) Remove(ctx context.Context, by access.Actor, m Remedy) (removin
 }
 
 // acceptable are the kinds of findings that stand until somebody lets them be.
-var acceptable = []string{leftBehind, madeAnew, manyMadeAnew, credentialOrphan, credentialUnderGrant, noApprover}
+var acceptable = []string{leftBehind, madeAnew, manyMadeAnew, credentialOrphan, credentialUnderGrant, noApprover, access.IdentityRecycled}
 
 // Accept closes a finding that only people can settle, for a reason.
 func (e *Engine) Accept(ctx context.Context, by access.Actor, m Remedy) error {
@@ -147,6 +147,11 @@ func (d *deed) about(ctx context.Context, f access.Finding) (ent access.Entitlem
 	if f.Kind == noApprover {
 		ent, _ = d.world.Directory.Entitlement(f.Subject)
 		return ent, "", nil
+	}
+	if f.Kind == access.IdentityRecycled {
+		feed, key, _ := strings.Cut(f.Subject, " ")
+		r, err := d.Record(ctx, feed, key)
+		return access.Entitlement{System: feed}, r.Identity, err
 	}
 	if aboutCredential(f) {
 		c, err := d.Credential(ctx, f.Subject)

@@ -10,15 +10,24 @@ import (
 // register stores what is known of an identity beside the files and tells of it; how
 // is e.g. "joined", "moved" or "left". What else this deed does goes by it already.
 func (d *deed) register(ctx context.Context, r store.Registered, how, note string) error {
-	if err := d.SaveIdentity(ctx, r); err != nil {
-		return err
+	return d.registers(ctx, []store.Registered{r}, func(store.Registered) string { return how }, note)
+}
+
+// registers does so with many at once: the directory is made anew only once.
+func (d *deed) registers(ctx context.Context, list []store.Registered, how func(store.Registered) string, note string) error {
+	j := access.Joined{}
+	for _, r := range list {
+		if err := d.SaveIdentity(ctx, r); err != nil {
+			return err
+		}
+		ev := d.event("identity." + how(r))
+		ev.To, ev.Note, ev.After = how(r), note, r
+		if err := d.tell(ctx, ev); err != nil {
+			return err
+		}
+		j.Identities = append(j.Identities, r.Identity)
 	}
-	ev := d.event("identity." + how)
-	ev.To, ev.Note, ev.After = how, note, r
-	if err := d.tell(ctx, ev); err != nil {
-		return err
-	}
-	d.joins(access.Joined{Identities: []access.Identity{r.Identity}})
+	d.joins(j)
 	return nil
 }
 
@@ -39,5 +48,5 @@ func (d *deed) handTo(ctx context.Context, h access.Hand, note string) error {
 func (d *deed) joins(j access.Joined) {
 	d.joined = true
 	d.world = d.world.In(d.world.Directory.Join(j))
-	d.all = nil
+	d.all, d.mails = nil, nil
 }

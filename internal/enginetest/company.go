@@ -22,6 +22,7 @@ type Company struct {
 	Duties       []access.Duty
 	Plans        []access.CredentialPlan
 	Rules        map[string]string // file name -> Cedar text, beside the shipped guards
+	Feeds        []access.Feed     // in order of authority
 	Roles        string            // the system whose entitlements are roles of Lessor itself; "": none
 }
 

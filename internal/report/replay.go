@@ -194,6 +194,8 @@ func noun(room string, ev event) (key, digest string, err error) {
 		return readNoun(ev.After, func(v access.Credential) (string, any) { return "credential " + v.ID, v.Told() })
 	case room == "identity":
 		return readNoun(ev.After, func(v store.Registered) (string, any) { return "identity " + v.ID, v })
+	case room == "record":
+		return readNoun(ev.After, func(v access.Record) (string, any) { return "record " + v.Feed + " " + v.Key, v })
 	case room == "hand":
 		return readNoun(ev.After, func(v access.Hand) (string, any) { return "hand " + v.Subject, v })
 	case room == "handover":

@@ -11,7 +11,7 @@ import (
 
 // rows compares every row of every table, table by table in the order in which they refer to each other.
 func (r *replay) rows(ctx context.Context) error {
-	for _, table := range []func(context.Context) error{r.requests, r.grants, r.assignments, r.findings, r.tickets, r.credentials, r.objects, r.joined, r.rotations, r.registrations, r.leavings} {
+	for _, table := range []func(context.Context) error{r.requests, r.grants, r.assignments, r.findings, r.tickets, r.credentials, r.objects, r.joined, r.records, r.rotations, r.registrations, r.leavings} {
 		if err := table(ctx); err != nil {
 			return err
 		}

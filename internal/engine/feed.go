@@ -1,0 +1,168 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
+)
+
+// FeedJob asks that a feed be read whole, or held against the settings again where it
+// tells of changes by itself.
+type FeedJob struct {
+	Feed string `json:"feed"`
+}
+
+// Kind implements river.JobArgs.
+func (FeedJob) Kind() string { return "feed" }
+
+// ScopeFeed begins the scope of a token that may say what one feed says: "feed:hr".
+const ScopeFeed = "feed:"
+
+// FeedDrift is what the word of a feed came to.
+type FeedDrift struct {
+	New, Changed int
+	Left         int  // entries that are gone or inactive, and are believed to be
+	Doubted      int  // … and are not, for too many are at once
+	Held         int  // no identity until somebody decides, of those looked at
+	Moved        int  // identities that are not what they were
+	Overtaken    bool // a reading begun later was taken first: nothing follows from this one
+}
+
+// How many may leave a feed in leaveWithin and be believed: the feed's share, and never
+// fewer than fewLeavers, so that in a small house people may leave, too.
+const (
+	leaveWithin = 24 * time.Hour
+	fewLeavers  = 2
+)
+
+// feedBatch is how many records one transaction takes.
+const feedBatch = 200
+
+// feed is one of the feeds there are.
+func (e *Engine) feed(id string) (access.Feed, error) {
+	for _, f := range e.Feeds() {
+		if f.ID == id {
+			return f, nil
+		}
+	}
+	return access.Feed{}, fmt.Errorf("%w: there is no feed %.80q", access.ErrNotFound, id)
+}
+
+// leaversLeft tells how many more may leave a feed now and be believed.
+func (d *deed) leaversLeft(ctx context.Context, f access.Feed) (more, of int, err error) {
+	n, err := d.FeedSize(ctx, f.ID, d.now.Add(-leaveWithin))
+	of = n.Here + n.Doubted + n.Left
+	return max(fewLeavers, of*f.Shrink/100) - n.Left, of, err
+}
+
+// hears stores what a feed says of an entry where it is not what it said before: gone
+// is that it has it no more, doubt that somebody who has left is not believed to have.
+func (d *deed) hears(ctx context.Context, was, says access.Record, gone, doubt bool) (next access.Record, changed bool, err error) {
+	// 1. What is its to say, and what was ours to say of it.
+	next = says.Says()
+	next.Identity, next.Held, next.Why, next.Version = was.Identity, was.Held, was.Why, was.Version
+	next.Since, next.Said, next.Gone, next.Doubted, next.Left = was.Since, was.Said, time.Time{}, was.Doubted, was.Left
+	if next.Since.IsZero() {
+		next.Since = d.now
+	}
+	if gone {
+		next = was
+		if was.Gone.IsZero() {
+			next.Gone = d.now
+		}
+	}
+	// 2. Is it there?
+	how := "changed"
+	switch {
+	case was.Version == 0:
+		how = "new"
+	case next.Here() && !was.Here():
+		how, next.Doubted, next.Left = "back", time.Time{}, time.Time{}
+	case next.Group:
+	case was.Here() && !next.Here() && doubt:
+		how, next.Doubted = "doubted", d.now
+	case was.Here() && !next.Here():
+		how, next.Left = "left", d.now
+	}
+	if !next.Here() {
+		next.Held, next.Why = "", "" // nothing is to be decided of whoever is not there
+	}
+	if was.Version > 0 && access.Digest(was) == access.Digest(next) {
+		return was, false, nil
+	}
+	return next, true, d.saveRecord(ctx, was, &next, how)
+}
+
+// saveRecord stores a record and tells of it.
+func (d *deed) saveRecord(ctx context.Context, was access.Record, next *access.Record, how string) error {
+	next.Said = d.now
+	next.Version = was.Version + 1
+	if err := d.SaveRecord(ctx, was, *next); err != nil {
+		return err
+	}
+	ev := d.event("record." + how)
+	ev.To, ev.Note, ev.After = how, next.Why, *next
+	return d.tell(ctx, ev)
+}
+
+// storedRecord is the record under a key; the zero one where there is none.
+func (d *deed) storedRecord(ctx context.Context, feed, key string) (access.Record, error) {
+	r, err := d.Record(ctx, feed, key)
+	if errors.Is(err, access.ErrNotFound) {
+		return access.Record{}, nil
+	}
+	return r, err
+}
+
+// doubtLeavers keeps the finding that so many have left a feed at once that they are not
+// believed to have, as long as that is so.
+func (d *deed) doubtLeavers(ctx context.Context, f access.Feed) error {
+	n, err := d.FeedSize(ctx, f.ID, d.now.Add(-leaveWithin))
+	if err != nil {
+		return err
+	}
+	if n.Doubted == 0 {
+		return d.settleFinding(ctx, access.FeedShrunk, f.ID, "nobody's leaving is in doubt any more")
+	}
+	return d.renew(ctx, access.Finding{Kind: access.FeedShrunk, Subject: f.ID, Owner: "security", DueAt: d.now.Add(4 * time.Hour),
+		Text: fmt.Sprintf("Feed %s no longer has %d people who were active, of %d: more than its share of %d%% in a day. None of them is taken to have left. Mend the feed, or have somebody in security confirm it: lessor feed confirm %s --count %d --reason WHY.",
+			f.ID, n.Doubted, n.Here+n.Doubted+n.Left, f.Shrink, f.ID, n.Doubted)}, "another number is in doubt")
+}
+
+// undecidedRecords keeps the finding that a feed has records that could be several identities, or none that may be.
+func (d *deed) undecidedRecords(ctx context.Context, f access.Feed) error {
+	list, err := d.HeldRecords(ctx, f.ID, "", 10*mostNamed)
+	if err != nil {
+		return err
+	}
+	var named []string
+	more := 0
+	for _, r := range list {
+		switch {
+		case r.Held != access.FeedAmbiguous:
+		case len(named) < mostNamed:
+			named = append(named, fmt.Sprintf("%s: %s", plain(r.Key), r.Why))
+		default:
+			more++
+		}
+	}
+	if len(named) == 0 {
+		return d.settleFinding(ctx, access.FeedAmbiguous, f.ID, "every record is decided")
+	}
+	text := fmt.Sprintf("Records of feed %s are no identity: mend the feed or its rules in feeds.yaml, or decide each with lessor feed decide. ", f.ID)
+	for _, n := range named {
+		text += n + ". "
+	}
+	if more > 0 {
+		text += fmt.Sprintf("And %d more.", more)
+	}
+	return d.renew(ctx, access.Finding{Kind: access.FeedAmbiguous, Subject: f.ID, Owner: "security", DueAt: d.now.Add(72 * time.Hour), Text: text}, "others are not decided")
+}
+
+// inOrder are the keys of a map, in order.
+func inOrder[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
