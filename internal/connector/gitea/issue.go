@@ -99,23 +99,48 @@ func (c *Connector) Marked(ctx context.Context, o connector.Order) (found []conn
 	return found, err
 }
 
-var tokenID = regexp.MustCompile(`^accesstoken/([1-9][0-9]{0,18})$`)
+var secretID = regexp.MustCompile(`^(accesstoken|sshkey|deploykey)/([1-9][0-9]{0,18})$`)
 
-// Kill deletes the account's token of that number. Gitea gives no number twice, and
-// deletes none of another account's.
+// Kill deletes the account's token or key of that number, or the repository's deploy key.
+// Gitea gives no number twice, and deletes none of another's.
 func (c *Connector) Kill(ctx context.Context, one connector.Credential) error {
-	number := tokenID.FindStringSubmatch(one.ID)
+	id := secretID.FindStringSubmatch(one.ID)
 	_, err := parseAccount(one.Account)
-	if number == nil || err != nil {
-		return fmt.Errorf("%w: %.80q of %.80q is no access token of an account", connector.ErrRefused, one.ID, one.Account)
+	if id == nil || err != nil && id[1] != "deploykey" {
+		return fmt.Errorf("%w: %.80q of %.80q is no token or key of an account or repository", connector.ErrRefused, one.ID, one.Account)
 	}
 	by, err := c.issuing()
 	if err != nil {
 		return err
 	}
-	_, err = by.call(ctx, http.MethodDelete, tokensOf(one.Account)+"/"+number[1], nil, nil)
+	path := tokensOf(one.Account) + "/" + id[2]
+	switch id[1] {
+	case "deploykey":
+		return c.killDeployed(ctx, one, id[2])
+	case "sshkey": // as the account, whose own alone it may delete
+		path = "/user/keys/" + id[2] + "?sudo=" + url.QueryEscape(one.Account)
+	}
+	_, err = by.call(ctx, http.MethodDelete, path, nil, nil)
 	if _, not := says(err, http.StatusNotFound); not { // an administrator is shown all there is
 		return nil
+	}
+	return err
+}
+
+// killDeployed deletes a deploy key, as the account that administers the repository.
+func (c *Connector) killDeployed(ctx context.Context, one connector.Credential, number string) error {
+	if len(one.Objects) != 1 {
+		return fmt.Errorf("%w: of which repository %s is a key is not said", connector.ErrRefused, one.ID)
+	}
+	o, err := parseObject(one.Objects[0])
+	if err != nil || o.isTeam() {
+		return fmt.Errorf("%w: %.80q is no repository", connector.ErrRefused, one.Objects[0])
+	}
+	_, err = c.call(ctx, http.MethodDelete, o.place.path()+"/keys/"+number, nil, nil)
+	if _, not := says(err, http.StatusNotFound); not { // as of what it may not see
+		if at, again := c.repo(ctx, o.place); again == nil && at == nil {
+			return nil
+		}
 	}
 	return err
 }

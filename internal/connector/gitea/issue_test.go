@@ -101,7 +101,7 @@ func TestIssue(t *testing.T) {
 			t.Errorf("%+v: %v, want refused", o, err)
 		}
 	}
-	for _, id := range []string{"", "accesstoken/", "accesstoken/0", "accesstoken/lessor-one", "accesstoken/1/../2", "sshkey/1", "deploykey/1"} {
+	for _, id := range []string{"", "accesstoken/", "accesstoken/0", "accesstoken/lessor-one", "accesstoken/1/../2", "sshkey/-1", "deploykey/1", "gpgkey/1"} {
 		if err := c.Kill(t.Context(), connector.Credential{ID: id, Account: ann}); !errors.Is(err, connector.ErrRefused) {
 			t.Errorf("Kill of %q: %v, want refused", id, err)
 		}
@@ -118,5 +118,44 @@ func TestIssue(t *testing.T) {
 	w.Must(t, http.MethodPatch, "/admin/users/"+ann, dict{"login_name": ann, "source_id": 0, "prohibit_login": false})
 	if in, err := c.Try(t.Context(), made.Credential, made.Worth); !in || err != nil {
 		t.Errorf("Try: %t, %v", in, err)
+	}
+}
+
+// Keys that it did not make it can kill, too: that somebody's leaked is found out by others.
+func TestKillKeys(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	cfg := w.config()
+	cfg.IssuerToken, cfg.AdminToken = w.issuerToken(t), w.adminToken(t)
+	c, ann, bob := connect(t, cfg), w.person(t, "kill-ann"), w.person(t, "kill-bob")
+	w.org(t, "kill-org")
+	one, two := w.repo(t, "kill-org", "one"), w.repo(t, "kill-org", "two")
+	key := func(account, name string) string {
+		line, _ := keyNamed(t, name)
+		var made secretRead
+		decode(t, w.Must(t, http.MethodPost, "/admin/users/"+account+"/keys", dict{"title": name, "key": line}), &made)
+		return made.credential(sshKey).ID
+	}
+	leaked, kept, bobs := key(ann, "kill leaked"), key(ann, "kill kept"), key(bob, "kill bobs")
+	deployed, other := w.deploy(t, one, "kill ci", true), w.deploy(t, two, "kill other", true)
+	of := func(p place) []string { return []string{object{place: p, level: read}.String()} }
+	for _, dead := range []connector.Credential{
+		{ID: leaked, Account: ann}, {ID: leaked, Account: ann}, // again: it is gone
+		{ID: deployed, Objects: of(one)}, {ID: deployed, Objects: of(one)},
+	} {
+		if err := c.Kill(t.Context(), dead); err != nil {
+			t.Errorf("Kill of %+v: %v", dead, err)
+		}
+	}
+	for _, theirs := range []connector.Credential{{ID: bobs, Account: ann}, {ID: other, Objects: of(one)}, {ID: other}, {ID: other, Objects: []string{"kill-org/team/owners"}}} {
+		if err := c.Kill(t.Context(), theirs); err == nil {
+			t.Errorf("Kill of %+v is no error", theirs)
+		}
+	}
+	all := credentials(t, c)
+	for id, want := range map[string]bool{leaked: false, deployed: false, kept: true, bobs: true, other: true} {
+		if _, is := all[id]; is != want {
+			t.Errorf("%s is there: %t, want %t", id, is, want)
+		}
 	}
 }
