@@ -5,7 +5,7 @@ FAST = ./cmd/... ./internal/access ./internal/api ./internal/cli ./internal/clie
 
 # Rooms where goroutines meet. What is pure, and what drives these rooms one step
 # after another (abuse, enginetest/crash, cli), finds nothing more under the detector.
-RACED = ./internal/api ./internal/auth/... ./internal/channel/... ./internal/connector/... ./internal/engine ./internal/enginetest \
+RACED = ./internal/api ./internal/auth/... ./internal/channel/... ./internal/connector/... ./internal/deliver/... ./internal/engine ./internal/enginetest \
 	./internal/evidence ./internal/inventory ./internal/policy ./internal/reconcile ./internal/report ./internal/server ./internal/store ./internal/web/...
 
 .PHONY: test test/all check bench deps deps/all demo build generate
