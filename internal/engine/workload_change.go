@@ -15,9 +15,9 @@ import (
 
 func keysOf(m map[string]string) func(func(string) bool) { return maps.Keys(m) }
 
-// answersFor finds a workload that the actor answers for; to anybody else it is not
+// workloadOf finds a workload that the actor answers for; to anybody else it is not
 // there. deputies do, where they may.
-func (d *deed) answersFor(id string, deputies, security bool) (access.Identity, error) {
+func (d *deed) workloadOf(id string, deputies, security bool) (access.Identity, error) {
 	if err := d.personal("answers for workloads"); err != nil {
 		return access.Identity{}, err
 	}
@@ -39,7 +39,7 @@ func (d *deed) answersFor(id string, deputies, security bool) (access.Identity, 
 // ReviewWorkload says that a workload's contract is still right, by its owner or deputy.
 func (e *Engine) ReviewWorkload(ctx context.Context, by access.Actor, id, note string) error {
 	return e.do(ctx, "review workload", by, func(d *deed) error {
-		i, err := d.answersFor(id, true, false)
+		i, err := d.workloadOf(id, true, false)
 		if err != nil {
 			return err
 		}
@@ -73,7 +73,7 @@ func (e *Engine) ReviewWorkload(ctx context.Context, by access.Actor, id, note s
 // contract that stands in the files is changed there.
 func (e *Engine) ChangeContract(ctx context.Context, by access.Actor, id string, c access.Contract, reason string) error {
 	return e.do(ctx, "change contract", by, func(d *deed) error {
-		i, err := d.answersFor(id, false, false)
+		i, err := d.workloadOf(id, false, false)
 		if err != nil {
 			return err
 		}
@@ -105,7 +105,7 @@ func (e *Engine) RetireWorkload(ctx context.Context, by access.Actor, id, reason
 	err = e.do(ctx, "retire workload", by, func(d *deed) error {
 		ended = 0
 		// 1. Who says so, and why.
-		i, err := d.answersFor(id, true, true)
+		i, err := d.workloadOf(id, true, true)
 		if err != nil {
 			return err
 		}
