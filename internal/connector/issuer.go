@@ -94,7 +94,8 @@ type Issued struct {
 
 // Issuer is what a connector can do besides whose target's credentials can be made and
 // ended from outside. No error, path or listing of it ever holds a worth. Kill and Try
-// are told what Issue, Marked or [Credentials] said of one; its errors are those of Apply.
+// are told what Issue, Marked or [Credentials] said of one: of what Issue made its ID, Kind
+// and Account are enough. Its errors are those of Apply.
 type Issuer interface {
 	// Issues lists the kinds. It never blocks, and never changes, but that Lingers may be
 	// known for shorter once the target has answered.

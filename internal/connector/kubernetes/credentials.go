@@ -96,7 +96,7 @@ func (r Reading) Credentials(ctx context.Context, yield func(connector.Credentia
 		return err
 	}
 	err = r.list(ctx, "secrets", anchorSecret, func(t tagged) error {
-		c := t.credential(robotToken)
+		c := t.anchored()
 		c.Account = account{serviceAccount, t.Metadata.Namespace, t.Metadata.Annotations.Account}.String()
 		ends, err := time.Parse(time.RFC3339, t.Metadata.Annotations.Ends)
 		c.Ends, c.EndUnknown = ends, err != nil // the API server may have given it less

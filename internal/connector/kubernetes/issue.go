@@ -107,7 +107,7 @@ func (c *Connector) Issue(ctx context.Context, o connector.Order) (connector.Iss
 	if err != nil {
 		return connector.Issued{}, c.takeBack(ctx, a, made, err)
 	}
-	one := made.credential(robotToken)
+	one := made.anchored()
 	one.Account, one.Ends = a.String(), token.Ends
 	return connector.Issued{Credential: one, Worth: connector.Worth(token.Token)}, nil
 }
@@ -194,17 +194,37 @@ func (c *Connector) Marked(ctx context.Context, o connector.Order) ([]connector.
 	if uid == "" {
 		return nil, fmt.Errorf("%w: DELETE %s: the API server does not say which Secret that is", connector.ErrRefused, path)
 	}
-	return []connector.Credential{{ID: uid, Kind: robotToken, Account: a.String(), Name: a.namespace + "/" + s.Metadata.Name, Ends: o.Ends}}, nil
+	var one tagged
+	one.Metadata.Namespace, one.Metadata.Name, one.Metadata.UID = a.namespace, s.Metadata.Name, uid
+	found := one.anchored()
+	found.Account, found.Ends = a.String(), o.Ends
+	return []connector.Credential{found}, nil
 }
 
-// Kill deletes the Secret that the token is bound to, or stands in.
+// anchored is the credential of a Secret of ours. Its id has the name in it, by which
+// alone a Secret can be deleted: whoever kills it may know no more of it than that.
+func (t tagged) anchored() connector.Credential {
+	c := t.credential(robotToken)
+	c.ID = t.Metadata.Name + "/" + t.Metadata.UID
+	return c
+}
+
+// Kill deletes the Secret that the token is bound to, or stands in: of the latter kind
+// the id is the UID alone, and its name must say where it is.
 func (c *Connector) Kill(ctx context.Context, one connector.Credential) error {
 	a, err := parseAccount(one.Account)
-	in, name, ok := strings.Cut(one.Name, "/")
-	if err != nil || a.kind != serviceAccount || !ok || in != a.namespace || !subdomain.MatchString(name) || one.ID == "" || !usable(one.ID) {
-		return fmt.Errorf("%w: %.80q of %.80q is no token in a Secret of a service account's namespace", connector.ErrRefused, one.Name, one.Account)
+	name, uid, ours := strings.Cut(one.ID, "/")
+	if !ours {
+		uid = one.ID
+		in, called, _ := strings.Cut(one.Name, "/")
+		if name = called; in != a.namespace {
+			name = ""
+		}
 	}
-	return c.dropSecret(ctx, in, name, one.ID)
+	if err != nil || a.kind != serviceAccount || !subdomain.MatchString(name) || !label.MatchString(uid) {
+		return fmt.Errorf("%w: %.80q (%.80q) of %.80q is no token in a Secret of a service account's namespace", connector.ErrRefused, one.ID, one.Name, one.Account)
+	}
+	return c.dropSecret(ctx, a.namespace, name, uid)
 }
 
 // Try asks the API server who we are, as the token's bearer (SelfSubjectReview).

@@ -117,7 +117,7 @@ func TestIssue(t *testing.T) {
 		return fmt.Errorf("Kill of another's Secret: %v", err)
 	})
 	for _, one := range []connector.Credential{
-		{ID: uid, Account: app, Name: "default/theirs"}, {ID: uid, Account: app, Name: ns + "/../x"}, {ID: uid, Account: app}, {Account: app, Name: ns + "/theirs"},
+		{ID: uid, Account: app, Name: "default/theirs"}, {ID: uid, Account: app, Name: ns + "/../x"}, {ID: uid, Account: app}, {Account: app, Name: ns + "/theirs"}, {ID: "theirs/", Account: app}, {ID: "../theirs/" + uid, Account: app}, {ID: "/" + uid, Account: app, Name: ns + "/theirs"},
 		{ID: uid, Account: "user:ann", Name: ns + "/theirs"},
 	} {
 		if err := c.Kill(t.Context(), one); !errors.Is(err, connector.ErrRefused) {
@@ -125,7 +125,7 @@ func TestIssue(t *testing.T) {
 		}
 	}
 	if one := made.Credential; true { // its UID is another's: gone
-		one.ID = uid
+		one.ID = strings.Split(one.ID, "/")[0] + "/" + uid
 		if err := c.Kill(t.Context(), one); err != nil {
 			t.Errorf("Kill of what bears the name no more: %v", err)
 		}

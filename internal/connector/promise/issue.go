@@ -284,7 +284,8 @@ func killed(k *kit) {
 		if !kind.Chosen {
 			others = append(others, k.issue(i, k.order(kind, ann, "two")))
 		}
-		k.kill(i, made.Credential)
+		// Whoever kills it may have kept its id and no more.
+		k.kill(i, connector.Credential{ID: made.ID, Kind: made.Kind, Account: made.Account})
 		k.dies(i, made)
 		k.kill(i, made.Credential)
 		if ids := k.marked(i, o); len(ids) > 0 {
