@@ -73,7 +73,7 @@ func TestAStoryInTheBrowser(t *testing.T) {
 	b.says("h3", "Nothing is granted to you")
 	b.seen("my-access-empty")
 	b.press("Ask for access")
-	b.says("#found [role=status]", "22 found")
+	b.says("#found [role=status]", "24 found")
 	b.seen("ask")
 	b.fill("#q", "payr")
 	b.says("#found [role=status]", "1 found") // by script, without a button

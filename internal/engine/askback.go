@@ -10,8 +10,8 @@ import (
 )
 
 // askedBack tells who has to know of a remark on a pending request: whoever asked,
-// when somebody remarks who could answer it, and those who have asked back, when
-// whoever asked remarks. What was said stays at the request: a notice goes to places
+// when somebody remarks who could answer it, and those who have remarked, when
+// whoever asked does. What was said stays at the request: a notice goes to places
 // that not everybody who reads them may know it from.
 func (d *deed) askedBack(ctx context.Context, r access.Request) error {
 	if r.State != access.Pending {
@@ -48,5 +48,5 @@ func (d *deed) askedBack(ctx context.Context, r access.Request) error {
 		return nil
 	}
 	return d.notice(ctx, Notice{To: askers, Subject: "answered: request " + r.ID,
-		Text: fmt.Sprintf("%s has added a remark to request %s, about which you asked. It waits for its answer.", d.by.Identity, r.ID)})
+		Text: fmt.Sprintf("%s has added a remark to request %s, on which you remarked. It waits for its answer.", d.by.Identity, r.ID)})
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/enginetest"
 )
 
-// Whoever is asked back is told, and whoever asked when the answer comes: of the
+// Whoever is asked back is told, and whoever remarked when the answer comes: of the
 // request, and not of what was said.
 func TestAskedBackIsTold(t *testing.T) {
 	each(t, func(t *testing.T, f *enginetest.Fixture) {
@@ -19,12 +19,12 @@ func TestAskedBackIsTold(t *testing.T) {
 			to   []string
 			says string
 		}{
-			{"eve", nil, ""},                              // nobody has asked her
-			{"anna", nil, ""},                             // who may look and not answer asks nobody
-			{"mia", []string{"eve"}, "asked back"},        //
-			{"eve.2", []string{"mia"}, "answered"},        // herself, by another name
-			{"mia.2", []string{"eve"}, "asked back"},      //
-			{"eve", []string{"mia", "mia.2"}, "answered"}, //
+			{"eve", nil, ""},                                      // nobody has asked her
+			{"anna", nil, ""},                                     // who may look and not answer asks nobody
+			{"mia", []string{"eve"}, "asked back"},                //
+			{"eve.2", []string{"anna", "mia"}, "answered"},        // herself, by another name
+			{"mia.2", []string{"eve"}, "asked back"},              //
+			{"eve", []string{"anna", "mia", "mia.2"}, "answered"}, //
 		} {
 			if err := f.Engine.Comment(t.Context(), f.As(step.by), r.ID, "SECRET-WORDS"); err != nil {
 				t.Fatalf("%s: %v", step.by, err)
