@@ -31,7 +31,7 @@ func TestWorkloadLife(t *testing.T) {
 		if _, err := f.Engine.ObservedAccounts(ctx, "dir", f.Now(), seen); err != nil {
 			t.Fatal(err)
 		}
-		found := findingsOf(f, access.WorkloadUnregistered)
+		found := openOf(f, access.WorkloadUnregistered)
 		if len(found) != 1 || found[0].Subject != "dir svc-wiki" || found[0].Owner != "bob" {
 			t.Fatalf("%+v", found)
 		}
@@ -59,13 +59,13 @@ func TestWorkloadLife(t *testing.T) {
 		if list, err := f.Engine.WaitingWorkloads(ctx, f.As("eve")); err != nil || len(list) != 1 {
 			t.Errorf("%+v, %v", list, err)
 		}
-		if len(findingsOf(f, access.WorkloadUnregistered)) != 1 {
+		if len(openOf(f, access.WorkloadUnregistered)) != 1 {
 			t.Error("what was found is settled before anybody answers for it")
 		}
 		if _, err := f.Engine.AcceptWorkload(ctx, f.As("eve"), r.ID); err != nil {
 			t.Fatal(err)
 		}
-		if len(findingsOf(f, access.WorkloadUnregistered)) != 0 {
+		if len(openOf(f, access.WorkloadUnregistered)) != 0 {
 			t.Error("it is registered, and found still")
 		}
 		_, err = f.Engine.AcceptWorkload(ctx, f.As("eve"), r.ID)
@@ -117,7 +117,7 @@ func TestWorkloadLife(t *testing.T) {
 	})
 }
 
-func findingsOf(f *enginetest.Fixture, kind string) (list []access.Finding) {
+func openOf(f *enginetest.Fixture, kind string) (list []access.Finding) {
 	for _, x := range f.Findings(true) {
 		if x.Kind == kind {
 			list = append(list, x)
