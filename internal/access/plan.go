@@ -107,7 +107,7 @@ func (p CredentialPlan) Next(made time.Time, generation int64) time.Time {
 		h = (h ^ uint64(generation&0xff)) * 1099511628211
 		generation >>= 8
 	}
-	early := time.Duration(h>>1) % (p.Jitter.D() + 1) // earlier, never later: the interval is the longest allowed
+	early := time.Duration(h>>1) % (min(p.Jitter, p.Every/2).D() + 1) // earlier, never later: the interval is the longest allowed
 	return made.Add(p.Every.D() - early.Truncate(time.Second))
 }
 

@@ -125,7 +125,8 @@ func (d *files) checkPlan(p *plan) {
 	if strings.HasPrefix(p.ID, "cr-") {
 		f.problem("id", "ids that begin with cr- are those of credentials that were found: choose another")
 	}
-	if whose := d.holderAt(p.System, p.Account); p.Account != "" && whose == nil && !d.partial {
+	whose := d.holderAt(p.System, p.Account)
+	if p.Account != "" && whose == nil && !d.partial {
 		f.problem("account", "no workload has the account %q at %s: write it under accounts of the one it is, whose owner answers for the credential", brief(p.Account), brief(p.System))
 	}
 	// 2. When it is made anew.
@@ -134,6 +135,9 @@ func (d *files) checkPlan(p *plan) {
 		f.problem("every", "every must be at least %s", shortestEvery)
 	case p.Every > access.LongestTerm:
 		f.problem("every", "every must be at most %s", access.LongestTerm)
+	}
+	if whose != nil && whose.Contract != nil && whose.Contract.RotateEvery > 0 && p.Every > whose.Contract.RotateEvery {
+		f.problem("every", "every must be at most %s: the contract of %q says so", whose.Contract.RotateEvery, brief(whose.ID))
 	}
 	for _, part := range []struct {
 		key  string

@@ -26,6 +26,12 @@ type ExpireJob struct {
 // Kind implements river.JobArgs.
 func (ExpireJob) Kind() string { return "expire_requests" }
 
+// PlanRotationsJob asks that the credentials that are due be made anew.
+type PlanRotationsJob struct{}
+
+// Kind implements river.JobArgs.
+func (PlanRotationsJob) Kind() string { return "plan_rotations" }
+
 // Notice is something somebody must be told, outside.
 type Notice struct {
 	To      []string  `json:"to"` // identity or group ids

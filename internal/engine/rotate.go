@@ -27,7 +27,7 @@ func (e *Engine) Rotate(ctx context.Context, by access.Actor, w Deed) (r access.
 		if err != nil {
 			return err
 		}
-		p, planned := d.world.Directory.Plan(k.ID)
+		p, planned := d.planOf(k.ID)
 		switch {
 		case !planned:
 			return fmt.Errorf("%w: %s is in no plan: nobody knows where its consumers read it; write it in credentials.yaml", access.ErrInvalid, k.ID)
@@ -212,7 +212,25 @@ func (d *deed) mayKnowCredential(system, holder string) bool {
 	me, groups := dir.PersonOf(d.by.Identity), dir.GroupsOf(d.by.Identity)
 	sys, _ := dir.System(system)
 	return slices.Contains(groups, "security") || slices.Contains(groups, "auditors") || (sys.Owner != "" && dir.PersonOf(sys.Owner) == me) ||
-		(holder != "" && slices.Contains(dir.Hands(holder), me))
+		(holder != "" && (slices.Contains(dir.Hands(holder), me) || d.deputyOf(holder) == me))
+}
+
+// deputyOf is the person who answers for a workload while its owner does not.
+func (d *deed) deputyOf(holder string) string {
+	if id, ok := d.world.Directory.Identity(holder); ok && id.Contract != nil && id.Contract.Deputy != "" {
+		return d.world.Directory.PersonOf(id.Contract.Deputy)
+	}
+	return ""
+}
+
+// planOf is the plan of that id. The contract of its workload says the longest interval.
+func (d *deed) planOf(id string) (access.CredentialPlan, bool) {
+	p, ok := d.world.Directory.Plan(id)
+	holder, _ := d.world.Directory.ByAccount(p.System, p.Account)
+	if who, known := d.world.Directory.Identity(holder); ok && known && who.Contract != nil {
+		p.Every = access.Shorter(p.Every, who.Contract.RotateEvery)
+	}
+	return p, ok
 }
 
 // endCredential begins a rotation that kills first. It takes over whatever another one
@@ -223,7 +241,7 @@ func (d *deed) endCredential(ctx context.Context, k kept, cause access.RotationC
 		return access.Rotation{}, fmt.Errorf("%w: %s is dead already (rotation %s proved it)", access.ErrGone, k.ID, k.newest.ID)
 	}
 	// 1. As its plan says, or as what was made under it.
-	p, planned := d.world.Directory.Plan(k.ID)
+	p, planned := d.planOf(k.ID)
 	if was := k.newest.Rotation; was.ID != "" {
 		p.System, p.Account, p.Kind = was.System, was.Account, was.Kind
 		if !planned {

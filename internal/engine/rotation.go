@@ -53,7 +53,7 @@ func (e *Engine) PlanRotations(ctx context.Context) (begun int, err error) {
 			return err
 		}
 		for _, id := range d.world.Directory.Plans() {
-			p, _ := d.world.Directory.Plan(id)
+			p, _ := d.planOf(id)
 			began, err := d.plan(ctx, p, newest[id], overdue[id])
 			if err != nil {
 				return err
@@ -267,7 +267,7 @@ func (d *deed) claimRotation(ctx context.Context, holder string, was store.Rotat
 // notBefore is when the next step may be taken at the earliest. To kill never waits for
 // what was sent before: it is done again until it is proved.
 func (d *deed) notBefore(r access.Rotation, w access.Work) (at time.Time) {
-	p, planned := d.world.Directory.Plan(r.Credential)
+	p, planned := d.planOf(r.Credential)
 	switch r.State {
 	case access.RotationDue:
 		if planned && (r.Cause == access.CauseScheduled || r.Cause == access.CauseAsked) {

@@ -158,7 +158,7 @@ func (d *deed) keeping(ctx context.Context) (*keeping, error) {
 
 // planned is one of a plan, if the actor is shown it.
 func (r *keeping) planned(ctx context.Context, id string) (c CredentialKept, ok bool, err error) {
-	p, planned := r.world.Directory.Plan(id)
+	p, planned := r.planOf(id)
 	n := r.newest[id]
 	if n.ID != "" {
 		p.System, p.Account, p.Kind = n.System, n.Account, n.Kind

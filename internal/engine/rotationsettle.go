@@ -108,7 +108,7 @@ func step(r access.Rotation, o RotationOutcome, now, clear time.Time) (next acce
 
 // cleared is when an old one may be killed early, now that it is used no more.
 func (d *deed) cleared(r access.Rotation) time.Time {
-	p, ok := d.world.Directory.Plan(r.Credential)
+	p, ok := d.planOf(r.Credential)
 	if !ok {
 		return d.now
 	}

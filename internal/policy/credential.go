@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cedar-policy/cedar-go"
@@ -43,6 +44,9 @@ func (c Held) resource(s *Set) *built {
 	who := hands{}
 	if c.Holder != "" {
 		who = s.snapshot(c.Directory).handsOf(c.Holder)
+	}
+	if id, ok := c.Directory.Identity(c.Holder); ok && id.Contract != nil && id.Contract.Deputy != "" {
+		who.ids = append(slices.Clone(who.ids), c.Directory.PersonOf(id.Contract.Deputy))
 	}
 	b := &built{entity: cedar.Entity{
 		UID: uid(credentialType, c.ID), Parents: types.NewEntityUIDSet(uid(systemType, c.System)),

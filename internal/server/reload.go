@@ -8,6 +8,7 @@ import (
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/config"
+	"github.com/lessor-iam/lessor/internal/connector"
 )
 
 // Reload reads the folder anew and takes it in whole, or not at all: what a
@@ -33,6 +34,13 @@ func (s *Server) Reload(ctx context.Context) error {
 	was := s.current.Load()
 	if fixed := slices.Concat(settingsChanged(was, c), signInChanged(was, c), systemsChanged(was, c), storesChanged(was, c)); len(fixed) > 0 {
 		return fmt.Errorf("%w: nothing was taken in, because this needs a restart of the server: %s", access.ErrConflict, strings.Join(fixed, "; "))
+	}
+	targets := map[string]connector.Connector{}
+	for id, lane := range s.lanes {
+		targets[id] = lane.Connector
+	}
+	if err := planProblems(c, targets, s.stores); err != nil {
+		return err
 	}
 	bereft, err := s.engine.Bereft(ctx, s.roster.with(c.Directory))
 	if err != nil {

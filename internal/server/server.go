@@ -34,30 +34,32 @@ import (
 	"github.com/lessor-iam/lessor/internal/feed"
 	"github.com/lessor-iam/lessor/internal/inventory"
 	"github.com/lessor-iam/lessor/internal/reconcile"
+	"github.com/lessor-iam/lessor/internal/rotate"
 	"github.com/lessor-iam/lessor/internal/secret"
 	"github.com/lessor-iam/lessor/internal/store"
 )
 
 // Server is Lessor, wired.
 type Server struct {
-	dir     string
-	log     *slog.Logger
-	db      *store.DB
-	engine  *engine.Engine
-	world   atomic.Pointer[engine.World]
-	current atomic.Pointer[config.Config]
-	keys    *api.Keys
-	signer  *evidence.Signer
-	lanes   map[string]*reconcile.Lane
-	readers map[string]*inventory.Reader
-	targets []connector.Connector
-	stores  map[string]deliver.Store // where credentials are delivered to
-	handler http.Handler
-	local   Local      // how people sign in by themselves: the demo's alone
-	reload  sync.Mutex // one reload at a time
-	rounds  *rounds    // nil before Run
-	feed    *feed.Feed // what happens, read once for all who listen
-	roster  *roster    // who holds a role of Lessor itself
+	dir      string
+	log      *slog.Logger
+	db       *store.DB
+	engine   *engine.Engine
+	world    atomic.Pointer[engine.World]
+	current  atomic.Pointer[config.Config]
+	keys     *api.Keys
+	signer   *evidence.Signer
+	lanes    map[string]*reconcile.Lane
+	readers  map[string]*inventory.Reader
+	targets  []connector.Connector
+	stores   map[string]deliver.Store // where credentials are delivered to
+	rotators map[string]*rotate.Lane  // on which they are made anew
+	handler  http.Handler
+	local    Local      // how people sign in by themselves: the demo's alone
+	reload   sync.Mutex // one reload at a time
+	rounds   *rounds    // nil before Run
+	feed     *feed.Feed // what happens, read once for all who listen
+	roster   *roster    // who holds a role of Lessor itself
 
 	sites    atomic.Pointer[carriers] // Jira sites whose tickets are carried
 	carrying sync.RWMutex             // held by whoever is at a ticket
@@ -84,10 +86,13 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 	if err != nil {
 		return nil, err
 	}
+	if err := planProblems(c, targets, stores); err != nil {
+		return nil, err
+	}
 	for _, w := range slices.Concat(warnings, more, still) {
 		log.WarnContext(ctx, "configuration", "warning", w)
 	}
-	s := &Server{dir: dir, log: log, lanes: map[string]*reconcile.Lane{}, readers: map[string]*inventory.Reader{}, roster: on, stores: stores}
+	s := &Server{dir: dir, log: log, lanes: map[string]*reconcile.Lane{}, readers: map[string]*inventory.Reader{}, roster: on, stores: stores, rotators: map[string]*rotate.Lane{}}
 	on.world = &s.world
 	for _, option := range options {
 		option(s)
@@ -180,6 +185,7 @@ func (s *Server) lay(c *config.Config, targets map[string]connector.Connector) {
 	host, _ := os.Hostname() // for people reading the table; the random part is what makes it unique
 	for id, target := range targets {
 		s.targets = append(s.targets, target)
+		s.layRotations(c, id, target)
 		s.readers[id] = inventory.New(inventory.Config{Door: s.engine, System: id, Connector: target,
 			Directory: func() *access.Directory { return s.world.Load().Directory }, Now: time.Now, Log: s.log})
 		s.lanes[id] = reconcile.New(reconcile.Config{Door: s.engine, System: id, Connector: target, Holder: fmt.Sprintf("%s/%s", host, rand.Text()),
@@ -189,6 +195,9 @@ func (s *Server) lay(c *config.Config, targets map[string]connector.Connector) {
 
 func (s *Server) nudge(system string, due time.Time) {
 	if l := s.lanes[system]; l != nil {
+		l.Nudge(due)
+	}
+	if l := s.rotators[system]; l != nil {
 		l.Nudge(due)
 	}
 }
@@ -254,6 +263,9 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	}
 	var lanes sync.WaitGroup
 	for _, lane := range s.lanes {
+		lanes.Go(func() { lane.Run(work) })
+	}
+	for _, lane := range s.rotators {
 		lanes.Go(func() { lane.Run(work) })
 	}
 	lanes.Go(func() { s.follow(work) })

@@ -41,13 +41,14 @@ func (s *Server) startWork(ctx context.Context) (*river.Client[*sql.Tx], error) 
 	river.AddWorker(workers, &stocktaker{s: s})
 	river.AddWorker(workers, &sweeper{s: s})
 	river.AddWorker(workers, &judge{s: s})
+	river.AddWorker(workers, &planner{s: s})
 	river.AddWorker(workers, &genealogist{s: s})
 	river.AddWorker(workers, &leaver{s: s})
 	river.AddWorker(workers, &handoverReminder{s: s})
 	periodic := []*river.PeriodicJob{
 		// The verbs insert what is needed; these close the gap left by a job that
 		// had read its last batch when the next event was written.
-		every(10*time.Second, engine.SequenceJob{}), every(time.Minute, engine.ExpireJob{}), every(sweepEvery, engine.SweepJob{}), every(judgeEvery, engine.JudgeJob{}),
+		every(10*time.Second, engine.SequenceJob{}), every(time.Minute, engine.ExpireJob{}), every(sweepEvery, engine.SweepJob{}), every(judgeEvery, engine.JudgeJob{}), every(planEvery, engine.PlanRotationsJob{}),
 	}
 	client, err := s.db.NewWorker(&river.Config{
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}, engine.TicketQueue: {MaxWorkers: 4}, auditQueue: {MaxWorkers: 1}}, Workers: workers, PeriodicJobs: periodic,

@@ -79,6 +79,9 @@ func Check(dir string) (c *config.Config, w engine.World, warnings []string, err
 		err = errors.Join(err, t.Close())
 	}
 	stores, still, badStores := secretStores(c, slog.New(slog.DiscardHandler))
+	if badTargets == nil && badStores == nil {
+		err = errors.Join(err, planProblems(c, targets, stores))
+	}
 	err = errors.Join(err, closeStores(stores))
 	_, badSites := jiraSites(c)
 	return c, w, slices.Concat(warnings, more, still), errors.Join(err, badTargets, badStores, badSites)
