@@ -85,10 +85,10 @@ func (d *deed) tellUnregistered(ctx context.Context, sys access.System, nobodys 
 	if err != nil {
 		return err
 	}
-	told := map[string]bool{}
+	told := map[string]access.Finding{}
 	for _, f := range open {
 		if _, still := nobodys[f.Subject]; still {
-			told[f.Subject] = true
+			told[f.Subject] = f
 		} else if system, _, _ := strings.Cut(f.Subject, " "); system == sys.ID {
 			if err := d.settleFinding(ctx, f.Kind, f.Subject, "it is registered, or there no more"); err != nil {
 				return err
@@ -98,10 +98,6 @@ func (d *deed) tellUnregistered(ctx context.Context, sys access.System, nobodys 
 	opened := 0
 	for _, subject := range slices.Sorted(maps.Keys(nobodys)) {
 		a := nobodys[subject]
-		if told[subject] || opened == mostCredentials { // the rest by later readings
-			continue
-		}
-		opened++
 		f := access.Finding{Kind: access.WorkloadUnregistered, Subject: subject, Owner: a.Proposed, DueAt: d.now.Add(14 * 24 * time.Hour),
 			Text: fmt.Sprintf("Account %s at %s seems to be a program's, and nobody has written down whose, or what for. Proposed owner: %s, because %s. Register it (lessor workload register --finding), or delete it there.",
 				quoted(a.Name), sys.ID, a.Proposed, a.Why)}
@@ -109,7 +105,11 @@ func (d *deed) tellUnregistered(ctx context.Context, sys access.System, nobodys 
 			f.Owner = "security"
 			f.Text = strings.Replace(f.Text, "Proposed owner: , because", "Nobody can be proposed as its owner:", 1)
 		}
-		if err := d.finding(ctx, f); err != nil {
+		if was, is := told[subject]; is && was.Text == f.Text || opened == mostCredentials { // the rest by later readings
+			continue
+		}
+		opened++
+		if err := d.renew(ctx, f, "somebody else is proposed"); err != nil {
 			return err
 		}
 	}

@@ -90,7 +90,7 @@ func (c *Connector) Accounts(ctx context.Context, yield func(connector.Account) 
 		return err
 	}
 	k := c.accountKind()
-	return c.pages(ctx, k.base, "(&"+k.named+"("+k.attr+"=*))", []string{k.attr, "entryUUID", "nsUniqueId", guidAttr, "objectClass", "creatorsName", "authTimestamp", "lastLogonTimestamp"}, func(_ asker, page []*goldap.Entry) error {
+	return c.pages(ctx, k.base, "(&"+k.named+"("+k.attr+"=*))", []string{k.attr, "entryUUID", "nsUniqueId", guidAttr, "objectClass", "creatorsName", "pwdLastSuccess", "authTimestamp", "lastLogonTimestamp"}, func(_ asker, page []*goldap.Entry) error {
 		for _, e := range page {
 			a := connector.Account{Name: k.nameOf(e), ID: or(e.GetEqualFoldAttributeValue("entryUUID"), e.GetEqualFoldAttributeValue("nsUniqueId"))}
 			if id, ok := guidName(e.GetEqualFoldRawAttributeValue(guidAttr)); ok {

@@ -37,10 +37,12 @@ func has(e *goldap.Entry, class string) bool {
 }
 
 // usedAt is when somebody last bound as the entry, where the server keeps that:
-// OpenLDAP with lastbind, Active Directory within about two weeks.
+// OpenLDAP with lastbind or ppolicy, Active Directory within about two weeks.
 func usedAt(e *goldap.Entry) time.Time {
-	if at, ok := moment(e.GetEqualFoldAttributeValue("authTimestamp")); ok {
-		return at
+	for _, attr := range []string{"pwdLastSuccess", "authTimestamp"} {
+		if at, ok := moment(e.GetEqualFoldAttributeValue(attr)); ok {
+			return at
+		}
 	}
 	// 100 ns since 1601
 	n, err := strconv.ParseInt(e.GetEqualFoldAttributeValue("lastLogonTimestamp"), 10, 64)
