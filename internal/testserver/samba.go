@@ -237,8 +237,11 @@ func (s *SambaServer) Shell(script string) (string, error) {
 	}
 	bin := filepath.Join(s.Dir, "bin")
 	wrapper := "#!/bin/sh\nexec '" + tool + "' \"$@\" -s '" + s.conf() + "'\n"
-	if err := errors.Join(os.MkdirAll(bin, 0o755), os.WriteFile(filepath.Join(bin, "samba-tool"), []byte(wrapper), 0o755)); err != nil {
-		return "", err
+	// Once, before anybody shares it: written anew, another's shell would run half of it.
+	if _, made := os.Stat(filepath.Join(bin, "samba-tool")); made != nil {
+		if err := errors.Join(os.MkdirAll(bin, 0o755), os.WriteFile(filepath.Join(bin, "samba-tool"), []byte(wrapper), 0o755)); err != nil {
+			return "", err
+		}
 	}
 	sh := exec.Command("/bin/sh", "-c", "PATH='"+bin+"':$PATH\n"+script)
 	sh.Env = sambaEnv()
