@@ -233,7 +233,7 @@ func TestAB36_RuleThatServesItsAuthor(t *testing.T) {
 	})
 }
 
-// There is no break-glass yet: nothing that calls itself urgent is even read.
+// Break-glass is a path of its own: no request that calls itself urgent is even read.
 func TestAB37_EmergencyIsNoShortCut(t *testing.T) {
 	t.Parallel()
 	d := open(t, store.SQLite)

@@ -60,6 +60,7 @@ func (d *files) check() {
 	}
 
 	d.checkPlans()
+	d.checkGlass()
 
 	// 4. Whose tickets are read.
 	d.checkSites()

@@ -56,6 +56,7 @@ type files struct {
 	duties       []duty
 	sites        []site
 	signIn       *SignIn
+	glass        *glass
 	providers    []provider
 	stores       []secretStore
 	plans        []plan

@@ -23,6 +23,7 @@ type Config struct {
 	Pace            access.Pace
 	Backstop        time.Duration
 	StandIn         StandIn
+	BreakGlass      *BreakGlass   // nil: nobody is enrolled
 	Inventory       time.Duration // how often every system is read whole
 	Classes         []string      // the order of classes, lowest first; nil: as shipped
 	Notify          []string      // a command and its arguments, run with a notice as JSON on its input; empty: none

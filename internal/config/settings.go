@@ -24,7 +24,7 @@ const (
 
 var (
 	settingsKeys = []string{"listen", "database", "database_ref", "log_key_ref", "policy", "answer_within",
-		"provision_within", "delegate_longest", "escalate_after", "pace", "backstop", "inventory", "classes", "notify", "tokens"}
+		"provision_within", "delegate_longest", "escalate_after", "break_glass", "pace", "backstop", "inventory", "classes", "notify", "tokens"}
 	paceKeys  = []string{"lease", "call", "retry", "slowest_off", "recheck", "confirm"}
 	tokenKeys = []string{"name", "identity", "sha256", "scopes", "strength", "expires"}
 	scopes    = []string{"request", "approve", "view", "revoke", "evaluate", "audit", "admin"}
@@ -59,6 +59,7 @@ func (d *files) readSettings(c *Config, text []byte) {
 	c.Inventory = f.duration("inventory", 6*time.Hour, time.Second, 30*day)
 	c.Classes = d.classes(f)
 	c.StandIn = d.readStandIn(f, c.Classes)
+	c.BreakGlass = d.readGlass(f)
 	c.Notify = d.command(f)
 	each(f, "tokens", "a token", tokenKeys, d.readToken)
 }

@@ -158,7 +158,13 @@ func (d *deed) lostSince(ctx context.Context, g access.Grant) (string, error) {
 	if left := access.Term(g.End.Sub(d.now)); left > 0 {
 		f.Item.Term = access.Shorter(f.Item.Term, left)
 	}
-	if dec := d.world.Policy.MayHold(f); !dec.Allow {
+	dec := access.Decision{}
+	if g.Emergency() {
+		dec = d.mayKeep(f, g)
+	} else {
+		dec = d.world.Policy.MayHold(f)
+	}
+	if !dec.Allow {
 		return dec.Why, nil
 	}
 	return "", nil

@@ -2,6 +2,7 @@
 // assignments or findings, and only it writes events (law 1). One verb a file.
 //
 //	Submit, Edit, Vote, Withdraw, Comment, Cancel, ExpireRequests   requests
+//	BreakGlass, ReviewEmergency                                     access without approval, and its review
 //	Delegate, EndDelegation, Away, Back, Escalate                   who answers for whom
 //	Return, Revoke                                                  grants
 //	Claim, Settle, NextDue                                          assignments, for the reconciler
@@ -59,6 +60,8 @@ type Config struct {
 	AnswerWithin    time.Duration     // how long a request waits for its answers
 	ProvisionWithin time.Duration     // how late access may first be seen; the stored end counts it in
 	StandingIn      func() StandingIn // how long one person may answer for another, and when a stage waits too long
+	// Glass is who may take what without approval; nil, or nil of it: nobody.
+	Glass func() *Glass
 	// Carries tells whether some channel keeps the tickets of that name ("jira")
 	// up to date; nil: none does.
 	Carries func(channel string) bool
@@ -108,6 +111,9 @@ func New(c Config) (*Engine, error) {
 	}
 	if c.Joined == nil {
 		c.Joined = func(context.Context) {}
+	}
+	if c.Glass == nil {
+		c.Glass = func() *Glass { return nil }
 	}
 	if c.Nudge == nil {
 		c.Nudge = func(string, time.Time) {}

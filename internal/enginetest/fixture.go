@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"math/rand/v2"
 	"path/filepath"
+	"regexp"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +27,11 @@ var Pace = access.Pace{Lease: 40 * time.Second, Call: 10 * time.Second, Retry: t
 
 // StandingIn is how long people may answer for each other in a fixture.
 var StandingIn = engine.StandingIn{LongestDelegation: 30 * 24 * time.Hour, EscalateAfter: map[string]time.Duration{"standard": 8 * time.Hour, "": 4 * time.Hour}}
+
+// Glass is who may break it in a fixture: those in the group oncall, which no company has
+// to begin with.
+var Glass = engine.Glass{Group: "oncall", Entitlements: []string{"dir:root", "dir:pay", "dir:audit"}, Longest: hour, Most: 3, Incident: regexp.MustCompile("^INC-[0-9]+$"),
+	Security: "security", StepUp: "mfa"}
 
 // Options change a fixture before it is made.
 type Options struct {
@@ -116,7 +122,7 @@ func Open(t testing.TB, d store.Dialect, change ...func(*Options)) *Fixture {
 	t.Cleanup(f.Close)
 	f.Signer = Signer(t, cmp.Or(o.Key, t.Name()))
 	f.Engine, err = engine.New(engine.Config{DB: db, World: f.world, Now: f.Now, Rand: Rand(t), Signer: f.Signer, Pace: o.Pace,
-		AnswerWithin: 48 * time.Hour, ProvisionWithin: time.Hour, StandingIn: func() engine.StandingIn { return StandingIn }, Nudge: f.nudge, Joined: f.joined, Feeds: func() []access.Feed { return f.Company.Feeds }, Seam: o.Seam, Carries: o.Carries})
+		AnswerWithin: 48 * time.Hour, ProvisionWithin: time.Hour, StandingIn: func() engine.StandingIn { return StandingIn }, Glass: func() *engine.Glass { return &Glass }, Nudge: f.nudge, Joined: f.joined, Feeds: func() []access.Feed { return f.Company.Feeds }, Seam: o.Seam, Carries: o.Carries})
 	if err != nil {
 		t.Fatal(err)
 	}

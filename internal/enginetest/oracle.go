@@ -96,6 +96,7 @@ func (o Oracle) Problems(ctx context.Context, quiet bool) (problems []error, err
 	l.reality(quiet)
 	l.ends()
 	l.votesOfGrants()
+	l.taken()
 	l.settled()
 	l.decisions()
 	l.moves()

@@ -15,6 +15,8 @@ import (
 type standInsRead struct {
 	delegations []access.Delegation
 	absences    []access.Absence
+	emergencies map[string]access.Emergency // by grant
+	reviews     map[string]access.Finding   // by grant
 }
 
 // readStandIns reads who said that somebody answers for whom.
@@ -23,7 +25,53 @@ func (l *ledger) readStandIns(ctx context.Context, tx *store.Tx) (err error) {
 	var err1, err2 error
 	l.delegations, err1 = tx.Delegations(ctx, nil, "", everything)
 	l.absences, err2 = tx.Absences(ctx, nil, "", everything)
-	return errors.Join(err1, err2)
+	emergencies, err3 := tx.Emergencies(ctx, "", everything)
+	l.emergencies, l.reviews = map[string]access.Emergency{}, map[string]access.Finding{}
+	for _, m := range emergencies {
+		l.emergencies[m.Grant] = m
+	}
+	findings, err4 := tx.Findings(ctx, false, everything)
+	for _, f := range findings {
+		if f.Kind == access.BreakGlassReview {
+			l.reviews[f.Subject] = f
+		}
+	}
+	return errors.Join(err1, err2, err3, err4)
+}
+
+// taken asks of every grant that nobody approved because it was an emergency whether
+// its holder was enrolled, whether it is short, and whether it was told and is reviewed by
+// somebody else; and of every other that it is none (AB-37).
+func (l *ledger) taken() {
+	for _, g := range l.grants {
+		m, is := l.emergencies[g.ID]
+		if !g.Emergency() {
+			if is {
+				l.wrong("AB-37", "grant %s is no emergency, and is told of as one", g.ID)
+			}
+			continue
+		}
+		f, reviewed := l.reviews[g.ID]
+		switch {
+		case !is:
+			l.wrong("AB-37", "grant %s was taken by break-glass, and nothing tells of it", g.ID)
+			continue
+		case m.Identity != g.Identity || m.Entitlement != g.Entitlement || len(g.Votes) > 0:
+			l.wrong("AB-37", "grant %s is not what %s took", g.ID, m.Identity)
+		case len(m.Told) == 0:
+			l.wrong("AB-37", "grant %s was taken by break-glass, and nobody was told", g.ID)
+		case !reviewed || f.DueAt.After(g.At.Add(24*time.Hour)):
+			l.wrong("AB-37", "grant %s was taken by break-glass, and no review is due within a day", g.ID)
+		case f.ClosedAt.IsZero() != m.ReviewedAt.IsZero() || m.ReviewedBy == m.Person:
+			l.wrong("AB-37", "grant %s: its review was closed without one, or by whoever took it", g.ID)
+		}
+		if reach := g.End.Sub(g.Start); reach > Glass.Longest.D()+l.Provision {
+			l.wrong("AB-37", "grant %s was taken by break-glass for %s", g.ID, reach)
+		}
+		if l.World != nil && (!slices.Contains(l.World(g.At).Directory.MembersOf(Glass.Group), g.Identity) || !slices.Contains(Glass.Entitlements, g.Entitlement)) {
+			l.wrong("AB-37", "grant %s was taken by break-glass by %s, who was not enrolled for %s", g.ID, g.Identity, g.Entitlement)
+		}
+	}
 }
 
 // behalf asks, without asking policy, whether somebody stood in for somebody else at that

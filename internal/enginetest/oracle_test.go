@@ -48,6 +48,7 @@ func TestOracleCanFail(t *testing.T) {
 		{"a vote in the place of somebody who lent nothing", "I4", "which they were not", run(`update approval set behalf='{"of":"owen","how":"delegate","ref":"de-none"}'`)},
 		{"a vote in the place of somebody with nothing to say", "I4", "nothing to say at the stage", run(`update approval set behalf='{"of":"owen","how":"delegate","ref":"de-none"}'`)},
 		{"a vote in the place of the beneficiary", "I4", "who has a hand in it", run(`update approval set behalf='{"of":"eve","how":"deputy","ref":"ab-none"}'`)},
+		{"taken, and nothing tells of it", "AB-37", "nothing tells of it", run(`update grants set hold=replace(hold, '"question":"hold"', '"question":"break-glass"')`)},
 		{"a vote taken back before", "I4", "withdrawn before", run("update approval set withdrawn_at=at")},
 		{"a row nobody told of", "I5", "its events end at", run("update assignment set state='adding'")},
 		{"an event that is gone", "I5", "", run("delete from event where kind='grant.live'")},

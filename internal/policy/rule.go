@@ -27,10 +27,12 @@ const (
 	QuestionRotate      = "rotate"
 	QuestionRetire      = "retire"
 	QuestionCompromised = "compromised"
+
+	QuestionBreakGlass = access.QuestionBreakGlass
 )
 
 var questions = []string{QuestionRequest, QuestionOblige, QuestionApprove, QuestionHold, QuestionView, QuestionRevoke, QuestionRemedy, QuestionSettle,
-	QuestionRotate, QuestionRetire, QuestionCompromised}
+	QuestionRotate, QuestionRetire, QuestionCompromised, QuestionBreakGlass}
 
 // guardPrefix is reserved for the shipped guards.
 const guardPrefix = "guard."
@@ -231,4 +233,5 @@ var actionOf = map[string]cedar.EntityUID{
 	QuestionHold: cedar.NewEntityUID("Action", QuestionHold), QuestionView: cedar.NewEntityUID("Action", QuestionView),
 	QuestionRevoke: cedar.NewEntityUID("Action", QuestionRevoke), QuestionRemedy: cedar.NewEntityUID("Action", QuestionRemedy), QuestionSettle: cedar.NewEntityUID("Action", QuestionSettle),
 	QuestionRotate: cedar.NewEntityUID("Action", QuestionRotate), QuestionRetire: cedar.NewEntityUID("Action", QuestionRetire), QuestionCompromised: cedar.NewEntityUID("Action", QuestionCompromised),
+	QuestionBreakGlass: cedar.NewEntityUID("Action", QuestionBreakGlass),
 }

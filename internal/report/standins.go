@@ -23,5 +23,14 @@ func (r *replay) standIns(ctx context.Context) error {
 			return err
 		}
 	}
+	emergencies, err := r.tx.Emergencies(ctx, "", every)
+	if err != nil {
+		return err
+	}
+	for _, row := range emergencies {
+		if err := r.compare("emergency "+row.ID, row); err != nil {
+			return err
+		}
+	}
 	return nil
 }
