@@ -25,7 +25,9 @@ func onLine(t testing.TB, w world) (*Connector, *testserver.Line) {
 		},
 		Cut: func() {
 			c.line.Client.CloseIdleConnections()
-			c.issuer.line.Client.CloseIdleConnections()
+			if c.issuer != nil {
+				c.issuer.line.Client.CloseIdleConnections()
+			}
 		},
 	})
 	cfg := w.config()
