@@ -72,6 +72,15 @@ func (p Place) Covers(d *Directory, i Identity) bool {
 		(p.External == nil || *p.External == i.External)
 }
 
+// Birthright finds a rule by its id.
+func (l Lifecycle) Birthright(id string) (Birthright, bool) {
+	n := slices.IndexFunc(l.Birthrights, func(b Birthright) bool { return b.ID == id })
+	if n < 0 {
+		return Birthright{}, false
+	}
+	return l.Birthrights[n], true
+}
+
 // Stands is what of an identity says which place of the company it is in: whoever is
 // in another one than before has moved.
 type Stands struct {

@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -93,6 +94,19 @@ const ChannelInventory = "inventory"
 // Adoption tells whether the request is to let access be that was found held and
 // that nobody had granted.
 func (r Request) Adoption() bool { return r.Channel == ChannelInventory }
+
+// ChannelBirthright is the channel of requests that birthright rules make. Their
+// reference is the rule's id and the moment it was asked by.
+const ChannelBirthright = "birthright"
+
+// Birthright is the id of the rule that asks; ok is false where none does.
+func (r Request) Birthright() (rule string, ok bool) {
+	if r.Channel != ChannelBirthright {
+		return "", false
+	}
+	rule, _, _ = strings.Cut(r.Reference, " ")
+	return rule, true
+}
 
 // Open tells whether anybody can still move it.
 func (r Request) Open() bool { return r.State == Submitted || r.State == Pending }

@@ -114,6 +114,7 @@ or input; 3 denied; 4 not found; 5 conflict or gone; 6 server not reached.`,
 	root.AddCommand(
 		a.powersCommand(),
 		a.watchCommand(),
+		a.leaverCommand(), a.rejoinCommand(), a.handoverCommand(),
 		a.initCommand(), a.demoCommand(), a.serveCommand(), a.checkCommand(), a.migrateCommand(), a.tokenCommand(), a.reloadCommand(), a.statusCommand(),
 		a.policyCommand(), a.requestCommand(), a.editCommand(), a.listCommand(), a.showCommand(), a.approveCommand(), a.denyCommand(), a.withdrawCommand(),
 		a.commentCommand(), a.cancelCommand(), a.extendCommand(), a.returnCommand(), a.revokeCommand(), a.evidenceCommand(), a.verifyCommand(),

@@ -61,6 +61,7 @@ func (d *files) check() {
 
 	d.checkPlans()
 	d.checkGlass()
+	d.checkLifecycle()
 
 	// 4. Whose tickets are read.
 	d.checkSites()

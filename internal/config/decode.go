@@ -60,6 +60,9 @@ type files struct {
 	providers    []provider
 	stores       []secretStore
 	plans        []plan
+	births       []birthright
+	leavers      []item
+	lifecycle    access.Lifecycle
 
 	known  known                 // by id; filled by check
 	opened []access.GroupMembers // the groups without their circles; filled by check
@@ -73,7 +76,7 @@ var (
 	sectionsOf = []struct {
 		what  string
 		names []string
-	}{{"a directory", directorySections}, {"a catalog", catalogSections}, {"a Jira", jiraSections}, {"the sign-in", signInSections}, {"the stores", storesSections}, {"the credentials", planSections}}
+	}{{"a directory", directorySections}, {"a catalog", catalogSections}, {"a Jira", jiraSections}, {"the sign-in", signInSections}, {"the stores", storesSections}, {"the credentials", planSections}, {"the lifecycle", lifecycleSections}}
 
 	identityKeys = []string{"id", "kind", "name", "mail", "department", "manager", "deputy", "owner", "sponsor",
 		"external", "same", "inactive", "start", "end", "accounts", "contract"}

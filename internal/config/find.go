@@ -24,6 +24,7 @@ const (
 type found struct {
 	settings, signIn, stores string
 	credentials              string
+	lifecycle                string
 	directory, catalog, jira []string
 }
 
@@ -48,6 +49,8 @@ func (d *files) find() (found, bool) {
 			out.stores = name
 		case name == credentialsFile:
 			out.credentials = name
+		case name == lifecycleFile:
+			out.lifecycle = name
 		case name == directoryFile:
 			out.directory = slices.Insert(out.directory, 0, name)
 		case name == catalogFile:
@@ -60,11 +63,11 @@ func (d *files) find() (found, bool) {
 			out.catalog = append(out.catalog, d.under(name)...)
 		case name == "jira":
 			out.jira = append(out.jira, d.under(name)...)
-		case isYAML && slices.Contains([]string{settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile, credentialsFile}, stem+".yaml"):
+		case isYAML && slices.Contains([]string{settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile, credentialsFile, lifecycleFile}, stem+".yaml"):
 			d.problem(mark{file: name}, "is not read: rename it to %s.yaml", stem)
 		case !strings.HasPrefix(name, ".") && (isYAML || strings.HasSuffix(name, ".yaml")):
-			d.warn(mark{file: name}, "is not read: only %s, %s, %s, %s, %s, %s, %s and the folders directory, catalog and jira are",
-				settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile, credentialsFile)
+			d.warn(mark{file: name}, "is not read: only %s, %s, %s, %s, %s, %s, %s, %s and the folders directory, catalog and jira are",
+				settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile, credentialsFile, lifecycleFile)
 		}
 	}
 	return out, d.enough(out)

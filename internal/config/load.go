@@ -32,7 +32,8 @@ type Config struct {
 	Jira            []JiraSite    // none: no tickets are read
 	SignIn          *SignIn       // nil: nobody signs in
 	Stores          []SecretStore // none: credentials are delivered nowhere
-	Warnings        Problems      // what is allowed and most likely not meant
+	Lifecycle       access.Lifecycle
+	Warnings        Problems // what is allowed and most likely not meant
 
 	systems  map[string]mark
 	storesAt map[string]mark
@@ -133,6 +134,9 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	if found.credentials != "" {
 		d.readPlans(d.text(found.credentials))
 	}
+	if found.lifecycle != "" {
+		d.readLifecycle(d.text(found.lifecycle))
+	}
 
 	// 3. Whether they fit together.
 	d.check()
@@ -148,6 +152,7 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 		c.Jira = append(c.Jira, s.JiraSite)
 	}
 	c.SignIn = d.signIn
+	c.Lifecycle = d.lifecycle
 	for _, s := range d.systems {
 		c.systems[s.ID] = s.f.here()
 	}

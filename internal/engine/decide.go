@@ -111,6 +111,9 @@ func (d *deed) facts(ctx context.Context, r access.Request, i int, votes []acces
 			f.Siblings = append(f.Siblings, other.Entitlement)
 		}
 	}
+	if rule, is := r.Birthright(); is {
+		f.Birthright = d.covering(rule, r.Beneficiary, it.Entitlement)
+	}
 	held, err := d.heldBy(ctx, r, it.Entitlement)
 	if err != nil {
 		return f, err

@@ -101,7 +101,7 @@ func (e *Engine) Remove(ctx context.Context, by access.Actor, m Remedy) (removin
 }
 
 // acceptable are the kinds of findings that stand until somebody lets them be.
-var acceptable = []string{leftBehind, madeAnew, manyMadeAnew, credentialOrphan, credentialUnderGrant, noApprover, access.IdentityRecycled}
+var acceptable = []string{leftBehind, madeAnew, manyMadeAnew, credentialOrphan, credentialUnderGrant, noApprover, access.IdentityRecycled, moverReview}
 
 // Accept closes a finding that only people can settle, for a reason.
 func (e *Engine) Accept(ctx context.Context, by access.Actor, m Remedy) error {
@@ -136,7 +136,7 @@ func (e *Engine) Accept(ctx context.Context, by access.Actor, m Remedy) error {
 
 // about finds which entitlement and whose account a finding is about.
 func (d *deed) about(ctx context.Context, f access.Finding) (ent access.Entitlement, holder string, err error) {
-	if f.Kind == leftBehind {
+	if f.Kind == leftBehind || f.Kind == moverReview {
 		g, err := d.Grant(ctx, f.Subject)
 		if err != nil {
 			return ent, "", err

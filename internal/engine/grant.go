@@ -78,6 +78,11 @@ func (d *deed) issue(ctx context.Context, r access.Request, it access.Item, vote
 	}
 	g = access.Grant{ID: d.e.ids.next("gr", d.now), Request: r.ID, Revision: r.Revision, Digest: r.Digest, Identity: r.Beneficiary,
 		Entitlement: it.Entitlement, State: access.Scheduled, Owner: ent.Owners[0], Votes: []string{}, Hold: hold, At: d.now}
+	if rule, is := r.Birthright(); is && len(votes) == 0 {
+		if b := d.covering(rule, r.Beneficiary, it.Entitlement); b != nil {
+			g.Owner = b.Owner
+		}
+	}
 	for _, v := range votes {
 		g.Votes = append(g.Votes, v.ID)
 	}
@@ -159,6 +164,10 @@ func (d *deed) assignment(ctx context.Context, ent access.Entitlement, id access
 // assignment due.
 func (d *deed) begin(ctx context.Context, g access.Grant, job store.Job) error {
 	if err := d.AddGrant(ctx, g); err != nil {
+		return err
+	}
+	person := d.world.Directory.PersonOf(g.Identity)
+	if err := d.FirstPlace(ctx, person, d.world.Directory.Stands(person)); err != nil {
 		return err
 	}
 	ev := d.event("grant.scheduled")

@@ -86,13 +86,14 @@ func (d *deed) propose(ctx context.Context, subject, from string) (h access.Hand
 	// 2. Who: the first of these who may.
 	was, _ := dir.Identity(from)
 	type candidate struct{ id, why string }
-	list := []candidate{{was.Manager, "the manager of " + from}}
+	var list []candidate
+	if i, ok := dir.Identity(id); kind == "identity" && ok && i.Contract != nil {
+		list = append(list, candidate{i.Contract.Deputy, "the deputy that its contract names"})
+	}
+	list = append(list, candidate{was.Deputy, "the deputy of " + from}, candidate{was.Manager, "the manager of " + from})
 	if system := d.placedAt(kind, id); system != "" {
 		sys, _ := dir.System(system)
 		list = append(list, candidate{sys.Owner, "the owner of " + system})
-	}
-	for _, c := range d.deputies(kind, id, from) {
-		list = append([]candidate{{c, "the deputy of " + from}}, list...)
 	}
 	for _, c := range list {
 		if c.id == "" {
@@ -110,9 +111,6 @@ func (d *deed) propose(ctx context.Context, subject, from string) (h access.Hand
 	h.Proposed, h.Why = "security", "nobody nearer may take it over"
 	return h, nil
 }
-
-// deputies lists who stands in for whoever has left, nearest last.
-func (d *deed) deputies(string, string, string) []string { return nil }
 
 // placedAt is the one system that a subject is of; empty: none, or several.
 func (d *deed) placedAt(kind, id string) string {

@@ -26,26 +26,27 @@ const leaveAt = 500
 
 // Left is what a leaving has done.
 type Left struct {
-	Person    string `json:"person"`
-	Ended     int    `json:"ended"`     // grants
-	Cancelled int    `json:"cancelled"` // requests
-	Voided    int    `json:"voided"`    // votes on requests that were still pending
-	SignIns   int    `json:"sign_ins"`  // sessions and tokens
-	Handovers int    `json:"handovers"` // decisions that others have to make
+	Person      string `json:"person"`
+	Ended       int    `json:"ended"`          // grants
+	Cancelled   int    `json:"cancelled"`      // requests
+	Voided      int    `json:"voided"`         // votes on requests that were still pending
+	Delegations int    `json:"delegations"`    // of theirs to others, and of others' to them
+	SignIns     int    `json:"sign_ins"`       // sessions and tokens
+	Handovers   int    `json:"handovers"`      // decisions that others have to make
+	More        bool   `json:"more,omitempty"` // the rest is being done
 }
 
 func (l *Left) add(m Left) {
 	l.Ended, l.Cancelled, l.Voided = l.Ended+m.Ended, l.Cancelled+m.Cancelled, l.Voided+m.Voided
-	l.SignIns, l.Handovers = l.SignIns+m.SignIns, l.Handovers+m.Handovers
+	l.SignIns, l.Handovers, l.Delegations = l.SignIns+m.SignIns, l.Handovers+m.Handovers, l.Delegations+m.Delegations
 }
 
 // Leave says that a person has left: from that moment on none of their identities is
 // active, every grant of theirs ends, what they asked for is cancelled, their votes on
 // what is pending are void, their sessions end, and what they answered for has to be
-// handed over or retired. It may be said twice. If we stop between two transactions,
-// the job that the first one inserted goes on.
+// handed over or retired. It may be said twice. What is more than one transaction
+// should do is gone on with by a job that the first one inserts.
 func (e *Engine) Leave(ctx context.Context, by access.Actor, identity, reason string) (left Left, err error) {
-	person, more := "", false
 	err = e.do(ctx, "leave", by, func(d *deed) error {
 		left = Left{}
 		if err := d.mayLeave(ctx); err != nil {
@@ -61,21 +62,18 @@ func (e *Engine) Leave(ctx context.Context, by access.Actor, identity, reason st
 		case id.Kind != access.Person:
 			return fmt.Errorf("%w: %s is a %s, which is retired or handed over; only people leave", access.ErrInvalid, identity, id.Kind)
 		}
-		person = d.world.Directory.PersonOf(identity)
+		person := d.world.Directory.PersonOf(identity)
 		// 1. None of them is active any more, whatever the files or a feed say.
 		if err := d.deactivate(ctx, person, reason); err != nil {
 			return err
 		}
 		// 2. What follows, as much of it as one transaction takes.
 		left.Person = person
-		more, err = d.depart(ctx, person, reason, &left)
-		return err
+		if left.More, err = d.depart(ctx, person, reason, &left); err != nil || !left.More {
+			return err
+		}
+		return d.Enqueue(ctx, LeaveJob{person}, nil)
 	})
-	if err != nil || !more {
-		return left, err
-	}
-	rest, err := e.LeaveOn(ctx, person)
-	left.add(rest)
 	return left, err
 }
 
@@ -242,9 +240,27 @@ func (d *deed) voidVotes(ctx context.Context, person string, _ []string, note st
 	return len(list) >= leaveAt, nil
 }
 
-// endStandIns ends what they lent to others and what others lent to them.
-func (d *deed) endStandIns(context.Context, string, []string, string, *Left) (bool, error) {
-	return false, nil
+// endStandIns ends what they lent to others and what others lent to them: neither says
+// anything about who answers from now on.
+func (d *deed) endStandIns(ctx context.Context, _ string, whose []string, note string, left *Left) (bool, error) {
+	list, err := d.Delegations(ctx, whose, "", leaveAt)
+	if err != nil {
+		return false, err
+	}
+	for _, l := range list {
+		if !l.EndedAt.IsZero() || !d.now.Before(l.End) {
+			continue
+		}
+		l.EndedAt, l.EndedBy, l.EndedWhy = d.now, d.by.Identity, note
+		if err := d.Tx.EndDelegation(ctx, l); err != nil {
+			return false, err
+		}
+		if err := d.tellDelegation(ctx, l, "ended"); err != nil {
+			return false, err
+		}
+		left.Delegations++
+	}
+	return false, nil // leaveAt are far more than one person has open
 }
 
 // endGrants ends them now.

@@ -58,7 +58,13 @@ func (e *Engine) Sweep(ctx context.Context) (total Swept, err error) {
 	if _, err := e.Departed(ctx); err != nil {
 		return total, err
 	}
-	_, err = e.OverdueHandovers(ctx)
+	if _, err := e.OverdueHandovers(ctx); err != nil {
+		return total, err
+	}
+	if err := e.moverReviews(ctx); err != nil {
+		return total, err
+	}
+	_, err = e.Birthrights(ctx, nil)
 	return total, err
 }
 
@@ -80,7 +86,8 @@ func (e *Engine) SweepOf(ctx context.Context, identities []string) (Swept, error
 			}
 		}
 	}
-	return swept, nil
+	_, err = e.Birthrights(ctx, identities)
+	return swept, err
 }
 
 func (e *Engine) sweepAll(ctx context.Context, identities []string) (total Swept, err error) {
@@ -98,7 +105,7 @@ func (e *Engine) sweepAll(ctx context.Context, identities []string) (total Swept
 					return err
 				}
 			}
-			return nil
+			return d.movers(ctx, page)
 		})
 		if err != nil {
 			return total, err

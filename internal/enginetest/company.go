@@ -24,6 +24,7 @@ type Company struct {
 	Rules        map[string]string // file name -> Cedar text, beside the shipped guards
 	Feeds        []access.Feed     // in order of authority
 	Roles        string            // the system whose entitlements are roles of Lessor itself; "": none
+	Lifecycle    access.Lifecycle
 }
 
 // Systems of every company.
@@ -153,5 +154,6 @@ func (c *Company) World(t testing.TB) engine.World {
 	if err != nil {
 		t.Fatalf("the company's catalog: %v", err)
 	}
+	world.Lifecycle = c.Lifecycle
 	return world
 }

@@ -87,7 +87,7 @@ func (s *Set) MayRequest(f Facts) access.Decision {
 		}
 		return d
 	}
-	return s.oblige(d, &f)
+	return byBirth(s.oblige(d, &f), &f)
 }
 
 // oblige adds up what the rules that applied demand; the strictest wins.

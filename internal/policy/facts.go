@@ -34,6 +34,9 @@ type Facts struct {
 	ChainFor  access.Term     // for extensions: how long the unbroken chain has lasted at the new start
 	Authors   []string        // identity ids from @author of the rules that let the request through
 	StandIns  access.StandIns // who may answer for whom, as far as anybody said so
+	// Birthright is the rule by which it is asked for, where that covers the beneficiary;
+	// nil: somebody asks.
+	Birthright *access.Birthright
 }
 
 // term is what would be granted: as narrowed so far, or as asked.

@@ -44,6 +44,7 @@ func readWorld(c *config.Config) (w engine.World, warnings []string, err error) 
 	for _, class := range unplaced {
 		warnings = append(warnings, fmt.Sprintf("class %q has no place in the order of classes: it is taken for one just below the highest; say where it belongs with classes in lessor.yaml", class))
 	}
+	w.Lifecycle = c.Lifecycle
 	return w, append(warnings, set.Conflicts()...), err
 }
 
