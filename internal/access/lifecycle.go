@@ -186,5 +186,6 @@ func (d *Directory) Charges(now time.Time) map[string][]string {
 
 // GoneAt tells whether an identity has left by then: whoever has not begun yet has not.
 func (i Identity) GoneAt(now time.Time) bool {
-	return i.Inactive || (!i.End.IsZero() && !now.Before(i.End))
+	until := i.Until()
+	return i.Inactive || (!until.IsZero() && !now.Before(until))
 }

@@ -54,7 +54,7 @@ func (d *files) readLifecycle(text []byte) {
 // days reads a term as a span; zero if it is absent.
 func (f fields) days(key string) time.Duration {
 	t := f.term(key, 0)
-	if f.has(key) && t < access.Term(time.Hour) {
+	if t != 0 && t < access.Term(time.Hour) {
 		f.problem(key, "%s must be at least 1h", key)
 	}
 	return t.D()

@@ -163,7 +163,7 @@ func (d *deed) bearsAgain(ctx context.Context, row store.Born, asked string) (ag
 // bornRequest makes the request of a rule and decides it.
 func (d *deed) bornRequest(ctx context.Context, rule *access.Birthright, i access.Identity, entitlement string) (r access.Request, err error) {
 	term := rule.Term
-	if end := i.End; !end.IsZero() { // nobody's access outlasts their contract
+	if end := i.Until(); !end.IsZero() { // nobody's access outlasts their contract
 		term = access.Shorter(term, access.Term(end.Sub(d.now).Truncate(time.Second)))
 	}
 	r = access.Request{ID: d.e.ids.next("rq", d.now), Revision: 1, State: access.Submitted, Requester: i.ID, Beneficiary: i.ID,

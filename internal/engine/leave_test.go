@@ -42,9 +42,10 @@ func TestLeave(t *testing.T) {
 	each(t, func(t *testing.T, f *enginetest.Fixture) {
 		held := f.Granted("eve", ask("dir:wiki"), "mia")
 		second := f.Granted("eve.2", ask("dir:lobby"))
-		agent := f.Granted("pilot", ask("dir:lobby"))
 		robot := f.Granted("robot", ask("dir:reports"), "owen")
+		sponsors := f.Granted("eve", ask("dir:lobby"))
 		later := f.Granted("eve", engine.Ask{Entitlements: []string{"dir:reports"}, Term: hour, Start: f.Now().Add(time.Hour)}, "mia")
+		agent := f.Granted("pilot", engine.Ask{Entitlements: []string{"dir:lobby"}, Term: hour, Ticket: "jira:ACC-1"})
 		asked := f.Ask("eve", ask("dir:pay"))
 		forHer := f.Ask("mia", engine.Ask{Beneficiary: "eve", Entitlements: []string{"git:deploy"}, Term: hour})
 		if err := f.DB.BeginSession(t.Context(), store.Session{Hash: "h", Identity: "eve", Began: f.Now(), Seen: f.Now(), End: f.Now().Add(hour.D())}, "", f.Now()); err != nil {
@@ -52,15 +53,15 @@ func TestLeave(t *testing.T) {
 		}
 		f.Work()
 		before, err := f.Engine.Leaving(t.Context(), f.As("sara"), "eve.2")
-		if err != nil || before.Person != "eve" || len(before.Grants) != 4 || len(before.Requests) != 2 || before.SignIns != 1 || !before.Left.IsZero() || len(before.Waiting) != 0 {
+		if err != nil || before.Person != "eve" || len(before.Grants) != 5 || len(before.Requests) != 2 || before.SignIns != 1 || !before.Left.IsZero() || len(before.Waiting) != 0 {
 			t.Errorf("a dry run says %+v, %v", before, err)
 		}
 
 		left := leave(t, f, "eve.2")
-		if left.Ended != 4 || left.Cancelled != 2 || left.SignIns != 1 || left.Handovers != len(before.Decisions) || left.Handovers == 0 {
+		if left.Ended != 5 || left.Cancelled != 2 || left.SignIns != 1 || left.Handovers != len(before.Decisions) || left.Handovers == 0 {
 			t.Errorf("left %+v; the dry run had %d decisions", left, len(before.Decisions))
 		}
-		for _, g := range []access.Grant{held, second, agent, later} {
+		for _, g := range []access.Grant{held, second, agent, sponsors, later} {
 			if g = f.Grant(g.ID); g.State != access.Ended || g.Ended != access.EndLeaver {
 				t.Errorf("the grant of %s to %s is %s (%s)", g.Entitlement, g.Identity, g.State, g.Ended)
 			}
@@ -73,7 +74,7 @@ func TestLeave(t *testing.T) {
 		if f.Grant(robot.ID).State != access.Live {
 			t.Error("the workload's access has ended before anybody could take it over")
 		}
-		if after, err := f.Engine.Leaving(t.Context(), f.As("sara"), "eve"); err != nil || len(after.Waiting) != 3 || len(after.Grants) != 0 || after.Left.IsZero() || after.By != "sara" {
+		if after, err := f.Engine.Leaving(t.Context(), f.As("sara"), "eve"); err != nil || len(after.Waiting) != 4 || len(after.Grants) != 0 || after.Left.IsZero() || after.By != "sara" {
 			t.Errorf("not seen gone yet: %+v, %v", after, err)
 		}
 		f.Work()

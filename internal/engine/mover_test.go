@@ -87,7 +87,7 @@ func TestMoverKeepsWhatTheNewPlaceGives(t *testing.T) {
 }
 
 // What others approved waits for the new manager's word: kept, revoked, or ended by silence.
-func TestNewManagerKeepsOrRevokes(t *testing.T) {
+func TestMoverIsKeptOrRevoked(t *testing.T) {
 	each(t, func(t *testing.T, f *enginetest.Fixture) {
 		long(f, "dir:wiki", "dir:reports", "dir:pay")
 		of := map[string]access.Grant{}
