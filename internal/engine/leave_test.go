@@ -98,7 +98,7 @@ func TestLeave(t *testing.T) {
 }
 
 // A leaver's vote on what is still pending is void at once, and its stage is open again.
-func TestLeaverHasNoVoteLeft(t *testing.T) {
+func TestAB26_LeaverHasNoVoteLeft(t *testing.T) {
 	each(t, func(t *testing.T, f *enginetest.Fixture) {
 		r := f.Approve("otto", f.Ask("eve", ask("dir:root")))
 		if left := leave(t, f, "otto"); left.Voided != 1 {
