@@ -206,7 +206,7 @@ func (e *estate) open(t testing.TB, prefix string, people, groups []string) {
 	lanes := map[string]*reconcile.Lane{}
 	pace := access.Pace{Lease: 40 * time.Second, Call: 15 * time.Second, Retry: 200 * time.Millisecond, SlowestOff: 5 * time.Second, Recheck: time.Hour, Confirm: time.Minute}
 	e.engine, err = engine.New(engine.Config{DB: e.db, World: func() engine.World { return *inForce.Load() }, Now: time.Now, Rand: enginetest.Rand(t), Signer: enginetest.Signer(t, t.Name()),
-		Pace: pace, AnswerWithin: time.Hour, ProvisionWithin: time.Hour,
+		Pace: pace, AnswerWithin: time.Hour, ProvisionWithin: time.Hour, StandingIn: func() engine.StandingIn { return enginetest.StandingIn },
 		Nudge: func(system string, due time.Time) { lanes[system].Nudge(due) },
 		Joined: func(ctx context.Context) {
 			added, err := e.db.AddedAfter(context.WithoutCancel(ctx), 0)

@@ -19,7 +19,7 @@ type frame struct {
 	Assets   assets
 }
 
-var rooms = []struct{ path, name string }{{"/ask", "Ask"}, {"/access", "My access"}, {"/waiting", "Waiting for me"}, {"/requests", "Requests"}, {"/findings", "Findings"}}
+var rooms = []struct{ path, name string }{{"/ask", "Ask"}, {"/access", "My access"}, {"/waiting", "Waiting for me"}, {"/requests", "Requests"}, {"/findings", "Findings"}, {"/handovers", "To hand over"}}
 
 func layout(f frame, body templ.Component) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {

@@ -104,6 +104,7 @@ func (p *portal) routes(mux *http.ServeMux) {
 		{"GET /signed-in", p.signedIn}, {"POST /signed-in", p.endSignedIn},
 		{"GET /live", p.live}, {"GET /grants/{id}", p.grant}, {"GET /entitlements", p.entitlementPage}, {"GET /people", p.person}, {"GET /systems", p.systemPage},
 		{"GET /findings", p.findings}, {"GET /findings/{id}", p.finding}, {"POST /findings/{id}", p.settle}, {"GET /operations", p.operations}, {"GET /numbers", p.numbers}, {"GET /register", p.registerAll}, {"GET /register.csv", p.registerFile},
+		{"GET /handovers", p.handovers}, {"GET /handovers/{id}", p.handover}, {"POST /handovers/{id}", p.decideHandover}, {"GET /leavers", p.leaving},
 		{"/", func(*visit) error { return access.ErrNotFound }},
 	} {
 		mux.HandleFunc(page.at, p.visit(page.do))
