@@ -86,7 +86,7 @@ func (r Rotation) Old() OldCredential {
 }
 
 // Mark is what everything it orders is marked with.
-func (r Rotation) Mark() string { return "lessor-" + r.ID }
+func (r Rotation) Mark() string { return r.ID }
 
 // Begin takes the first step, given what the target is like.
 func (r Rotation) Begin(now time.Time, chosen bool, lingers Term) (Rotation, Event, error) {

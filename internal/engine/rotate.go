@@ -182,13 +182,11 @@ func manages(newest []store.Rotating) managed {
 		if strings.HasPrefix(r.Credential, "cr-") || r.State == access.RotationDead {
 			continue
 		}
-		m[[2]string{r.System, r.Mark()}] = r.Credential
 		for _, o := range append(r.Alive(), r.Old()) {
-			for _, name := range []string{o.Native, o.Mark} {
-				if name != "" {
-					m[[2]string{r.System, name}] = r.Credential
-				}
+			if o.Native != "" {
+				m[[2]string{r.System, o.Native}] = r.Credential
 			}
+			m[[2]string{r.System, o.Mark}], m[[2]string{r.System, "lessor-" + o.Mark}] = r.Credential, r.Credential
 		}
 	}
 	return m
@@ -211,6 +209,9 @@ func (d *deed) mayKnowCredential(system, holder string) bool {
 	dir := d.world.Directory
 	me, groups := dir.PersonOf(d.by.Identity), dir.GroupsOf(d.by.Identity)
 	sys, _ := dir.System(system)
+	if me == "" {
+		return false
+	}
 	return slices.Contains(groups, "security") || slices.Contains(groups, "auditors") || (sys.Owner != "" && dir.PersonOf(sys.Owner) == me) ||
 		(holder != "" && (slices.Contains(dir.Hands(holder), me) || d.deputyOf(holder) == me))
 }

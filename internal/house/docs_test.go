@@ -15,13 +15,18 @@ import (
 // machines from the table of allowed moves, the rooms from the table here.
 func TestHouseIsDrawnFromTheCode(t *testing.T) {
 	t.Parallel()
-	const name = "../../docs/house.md"
+	drawInto(t, "../../docs/house.md", map[string]string{"machines": drawMachines(), "rooms": drawRooms()})
+	drawInto(t, "../../docs/credentials.md", map[string]string{"rotation": drawMachines(access.RotationMachine)})
+}
+
+func drawInto(t *testing.T, name string, parts map[string]string) {
+	t.Helper()
 	raw, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	text := string(raw)
-	for part, drawn := range map[string]string{"machines": drawMachines(), "rooms": drawRooms()} {
+	for part, drawn := range parts {
 		begin, end := "<!-- generated: "+part+" -->\n", "<!-- end: "+part+" -->"
 		before, rest, ok := strings.Cut(text, begin)
 		old, after, ok2 := strings.Cut(rest, end)
@@ -40,11 +45,15 @@ func TestHouseIsDrawnFromTheCode(t *testing.T) {
 	}
 }
 
-func drawMachines() string {
+// drawMachines draws these, or all.
+func drawMachines(only ...access.Machine) string {
 	var b strings.Builder
 	b.WriteString("```\n")
 	machine := access.Machine("")
 	for _, mv := range access.Machines {
+		if len(only) > 0 && !slices.Contains(only, mv.Machine) {
+			continue
+		}
 		if mv.Machine != machine {
 			machine = mv.Machine
 			fmt.Fprintf(&b, "%s\n", machine)
