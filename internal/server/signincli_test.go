@@ -177,11 +177,23 @@ func TestLoginIsRefused(t *testing.T) {
 	if n, said := l.lessor("list", "requests"); n != 3 {
 		t.Errorf("an inactive person's program: %d %s", n, said)
 	}
-	// Signed out everywhere is that: browsers and programs.
+	// Whoever is back signs in anew: what let them in before ended when they left.
 	g.edit("directory.yaml", "inactive: true, manager", "manager")
+	if n, said := l.lessor("list", "requests"); n != 3 {
+		t.Errorf("active again, by the program of before: %d %s", n, said)
+	}
+	ann = g.browser()
+	ann.goTo("/sign-in/go/corp")
+	ann.login("s-ann", false)
+	_, code, end = l.login()
+	ann.send(http.MethodPost, "/sign-in/cli", url.Values{"code": {code}, "verdict": {"let"}})
+	if n, said := end(); n != 0 {
+		t.Fatalf("%d %s", n, said)
+	}
 	if n, said := l.lessor("list", "requests"); n != 0 {
 		t.Errorf("active again: %d %s", n, said)
 	}
+	// Signed out everywhere is that: browsers and programs.
 	ann.send(http.MethodPost, "/sign-in/mine", url.Values{"end": {"all"}})
 	ann.is("/sign-in", http.StatusOK)
 	if n, said := l.lessor("list", "requests"); n != 3 {
