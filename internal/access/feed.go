@@ -14,6 +14,8 @@ type Feed struct {
 	ID       string            `json:"id"`
 	Kind     string            `json:"kind"` // scim, ldap, csv or yaml
 	Settings map[string]string `json:"settings,omitempty"`
+	Key      string            `json:"key"`                // the column that is given to nobody else
+	Columns  map[string]string `json:"columns,omitempty"`  // what we call it -> what the feed does; where it is missing, both call it the same
 	Identity string            `json:"identity,omitempty"` // attribute that a new identity's id is made of; empty: it makes none
 	Match    []Match           `json:"match,omitempty"`    // in order; the first that finds anybody decides
 	Gives    []string          `json:"gives"`              // of FeedGives, what it is the authority for

@@ -119,7 +119,7 @@ or input; 3 denied; 4 not found; 5 conflict or gone; 6 server not reached.`,
 		a.policyCommand(), a.requestCommand(), a.editCommand(), a.listCommand(), a.showCommand(), a.approveCommand(), a.denyCommand(), a.withdrawCommand(),
 		a.commentCommand(), a.cancelCommand(), a.extendCommand(), a.returnCommand(), a.revokeCommand(), a.evidenceCommand(), a.verifyCommand(),
 		a.delegateCommand(), a.awayCommand(), a.breakGlassCommand(),
-		a.confirmCommand(), a.findingsCommand(), a.credentialCommand(), a.workloadCommand(), a.loginCommand(), a.logoutCommand(), a.jiraCommand(), a.connectorCommand(),
+		a.confirmCommand(), a.findingsCommand(), a.feedCommand(), a.credentialCommand(), a.workloadCommand(), a.loginCommand(), a.logoutCommand(), a.jiraCommand(), a.connectorCommand(),
 	)
 	for _, c := range root.Commands() {
 		if !c.Runnable() { // a group: without more it says what is in it; a word it does not know is a mistake

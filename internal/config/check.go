@@ -72,6 +72,7 @@ func (d *files) check() {
 	// 6. Who may speak.
 	d.checkTokens()
 	d.checkProviders()
+	d.checkFeeds()
 }
 
 // written is an entry of a file under its id.

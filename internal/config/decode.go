@@ -57,6 +57,7 @@ type files struct {
 	sites        []site
 	signIn       *SignIn
 	glass        *glass
+	feeds        []feed
 	providers    []provider
 	stores       []secretStore
 	plans        []plan
@@ -76,7 +77,7 @@ var (
 	sectionsOf = []struct {
 		what  string
 		names []string
-	}{{"a directory", directorySections}, {"a catalog", catalogSections}, {"a Jira", jiraSections}, {"the sign-in", signInSections}, {"the stores", storesSections}, {"the credentials", planSections}, {"the lifecycle", lifecycleSections}}
+	}{{"a directory", directorySections}, {"a catalog", catalogSections}, {"a Jira", jiraSections}, {"the sign-in", signInSections}, {"the stores", storesSections}, {"the credentials", planSections}, {"the lifecycle", lifecycleSections}, {"the feeds", feedSections}}
 
 	identityKeys = []string{"id", "kind", "name", "mail", "department", "manager", "deputy", "owner", "sponsor",
 		"external", "same", "inactive", "start", "end", "accounts", "contract"}

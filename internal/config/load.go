@@ -30,6 +30,7 @@ type Config struct {
 	Tokens          []Token
 	Directory       *access.Directory
 	Jira            []JiraSite    // none: no tickets are read
+	Feeds           []access.Feed // in order of authority; none: people are in the directory alone
 	SignIn          *SignIn       // nil: nobody signs in
 	Stores          []SecretStore // none: credentials are delivered nowhere
 	Lifecycle       access.Lifecycle
@@ -137,6 +138,9 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	if found.lifecycle != "" {
 		d.readLifecycle(d.text(found.lifecycle))
 	}
+	if found.feeds != "" {
+		d.readFeeds(d.text(found.feeds))
+	}
 
 	// 3. Whether they fit together.
 	d.check()
@@ -153,6 +157,9 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	}
 	c.SignIn = d.signIn
 	c.Lifecycle = d.lifecycle
+	for _, x := range d.feeds {
+		c.Feeds = append(c.Feeds, x.Feed)
+	}
 	for _, s := range d.systems {
 		c.systems[s.ID] = s.f.here()
 	}

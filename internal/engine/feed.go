@@ -86,8 +86,8 @@ func (d *deed) hears(ctx context.Context, was, says access.Record, gone, doubt b
 	case next.Group:
 	case was.Here() && !next.Here() && doubt:
 		how, next.Doubted = "doubted", d.now
-	case was.Here() && !next.Here():
-		how, next.Left = "left", d.now
+	case was.Believed() && !next.Here() && !doubt:
+		how, next.Doubted, next.Left = "left", time.Time{}, d.now
 	}
 	if !next.Here() {
 		next.Held, next.Why = "", "" // nothing is to be decided of whoever is not there

@@ -77,8 +77,8 @@ func record(t *testing.T, f *enginetest.Fixture, feed, key string) (r access.Rec
 	return r
 }
 
-// findingsOf lists the subjects of the open findings of a kind.
-func findingsOf(f *enginetest.Fixture, kind string) (list []string) {
+// feedFindings lists the subjects of the open findings of a kind.
+func feedFindings(f *enginetest.Fixture, kind string) (list []string) {
 	for _, found := range f.Findings(true) {
 		if found.Kind == kind {
 			list = append(list, found.Subject)
@@ -177,7 +177,7 @@ func TestFeedBrake(t *testing.T) {
 		if drift.Doubted != 12 || drift.Left != 0 || who(f, "p15").Inactive || who(f, "p0").Department != "moved" {
 			t.Fatalf("%+v", drift)
 		}
-		if found := findingsOf(f, access.FeedShrunk); !slices.Equal(found, []string{"hr"}) {
+		if found := feedFindings(f, access.FeedShrunk); !slices.Equal(found, []string{"hr"}) {
 			t.Errorf("findings %v", found)
 		}
 		// 2. A second reading that says the same changes nothing.
@@ -202,7 +202,7 @@ func TestFeedBrake(t *testing.T) {
 		if n, err := confirm("sara", 12); err != nil || n != 12 || !who(f, "p15").Inactive || !who(f, "sean").Inactive || who(f, "p0").Inactive {
 			t.Errorf("%d, %v", n, err)
 		}
-		if found := findingsOf(f, access.FeedShrunk); len(found) != 0 {
+		if found := feedFindings(f, access.FeedShrunk); len(found) != 0 {
 			t.Errorf("findings %v", found)
 		}
 	})
@@ -251,10 +251,10 @@ func TestFeedRecycledNames(t *testing.T) {
 		if i := who(f, "ann.b"); i.ID != "ann.b" || i.Accounts["dir"] != "" {
 			t.Errorf("%+v", i)
 		}
-		if found := findingsOf(f, access.IdentityRecycled); !slices.Equal(found, []string{"hr 17", "hr 18"}) {
+		if found := feedFindings(f, access.IdentityRecycled); !slices.Equal(found, []string{"hr 17", "hr 18"}) {
 			t.Errorf("findings %v", found)
 		}
-		if found := findingsOf(f, "account_taken"); !slices.Equal(found, []string{"dir ann"}) {
+		if found := feedFindings(f, "account_taken"); !slices.Equal(found, []string{"dir ann"}) {
 			t.Errorf("findings %v", found)
 		}
 		// 3. It is decided, by somebody who may.
@@ -278,12 +278,12 @@ func TestFeedRecycledNames(t *testing.T) {
 			t.Fatalf("grant %s", f.Grant(g.ID).State)
 		}
 		read(t, f, "hr", entry("8", "bea"), entry("9", "cyd"), other, entry("17", "ann", func(r *access.Record) { r.Accounts = nil }))
-		if who(f, "ann.b").Accounts["dir"] != "ann" || who(f, "ann").Accounts["dir"] != "" || len(findingsOf(f, "account_taken")) != 0 {
-			t.Errorf("%+v, %+v, %v", who(f, "ann.b"), who(f, "ann"), findingsOf(f, "account_taken"))
+		if who(f, "ann.b").Accounts["dir"] != "ann" || who(f, "ann").Accounts["dir"] != "" || len(feedFindings(f, "account_taken")) != 0 {
+			t.Errorf("%+v, %+v, %v", who(f, "ann.b"), who(f, "ann"), feedFindings(f, "account_taken"))
 		}
 		read(t, f, "hr", entry("8", "bea"), entry("9", "cyd"), other, entry("17", "ann", func(r *access.Record) { r.Accounts = nil }))
-		if len(findingsOf(f, "account_taken")) != 0 {
-			t.Errorf("findings %v", findingsOf(f, "account_taken"))
+		if len(feedFindings(f, "account_taken")) != 0 {
+			t.Errorf("findings %v", feedFindings(f, "account_taken"))
 		}
 	})
 }

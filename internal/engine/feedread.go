@@ -52,12 +52,12 @@ func (e *Engine) FeedRead(ctx context.Context, feed string, at time.Time, record
 	// 3. What is another than it was, and what is nobody yet.
 	var keys []string
 	for key, r := range says {
-		if old := was[key]; old.Version == 0 || !old.Gone.IsZero() || !old.Same(r) || old.Identity == "" {
+		if old := was[key]; old.Version == 0 || !old.Gone.IsZero() || !old.Same(r) || old.Identity == "" || !old.Doubted.IsZero() {
 			keys = append(keys, key)
 		}
 	}
 	for key, old := range was {
-		if _, still := says[key]; !still && old.Gone.IsZero() {
+		if _, still := says[key]; !still && (old.Gone.IsZero() || !old.Doubted.IsZero()) {
 			keys = append(keys, key)
 		}
 	}
@@ -115,10 +115,12 @@ func everyRecord(ctx context.Context, tx *store.Tx, feed string, do func(access.
 	}
 }
 
-// leaving counts those who were there and are not.
+// leaving counts those who are taken to be there and are not in the reading. Those whose
+// leaving is in doubt already are among them: a mass stays one however often it is read,
+// and what is left of it once the others are back is none.
 func leaving(was, says map[string]access.Record) (n int) {
 	for key, old := range was {
-		if r, ok := says[key]; !old.Group && old.Here() && (!ok || !r.Here()) {
+		if r, ok := says[key]; !old.Group && old.Believed() && (!ok || !r.Here()) {
 			n++
 		}
 	}
@@ -170,7 +172,7 @@ func (d *deed) hearOne(ctx context.Context, f access.Feed, was, says access.Reco
 		drift.New++
 	case was.Here() && !now.Here() && !now.Doubted.IsZero():
 		drift.Doubted++
-	case was.Here() && !now.Here() && !now.Group:
+	case was.Believed() && !now.Believed() && !now.Group:
 		drift.Left++
 	case changed:
 		drift.Changed++

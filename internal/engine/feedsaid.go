@@ -56,7 +56,7 @@ func (e *Engine) FeedSaid(ctx context.Context, by access.Actor, feed string, c F
 			return err
 		}
 		var drift FeedDrift
-		if err := d.hearOne(ctx, f, was, says, c.Gone, more < 1, &drift); err != nil {
+		if err := d.hearOne(ctx, f, was, says, c.Gone, more < 1 || !was.Doubted.IsZero(), &drift); err != nil {
 			return err
 		}
 		if r, err = d.Record(ctx, f.ID, says.Key); err != nil {

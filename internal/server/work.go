@@ -42,6 +42,7 @@ func (s *Server) startWork(ctx context.Context) (*river.Client[*sql.Tx], error) 
 	river.AddWorker(workers, &sweeper{s: s})
 	river.AddWorker(workers, &judge{s: s})
 	river.AddWorker(workers, &planner{s: s})
+	river.AddWorker(workers, &feedReader{s: s})
 	river.AddWorker(workers, &genealogist{s: s})
 	river.AddWorker(workers, &leaver{s: s})
 	river.AddWorker(workers, &handoverReminder{s: s})
@@ -99,6 +100,9 @@ func (s *Server) goRound() error {
 	wanted := map[string]round{}
 	for id := range s.readers {
 		wanted["inventory "+id] = round{every: s.current.Load().Inventory, args: engine.InventoryJob{System: id}}
+	}
+	for _, f := range s.feeds() {
+		wanted["feed "+f.ID] = round{every: f.Every, args: engine.FeedJob{Feed: f.ID}}
 	}
 	for id, site := range *s.sites.Load() {
 		wanted["poll "+id] = round{every: site.Site.Poll, args: pollTickets{id}}
