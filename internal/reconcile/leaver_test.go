@@ -124,12 +124,12 @@ func newEstate(t testing.TB, prefix string, people ...string) *estate {
 func leaverPostgres(t testing.TB, prefix, version string, people, groups []string) leaverTarget {
 	t.Helper()
 	s := testserver.PostgresTarget(t, version)
-	inherit := "noinherit"
+	inherit, with := "noinherit", " with inherit true"
 	if version == "15" {
-		inherit = "inherit"
+		inherit, with = "inherit", ""
 	}
 	svc := prefix + "svc"
-	s.Exec(t, fmt.Sprintf("create role %s login %s password 'svc-5c'; grant pg_signal_backend, pg_read_all_stats to %s", svc, inherit, svc))
+	s.Exec(t, fmt.Sprintf("create role %s login %s password 'svc-5c'; grant pg_signal_backend, pg_read_all_stats to %s%s", svc, inherit, svc, with))
 	for _, p := range people {
 		s.Exec(t, fmt.Sprintf("create role %s login password 'own-2e'", p))
 	}
@@ -223,7 +223,7 @@ func (e *estate) open(t testing.TB, prefix string, people, groups []string) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	var running sync.WaitGroup
 	for _, target := range e.targets {
-		lanes[target.system] = reconcile.New(reconcile.Config{Door: e.engine, System: target.system, Connector: target, Holder: "lane-" + target.system,
+		lanes[target.system] = reconcile.New(reconcile.Config{Door: e.engine, System: target.system, Connector: target.Connector, Holder: "lane-" + target.system,
 			Width: 2, Pace: pace, Backstop: time.Second, Now: time.Now})
 	}
 	for _, lane := range lanes {
@@ -273,7 +273,7 @@ func (e *estate) settled(t testing.TB, who string, grants int) {
 		}
 		n := 0
 		for _, h := range list {
-			if h.Assignment.State == access.Held {
+			if h.Grant.Identity == who && h.Assignment.State == access.Held {
 				n++
 			}
 		}
@@ -291,6 +291,9 @@ func (e *estate) gone(t testing.TB, who string) {
 		l, err := e.engine.Leaving(t.Context(), e.as("sara"), who)
 		if err == nil && len(l.Waiting)+len(l.Grants) > 0 {
 			err = fmt.Errorf("%d not seen gone, %d not ended", len(l.Waiting), len(l.Grants))
+			if len(l.Waiting) > 0 {
+				err = fmt.Errorf("%w; the first at %s: %s", err, l.Waiting[0].Assignment.System, l.Waiting[0].Trouble)
+			}
 		}
 		return err
 	})
