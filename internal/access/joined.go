@@ -24,16 +24,21 @@ type Hand struct {
 //
 // Of an identity that the files have, too, what the files say stands and what they
 // leave empty is filled; but whoever either calls inactive is, and of two starts or
-// two ends the narrower counts: no feed widens what somebody wrote. In groups that
-// the files do not have nobody is put, for policy knows nothing of them.
+// two ends the narrower counts: no feed widens what somebody wrote. One that only has
+// the id of another (see [Identity.another]) fills nothing. In groups that the files do
+// not have nobody is put, for policy knows nothing of them.
 func (d *Directory) Join(j Joined) *Directory {
 	if len(j.Identities) == 0 && len(j.Hands) == 0 {
 		return d
 	}
 	ids := make(map[string]Identity, len(d.identities)+len(j.Identities))
 	maps.Copy(ids, d.identities)
+	var grouped []Identity
 	for _, i := range j.Identities {
 		written, ok := ids[i.ID]
+		if !ok || !written.another(i) {
+			grouped = append(grouped, i)
+		}
 		switch {
 		case ok:
 			i = written.filled(i)
@@ -47,13 +52,23 @@ func (d *Directory) Join(j Joined) *Directory {
 	for _, h := range j.Hands {
 		h.apply(ids, ents, systems)
 	}
-	next := NewDirectory(values(ids), d.groupsWith(j.Identities), values(systems), values(ents), values(d.bundles))
+	next := NewDirectory(values(ids), d.groupsWith(grouped), values(systems), values(ents), values(d.bundles))
 	next.duties, next.plans = d.duties, d.plans
 	return next
 }
 
+// another tells whether two only share an id: somebody registered a workload under one
+// that the files have since given to a person, or to somebody else's workload. What the
+// one has would be given to the accounts of the other.
+func (i Identity) another(j Identity) bool {
+	return j.Kind != "" && (i.Kind != j.Kind || i.Kind != Person && i.Owner != "" && j.Owner != "" && i.Owner != j.Owner)
+}
+
 // filled is the identity with what another source of the same says besides.
 func (i Identity) filled(by Identity) Identity {
+	if i.another(by) {
+		by = Identity{Inactive: by.Inactive, Start: by.Start, End: by.End}
+	}
 	i.Name, i.Mail = cmp.Or(i.Name, by.Name), cmp.Or(i.Mail, by.Mail)
 	i.Department, i.Manager = cmp.Or(i.Department, by.Department), cmp.Or(i.Manager, by.Manager)
 	i.Owner, i.Sponsor = cmp.Or(i.Owner, by.Owner), cmp.Or(i.Sponsor, by.Sponsor)

@@ -22,7 +22,7 @@ func TestJoin(t *testing.T) {
 			func(d *Directory) bool {
 				return reflect.DeepEqual(d.MembersOf("staff"), []string{"zoe"}) && !d.HasGroup("none") && reflect.DeepEqual(d.InDepartment("it"), []string{"ann", "zoe"})
 			}},
-		"what is written stands": {Joined{Identities: []Identity{{ID: "ann", Kind: Workload, Name: "Eve", Department: "hr", Mail: "ann@x", End: day(20), Same: "zoe", Accounts: map[string]string{"dir": "root", "git": "ann"}}}},
+		"what is written stands": {Joined{Identities: []Identity{{ID: "ann", Kind: Person, Name: "Eve", Department: "hr", Mail: "ann@x", End: day(20), Same: "zoe", Accounts: map[string]string{"dir": "root", "git": "ann"}}}},
 			func(d *Directory) bool {
 				i, _ := d.Identity("ann")
 				return reflect.DeepEqual(i, Identity{ID: "ann", Kind: Person, Name: "Ann", Department: "it", Mail: "ann@x", End: day(9), Accounts: map[string]string{"dir": "ann", "git": "ann"}})
