@@ -150,12 +150,17 @@ func (d *deed) sweep(ctx context.Context, g access.Grant, swept *Swept) error {
 	}
 	if until := earlier(id.Until(), person.Until()); !until.IsZero() && until.Before(g.End) {
 		swept.Shortened++
-		return d.shorten(ctx, g, until)
+		if err := d.shorten(ctx, g, until); err != nil {
+			return err
+		}
 	}
-	if id.Kind == access.Agent {
-		return d.bound(ctx, g)
+	if id.Kind != access.Agent {
+		return nil
 	}
-	return nil
+	if g, err = d.fresh(ctx, g); err != nil || g.State == access.Ended {
+		return err
+	}
+	return d.bound(ctx, g)
 }
 
 // loss is what a grant is of and a directory does not have.
