@@ -32,10 +32,17 @@ func (e *Engine) Away(ctx context.Context, by access.Actor, w BeingAway) (a acce
 		if err != nil {
 			return err
 		}
+		mine := 0
 		for _, o := range open {
+			if o.Person == a.Person {
+				mine++
+			}
 			if o.Person == a.Person && a.From.Before(o.Until) && o.From.Before(a.Until) {
 				return fmt.Errorf("%w: %s is away from %s until %s already (%s): end that first", access.ErrConflict, o.Person, o.From.Format(time.RFC3339), o.Until.Format(time.RFC3339), o.ID)
 			}
+		}
+		if mine >= mostAbsences {
+			return fmt.Errorf("%w: %s has %d absences that are not over, and no more than %d may be: end one", access.ErrDenied, a.Person, mine, mostAbsences)
 		}
 		if err := d.AddAbsence(ctx, a); err != nil {
 			return err
@@ -43,18 +50,36 @@ func (e *Engine) Away(ctx context.Context, by access.Actor, w BeingAway) (a acce
 		if err := d.tellAbsence(ctx, a, "said"); err != nil {
 			return err
 		}
-		person, _ := d.world.Directory.Identity(a.Person)
-		to, text := person.Deputy, "as their deputy"
-		if to == "" {
-			to, text = person.Manager, "as their manager, for they have no deputy"
-		}
-		if to == "" {
-			return nil
-		}
-		return d.notice(ctx, Notice{To: []string{to}, Subject: a.Person + " is away",
-			Text: fmt.Sprintf("From %s until %s you may answer in place of %s, %s.", a.From.Format(time.RFC3339), a.Until.Format(time.RFC3339), a.Person, text)})
+		return d.noticeAbsence(ctx, a)
 	})
 	return a, err
+}
+
+// mostAbsences is how many of one person's may not be over: all of everybody's are
+// read for every vote.
+const mostAbsences = 20
+
+// noticeAbsence tells whoever may answer now and, where somebody else said it, the one
+// who is said to be away. Whoever said it may not: they would have made themselves an approver.
+func (d *deed) noticeAbsence(ctx context.Context, a access.Absence) error {
+	dir := d.world.Directory
+	from, until := a.From.Format(time.RFC3339), a.Until.Format(time.RFC3339)
+	if dir.PersonOf(a.By) != a.Person {
+		if err := d.notice(ctx, Notice{To: []string{a.Person}, Subject: "you are said to be away",
+			Text: fmt.Sprintf("%s says that you are away from %s until %s. You keep your vote. If you are not away, say so: lessor away back %s", a.By, from, until, a.ID)}); err != nil {
+			return err
+		}
+	}
+	person, _ := dir.Identity(a.Person)
+	to, text := person.Deputy, "as their deputy"
+	if to == "" {
+		to, text = person.Manager, "as their manager, for they have no deputy"
+	}
+	if to == "" || dir.PersonOf(to) == dir.PersonOf(a.By) {
+		return nil
+	}
+	return d.notice(ctx, Notice{To: []string{to}, Subject: a.Person + " is away",
+		Text: fmt.Sprintf("From %s until %s you may answer in place of %s, %s.", from, until, a.Person, text)})
 }
 
 // readAbsence makes an absence of what was written, with every mistake in one error.

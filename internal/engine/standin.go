@@ -59,7 +59,7 @@ func (d *deed) behind(ctx context.Context) ([]string, error) {
 	}
 	for _, a := range in.Absences {
 		person, _ := dir.Identity(dir.PersonOf(a.Person))
-		if a.AwayAt(d.now) && person.ID != "" && (dir.PersonOf(person.Deputy) == me || dir.PersonOf(person.Manager) == me) {
+		if a.AwayAt(d.now) && person.ID != "" && dir.PersonOf(a.By) != me && (dir.PersonOf(person.Deputy) == me || dir.PersonOf(person.Manager) == me) {
 			list = append(list, person.ID)
 		}
 	}

@@ -124,7 +124,7 @@ func (l *ledger) stands(g access.Grant, v access.Approval, dir *access.Directory
 			who = of.Manager
 		}
 		return dir.PersonOf(who) == v.Person && slices.ContainsFunc(l.absences, func(a access.Absence) bool {
-			return a.ID == v.Behalf.Ref && dir.PersonOf(a.Person) == of.ID && !at.Before(a.From) && at.Before(a.Until) && (a.EndedAt.IsZero() || at.Before(a.EndedAt))
+			return a.ID == v.Behalf.Ref && dir.PersonOf(a.Person) == of.ID && dir.PersonOf(a.By) != v.Person && !at.Before(a.From) && at.Before(a.Until) && (a.EndedAt.IsZero() || at.Before(a.EndedAt))
 		})
 	case access.ByEscalation:
 		r, ok := l.requests[g.Request]

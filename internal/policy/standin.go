@@ -110,7 +110,7 @@ func (f *Facts) behalves(voter, stage string) (list []access.Behalf) {
 	}
 	for _, a := range f.StandIns.Absences {
 		person, ok := d.Identity(d.PersonOf(a.Person))
-		if !ok || !a.AwayAt(f.Now) {
+		if !ok || !a.AwayAt(f.Now) || d.PersonOf(a.By) == me { // nobody comes by a vote by saying that another is away
 			continue
 		}
 		if person.Deputy != "" && d.PersonOf(person.Deputy) == me {
@@ -135,8 +135,8 @@ func (s *Set) deputyCan(f *Facts, resource *built, u due, voter access.Actor, st
 	if person.Deputy == "" {
 		return false
 	}
-	if _, away := f.StandIns.Away(f.Directory, person.Deputy, f.Now); away {
-		return false
+	if a, away := f.StandIns.Away(f.Directory, person.Deputy, f.Now); away && f.Directory.PersonOf(a.By) != f.Directory.PersonOf(voter.Identity) {
+		return false // but not by the word of whoever would answer instead
 	}
 	voter.Identity, voter.Strength = person.Deputy, u.stepUp
 	for _, b := range f.behalves(person.Deputy, stage) {
