@@ -26,7 +26,7 @@ var (
 	feedSections = []string{"feeds"}
 	feedKeys     = []string{"id", "kind", "settings", "key", "columns", "identity", "match", "gives", "groups", "roles", "shrink", "every"}
 	matchKeys    = []string{"attribute", "feed", "equals"}
-	feedKinds    = []string{"csv", "yaml"}
+	feedKinds    = []string{"csv", "yaml", "ldap"}
 
 	// feedColumns are what a feed may say of somebody, besides account:SYSTEM and names
 	// of its own that rules match by.
@@ -43,10 +43,12 @@ func (d *files) readFeed(f fields) {
 	x := feed{f: f, roles: f.texts("roles")}
 	x.Feed = access.Feed{
 		ID: f.required("id", "a feed"), Kind: f.oneOf("kind", "", feedKinds), Settings: d.settings(f),
-		Key: f.required("key", "a feed"), Identity: f.text("identity"), Gives: plainTexts(f.texts("gives")),
+		Key: f.text("key"), Identity: f.text("identity"), Gives: plainTexts(f.texts("gives")),
 		Shrink: f.share("shrink", 10), Every: f.duration("every", 15*time.Minute, 10*time.Second, 24*time.Hour),
 	}
-	f.needs("a feed", "kind")
+	if f.needs("a feed", "kind"); x.Kind != "ldap" { // a directory has keys of its own
+		f.needs("a feed", "key")
+	}
 	if !f.has("gives") {
 		x.Gives = access.FeedGives
 	}
@@ -125,7 +127,24 @@ func (d *files) checkFeeds() {
 	}
 }
 
+// checkFeedKind holds that it can be read; what the settings of a directory lack only its
+// source knows, as that of a system's only its connector does.
 func (d *files) checkFeedKind(x *feed) {
+	if x.Kind == "csv" || x.Kind == "yaml" {
+		x.checkTable()
+	}
+	for name := range x.Columns {
+		system, is := strings.CutPrefix(name, "account:")
+		switch {
+		case is:
+			refer(d, x.f.at("columns"), "columns", "system", system, d.known.systems)
+		case !slices.Contains(feedColumns, name) && !keyForm.MatchString(name):
+			x.f.problem("columns", "%q is not %s, account:SYSTEM or a name of its own of a-z, 0-9 and underscore", brief(name), strings.Join(feedColumns, ", "))
+		}
+	}
+}
+
+func (x *feed) checkTable() {
 	file := x.Settings["people_file"]
 	if file == "" {
 		x.f.problem("settings", "feed %q needs settings with people_file: the file it is read from", brief(x.ID))
@@ -138,15 +157,16 @@ func (d *files) checkFeedKind(x *feed) {
 	if sep := x.Settings["delimiter"]; sep != "" && !slices.Contains([]string{",", ";", "|", "\t"}, sep) {
 		x.f.problem("settings", `delimiter must be ",", ";", "|" or a tabulator`)
 	}
-	for name := range x.Columns {
-		system, is := strings.CutPrefix(name, "account:")
-		switch {
-		case is:
-			refer(d, x.f.at("columns"), "columns", "system", system, d.known.systems)
-		case !slices.Contains(feedColumns, name) && !keyForm.MatchString(name):
-			x.f.problem("columns", "%q is not %s, account:SYSTEM or a name of its own of a-z, 0-9 and underscore", brief(name), strings.Join(feedColumns, ", "))
-		}
+}
+
+// FeedProblem is a problem at the place where that feed is written: only its source knows
+// what its settings lack.
+func (c *Config) FeedProblem(feed, format string, args ...any) Problem {
+	at, ok := c.feedsAt[feed]
+	if !ok {
+		at = mark{file: feedsFile}
 	}
+	return at.say(format, args)
 }
 
 // checkFeedAttribute holds that something can be known by an attribute.

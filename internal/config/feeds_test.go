@@ -52,7 +52,7 @@ func TestFeeds(t *testing.T) {
 func TestBadFeeds(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []struct{ from, to, want string }{
-		{"kind: csv", "kind: xls", "kind must be csv or yaml"},
+		{"kind: csv", "kind: xls", "kind must be csv or yaml or ldap"},
 		{"key: Number\n", "kee: Number\n", "unknown key"},
 		{"key: Number\n    settings", "settings", "a feed needs key"},
 		{"people_file: feeds/people.csv", "file: x", "people_file"},

@@ -38,6 +38,7 @@ type Config struct {
 
 	systems  map[string]mark
 	storesAt map[string]mark
+	feedsAt  map[string]mark
 	plans    map[string]mark
 }
 
@@ -107,7 +108,7 @@ func Listen(dir string) (string, error) {
 // Only a policy folder outside of it is looked for on disk.
 func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	d := &files{fsys: fsys, dir: filepath.Clean(dir)}
-	c := &Config{Dir: d.dir, systems: map[string]mark{}}
+	c := &Config{Dir: d.dir, systems: map[string]mark{}, feedsAt: map[string]mark{}}
 
 	// 1. Which files there are.
 	found, ok := d.find()
@@ -158,7 +159,7 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	c.SignIn = d.signIn
 	c.Lifecycle = d.lifecycle
 	for _, x := range d.feeds {
-		c.Feeds = append(c.Feeds, x.Feed)
+		c.Feeds, c.feedsAt[x.ID] = append(c.Feeds, x.Feed), x.f.here()
 	}
 	for _, s := range d.systems {
 		c.systems[s.ID] = s.f.here()

@@ -51,6 +51,7 @@ var rooms = map[string]struct {
 	"connector/scimtarget":    {nil, false, "a SCIM service in memory, for the demo and tests"},
 
 	"source":       {[]string{"access"}, false, "the port to what tells of people: read whole or not at all"},
+	"source/ldap":  {[]string{"access", "source"}, false, "people in OpenLDAP and its kin, 389 Directory Server, Active Directory"},
 	"source/table": {[]string{"access", "source"}, false, "people in a file, CSV or YAML"},
 
 	"engine":    {[]string{"access", "evidence", "policy", "powers", "store"}, false, "THE DOOR: one verb a file"},
@@ -67,7 +68,7 @@ var rooms = map[string]struct {
 	"api":     {[]string{"access", "engine", "feed", "policy"}, false, "the JSON door: one operation a verb"},
 	"authzen": {[]string{"access", "engine", "store"}, false, "AuthZEN for programs that enforce: is it held now; and asking for what was denied"},
 	"client":  {[]string{"access", "api", "engine", "policy"}, false, "speaks to the JSON door"},
-	"server": {[]string{"access", "api", "auth", "auth/oidc", "authzen", "channel/jira", "channel/jira/audit", "channel/jira/rest", "config", "connector", "connector/exec", "connector/gitea", "connector/kubernetes", "connector/ldap", "connector/manual", "connector/openssh", "connector/postgres", "connector/roles", "connector/scim", "deliver", "deliver/age", "deliver/kubernetes", "deliver/vault", "engine", "evidence", "feed", "inventory", "policy", "reconcile", "report", "rotate", "secret", "source/table", "store", "web"},
+	"server": {[]string{"access", "api", "auth", "auth/oidc", "authzen", "channel/jira", "channel/jira/audit", "channel/jira/rest", "config", "connector", "connector/exec", "connector/gitea", "connector/kubernetes", "connector/ldap", "connector/manual", "connector/openssh", "connector/postgres", "connector/roles", "connector/scim", "deliver", "deliver/age", "deliver/kubernetes", "deliver/vault", "engine", "evidence", "feed", "inventory", "policy", "reconcile", "report", "rotate", "secret", "source", "source/ldap", "source/table", "store", "web"},
 		false, "wires the rooms; the only one that names concrete adapters"},
 	"deliver": {[]string{"connector"}, false, "the port to secret stores"},
 

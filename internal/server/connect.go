@@ -197,6 +197,7 @@ type settings struct {
 	roster   *roster
 	read     map[string]bool
 	store    bool // of stores.yaml: system has its id, kind and settings
+	feed     bool // of feeds.yaml, likewise
 	problems config.Problems
 	warnings []string
 }
@@ -204,6 +205,9 @@ type settings struct {
 func (s *settings) problem(format string, args ...any) config.Problem {
 	if s.store {
 		return s.config.StoreProblem(s.system.ID, "secret store "+s.system.ID+": "+format, args...)
+	}
+	if s.feed {
+		return s.config.FeedProblem(s.system.ID, "feed "+s.system.ID+": "+format, args...)
 	}
 	return s.config.SystemProblem(s.system.ID, "system "+s.system.ID+": "+format, args...)
 }
@@ -221,6 +225,8 @@ func (s *settings) done() bool {
 	what := "connector"
 	if s.store {
 		what = "a secret store of kind"
+	} else if s.feed {
+		what = "a feed of kind"
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.system.Settings)) {
 		if !s.read[key] {

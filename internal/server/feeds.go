@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/config"
 	"github.com/lessor-iam/lessor/internal/engine"
+	"github.com/lessor-iam/lessor/internal/source"
+	"github.com/lessor-iam/lessor/internal/source/ldap"
 	"github.com/lessor-iam/lessor/internal/source/table"
 )
 
@@ -41,13 +45,14 @@ func (w *feedReader) Work(ctx context.Context, job *river.Job[engine.FeedJob]) e
 
 // ReadFeed reads a feed whole, and has the engine take it.
 func (s *Server) ReadFeed(ctx context.Context, id string) error {
-	for _, f := range s.feeds() {
+	c := s.current.Load()
+	for _, f := range c.Feeds {
 		if f.ID != id {
 			continue
 		}
-		source, err := table.New(f)
-		if err != nil {
-			return err
+		source, _, wrong := sourceOf(c, f)
+		if len(wrong) > 0 {
+			return wrong
 		}
 		began := time.Now()
 		records, err := source.Read(ctx)
@@ -59,4 +64,58 @@ func (s *Server) ReadFeed(ctx context.Context, id string) error {
 		return err
 	}
 	return fmt.Errorf("%w: there is no feed %.80q", access.ErrNotFound, id)
+}
+
+// sourceKinds names every kind of feed that is read, as feeds.yaml does.
+var sourceKinds = map[string]func(*settings, access.Feed) (source.Source, error){
+	"csv":  newTable,
+	"yaml": newTable,
+	"ldap": newDirectory,
+}
+
+func newTable(_ *settings, f access.Feed) (source.Source, error) { return table.New(f) }
+
+func newDirectory(s *settings, f access.Feed) (source.Source, error) {
+	c := ldap.Config{Feed: f, URL: s.required("url"), Plain: s.flag("plain"), BindDN: s.required("bind_dn"), Password: s.secret("password_ref"), CA: s.roots("ca_file"),
+		Dialect: s.required("dialect"), PeopleBase: s.required("people_base"), Filter: s.text("filter"), GroupBy: s.text("group_by"),
+		PageSize: s.number("page_size"), Timeout: s.duration("timeout")}
+	for word := range strings.SplitSeq(s.text("external_types"), ",") {
+		if word = strings.TrimSpace(word); word != "" {
+			c.ExternalTypes = append(c.ExternalTypes, word)
+		}
+	}
+	if s.done() {
+		return nil, nil
+	}
+	return ldap.New(c)
+}
+
+// sourceOf makes what reads a feed. It connects to nothing; a secret that cannot be read
+// now is a warning, as with connectors.
+func sourceOf(c *config.Config, f access.Feed) (source.Source, []string, config.Problems) {
+	build, ok := sourceKinds[f.Kind]
+	if !ok {
+		return nil, nil, config.Problems{c.FeedProblem(f.ID, "feed %s of kind %s is not read", f.ID, f.Kind)}
+	}
+	s := &settings{system: access.System{ID: f.ID, Connector: f.Kind, Settings: f.Settings}, config: c, read: map[string]bool{}, feed: true}
+	made, err := build(s, f)
+	if err != nil {
+		s.wrong("%v", err)
+	}
+	return made, s.warnings, s.problems
+}
+
+// checkSources holds that every feed that is read can be.
+func checkSources(c *config.Config) (warnings []string, err error) {
+	var wrong config.Problems
+	for _, f := range c.Feeds {
+		if _, read := sourceKinds[f.Kind]; read {
+			_, more, problems := sourceOf(c, f)
+			warnings, wrong = append(warnings, more...), append(wrong, problems...)
+		}
+	}
+	if len(wrong) > 0 {
+		return warnings, wrong
+	}
+	return warnings, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/lessor-iam/lessor/internal/client"
 	"github.com/lessor-iam/lessor/internal/engine"
+	"github.com/lessor-iam/lessor/internal/server"
 	"github.com/lessor-iam/lessor/internal/setup"
 	"github.com/lessor-iam/lessor/internal/testserver"
 )
@@ -112,4 +113,42 @@ func unhurried(t *testing.T, what, says string, do func() error) {
 		}
 		return nil
 	})
+}
+
+// A directory is read by a running server; what is wrong with its settings is said where it stands.
+func TestADirectoryIsRead(t *testing.T) {
+	t.Parallel()
+	s := testserver.Slapd(t, testserver.SlapdOptions{NoSync: true, Access: `access to dn.subtree="ou=people,dc=example,dc=org" attrs=entry,objectClass,entryUUID,uid,cn,manager
+  by dn.exact="cn=svc-lessor,ou=svc,dc=example,dc=org" read
+  by * none
+`})
+	ann, bob := s.Person(t, "ann"), s.Person(t, "bob")
+	s.Modify(t, ann, "manager", []string{bob}, nil) // each is the other's
+	s.Modify(t, bob, "manager", []string{ann}, nil)
+	dir, _ := told(t)
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pem, err := os.ReadFile(filepath.Join(s.Dir, "ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write("ca.pem", string(pem))
+	write("password", testserver.SlapdServiceSecret)
+	feed := "feeds:\n  - {id: hr, kind: ldap, identity: user, every: 10s, settings: {url: " + s.URL + ", ca_file: ca.pem, dialect: openldap, " +
+		"bind_dn: \"" + testserver.SlapdService + "\", password_ref: file:password, people_base: \"" + testserver.SlapdPeople + "\"}}\n"
+	for from, want := range map[string]string{"dialect: openldap, ": `"dialect" is needed`, "dialect: openldap": "feeds.yaml:2", "people_base": `has no setting "people_bas"`} {
+		write("feeds.yaml", strings.Replace(feed, from, map[string]string{"people_base": "people_bas", "dialect: openldap": "dialect: x"}[from], 1))
+		if _, _, _, err := server.Check(dir); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %q", from, err, want)
+		}
+	}
+	write("feeds.yaml", feed)
+	sam := serve(t, dir)("sam")
+	until(t, sam, "that it is read", func(f engine.FeedState) bool { return f.Here == 2 && f.Kind == "ldap" })
+	s.Delete(t, ann)
+	until(t, sam, "that one has left", func(f engine.FeedState) bool { return f.Here == 1 && f.Left == 1 })
 }

@@ -30,6 +30,10 @@ func (s *Server) Reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	unreadable, err := checkSources(c)
+	if err != nil {
+		return err
+	}
 	// 2. It fits what is running and what is held.
 	was := s.current.Load()
 	if fixed := slices.Concat(settingsChanged(was, c), signInChanged(was, c), systemsChanged(was, c), storesChanged(was, c)); len(fixed) > 0 {
@@ -50,7 +54,7 @@ func (s *Server) Reload(ctx context.Context) error {
 		return fmt.Errorf("%w: the new files leave grants without what they are of (%d); revoke them first:\n%s", access.ErrConflict, len(bereft), strings.Join(bereft, "\n"))
 	}
 	// 3. From here on it is in force; what may no longer be held ends now.
-	for _, w := range warnings {
+	for _, w := range slices.Concat(warnings, unreadable) {
 		s.log.WarnContext(ctx, "configuration", "warning", w)
 	}
 	if err := s.enforce(ctx, world); err != nil {

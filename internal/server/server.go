@@ -89,7 +89,11 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 	if err := planProblems(c, targets, stores); err != nil {
 		return nil, err
 	}
-	for _, w := range slices.Concat(warnings, more, still) {
+	unreadable, err := checkSources(c)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range slices.Concat(warnings, more, still, unreadable) {
 		log.WarnContext(ctx, "configuration", "warning", w)
 	}
 	s := &Server{dir: dir, log: log, lanes: map[string]*reconcile.Lane{}, readers: map[string]*inventory.Reader{}, roster: on, stores: stores, rotators: map[string]*rotate.Lane{}}

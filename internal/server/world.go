@@ -85,7 +85,8 @@ func Check(dir string) (c *config.Config, w engine.World, warnings []string, err
 	}
 	err = errors.Join(err, closeStores(stores))
 	_, badSites := jiraSites(c)
-	return c, w, slices.Concat(warnings, more, still), errors.Join(err, badTargets, badStores, badSites)
+	unreadable, badFeeds := checkSources(c)
+	return c, w, slices.Concat(warnings, more, still, unreadable), errors.Join(err, badTargets, badStores, badSites, badFeeds)
 }
 
 func keysOf(c *config.Config) []api.Key {
