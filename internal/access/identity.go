@@ -29,6 +29,7 @@ type Identity struct {
 	External   bool              `json:"external,omitempty"`
 	Same       string            `json:"same,omitempty"` // this is a second identity of that person
 	Inactive   bool              `json:"inactive,omitempty"`
+	Suspended  bool              `json:"suspended,omitempty"` // a transmitter says that its account is disabled: it has not left, and has nothing
 	Start      time.Time         `json:"start,omitzero"`
 	End        time.Time         `json:"end,omitzero"`       // of the contract; zero: none
 	Accounts   map[string]string `json:"accounts,omitempty"` // system id -> account name there
@@ -39,7 +40,7 @@ type Identity struct {
 // ActiveAt tells whether the identity may act or hold anything at that moment.
 func (i Identity) ActiveAt(now time.Time) bool {
 	until := i.Until()
-	return !i.Inactive && (i.Start.IsZero() || !now.Before(i.Start)) && (until.IsZero() || now.Before(until))
+	return !i.Inactive && !i.Suspended && (i.Start.IsZero() || !now.Before(i.Start)) && (until.IsZero() || now.Before(until))
 }
 
 // Until is when the identity goes, by its own end or the day its contract retires it; zero: never.

@@ -16,8 +16,8 @@ type Joined struct {
 
 // Hand says who answers for something in place of whoever the files or feeds name.
 type Hand struct {
-	Subject string `json:"subject"` // "identity ID", "sponsor ID", "entitlement ID", "system ID", "reports ID" (of whom somebody is the manager), or "left ID"
-	Owner   string `json:"owner"`   // identity id; of "left ID" who said so: that identity is inactive, whatever files and feeds say. Empty: that word is taken back
+	Subject string `json:"subject"` // "identity ID", "sponsor ID", "entitlement ID", "system ID", "reports ID" (of whom somebody is the manager), "left ID", or "suspended ID"
+	Owner   string `json:"owner"`   // identity id; of "left ID" who said so: that identity is inactive, whatever files and feeds say; of "suspended ID" the transmitters that say so. Empty: that word is taken back
 }
 
 // Join is the same directory with what is joined to it: another snapshot.
@@ -110,6 +110,11 @@ func (h Hand) apply(ids map[string]Identity, ents map[string]Entitlement, system
 	case "left":
 		if i, ok := ids[id]; ok && h.Owner != "" {
 			i.Inactive = true
+			ids[id] = i
+		}
+	case "suspended":
+		if i, ok := ids[id]; ok && h.Owner != "" {
+			i.Suspended = true
 			ids[id] = i
 		}
 	case "sponsor":

@@ -62,6 +62,7 @@ func (d *files) check() {
 	d.checkPlans()
 	d.checkGlass()
 	d.checkLifecycle()
+	d.checkSignals()
 
 	// 4. Whose tickets are read.
 	d.checkSites()

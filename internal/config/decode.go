@@ -64,6 +64,10 @@ type files struct {
 	births       []birthright
 	leavers      []item
 	lifecycle    access.Lifecycle
+	signals      *Signals
+	signalsAt    []item // systems and providers that subjects name
+	transmitters []transmitter
+	receivers    []receiver
 
 	known  known                 // by id; filled by check
 	opened []access.GroupMembers // the groups without their circles; filled by check
@@ -77,7 +81,7 @@ var (
 	sectionsOf = []struct {
 		what  string
 		names []string
-	}{{"a directory", directorySections}, {"a catalog", catalogSections}, {"a Jira", jiraSections}, {"the sign-in", signInSections}, {"the stores", storesSections}, {"the credentials", planSections}, {"the lifecycle", lifecycleSections}, {"the feeds", feedSections}}
+	}{{"a directory", directorySections}, {"a catalog", catalogSections}, {"a Jira", jiraSections}, {"the sign-in", signInSections}, {"the stores", storesSections}, {"the credentials", planSections}, {"the lifecycle", lifecycleSections}, {"the feeds", feedSections}, {"the signals", signalsSections}}
 
 	identityKeys = []string{"id", "kind", "name", "mail", "department", "manager", "deputy", "owner", "sponsor",
 		"external", "same", "inactive", "start", "end", "accounts", "contract"}

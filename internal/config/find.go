@@ -26,6 +26,7 @@ type found struct {
 	credentials              string
 	lifecycle                string
 	feeds                    string // none: nobody is told of but by the directory
+	signals                  string
 	directory, catalog, jira []string
 }
 
@@ -54,6 +55,8 @@ func (d *files) find() (found, bool) {
 			out.lifecycle = name
 		case name == feedsFile:
 			out.feeds = name
+		case name == signalsFile:
+			out.signals = name
 		case name == directoryFile:
 			out.directory = slices.Insert(out.directory, 0, name)
 		case name == catalogFile:
@@ -66,11 +69,11 @@ func (d *files) find() (found, bool) {
 			out.catalog = append(out.catalog, d.under(name)...)
 		case name == "jira":
 			out.jira = append(out.jira, d.under(name)...)
-		case isYAML && slices.Contains([]string{settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile, credentialsFile, lifecycleFile, feedsFile}, stem+".yaml"):
+		case isYAML && slices.Contains([]string{settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile, credentialsFile, lifecycleFile, feedsFile, signalsFile}, stem+".yaml"):
 			d.problem(mark{file: name}, "is not read: rename it to %s.yaml", stem)
 		case !strings.HasPrefix(name, ".") && (isYAML || strings.HasSuffix(name, ".yaml")):
-			d.warn(mark{file: name}, "is not read: only %s, %s, %s, %s, %s, %s, %s, %s, %s and the folders directory, catalog and jira are",
-				settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile, credentialsFile, lifecycleFile, feedsFile)
+			d.warn(mark{file: name}, "is not read: only %s, %s, %s, %s, %s, %s, %s, %s, %s, %s and the folders directory, catalog and jira are",
+				settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile, credentialsFile, lifecycleFile, feedsFile, signalsFile)
 		}
 	}
 	return out, d.enough(out)

@@ -33,6 +33,7 @@ type Config struct {
 	Feeds           []access.Feed // in order of authority; none: people are in the directory alone
 	SignIn          *SignIn       // nil: nobody signs in
 	Stores          []SecretStore // none: credentials are delivered nowhere
+	Signals         *Signals      // nil: no signals are heard or sent
 	Lifecycle       access.Lifecycle
 	Warnings        Problems // what is allowed and most likely not meant
 
@@ -142,6 +143,9 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	if found.feeds != "" {
 		d.readFeeds(d.text(found.feeds))
 	}
+	if found.signals != "" {
+		d.readSignals(d.text(found.signals))
+	}
 
 	// 3. Whether they fit together.
 	d.check()
@@ -161,6 +165,7 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	for _, x := range d.feeds {
 		c.Feeds, c.feedsAt[x.ID] = append(c.Feeds, x.Feed), x.f.here()
 	}
+	c.Signals = d.signals
 	for _, s := range d.systems {
 		c.systems[s.ID] = s.f.here()
 	}

@@ -80,7 +80,7 @@ func TestLoadCompanyDirectory(t *testing.T) {
 	for _, c := range []struct{ what, got, want string }{
 		{"ids", fmt.Sprint(d.Identities(), d.Systems(), d.Entitlements(), d.Bundles(), d.Groups()),
 			"[aide ann ann-admin bot carl dora left mia olga] [db dir] [db:root dir:audit dir:dev] [new-dev] [security staff]"},
-		{"ann", fmt.Sprintf("%+v", ann), "{ID:ann Kind:person Name:Ann Archer Mail:ann@example.com Department:dev Manager:mia Deputy: Owner: Sponsor: External:false Same: Inactive:false " +
+		{"ann", fmt.Sprintf("%+v", ann), "{ID:ann Kind:person Name:Ann Archer Mail:ann@example.com Department:dev Manager:mia Deputy: Owner: Sponsor: External:false Same: Inactive:false Suspended:false " +
 			"Start:2024-01-01 00:00:00 +0000 UTC End:0001-01-01 00:00:00 +0000 UTC Accounts:map[db:ann dir:aarcher] Contract:<nil> Groups:[]}"},
 		{"carl", fmt.Sprintf("%v %v %v", carl.External, carl.Sponsor, carl.End), "true mia 2027-04-01 00:00:00 +0000 UTC"},
 		{"left", fmt.Sprint(left.Inactive), "true"},

@@ -12,6 +12,7 @@
 //	Leave, Rejoin, Departed, OfferHandover, AcceptHandover, …       people who leave, and what they answered for
 //	PlanRotations, ClaimRotations, SettleRotation                   credentials, for whoever makes them anew
 //	Rotate, Retire, Compromised                                     the same, for people
+//	Signalled, HeedHeld, SignalsHad, SignalsLate                    what others say has happened, and what they are told
 //	Sweep, Appraise                                                 whatever the directory no longer has, or understates
 //	RegisterWorkload, AcceptWorkload, ReviewWorkload, ChangeContract,
 //	RetireWorkload, JudgeWorkloads                                  workloads and agents, and what is found about them
@@ -49,7 +50,7 @@ type World struct {
 	ways      *ways            // what lists are found by; only read
 }
 
-// Config is what an engine is made of. Every field but Carries, Joined, Feeds, Nudge, Seam and Log is needed.
+// Config is what an engine is made of. Every field but Carries, Joined, Feeds, Signals, Nudge, Seam and Log is needed.
 type Config struct {
 	DB              *store.DB
 	World           func() World     // the snapshot in force; cheap, concurrent
@@ -72,6 +73,8 @@ type Config struct {
 	Joined func(ctx context.Context)
 	// Feeds are those there are, in order of authority; nil: none.
 	Feeds func() []access.Feed
+	// Signals are from whom signals are heard, and who is told of what was removed; nil: nobody.
+	Signals func() access.Signals
 	// Seam is called right before and right after a verb's commit, with "VERB before
 	// commit" and "VERB after commit"; tests stop the process there.
 	Seam func(step string)
@@ -108,6 +111,9 @@ func New(c Config) (*Engine, error) {
 	}
 	if c.Feeds == nil {
 		c.Feeds = func() []access.Feed { return nil }
+	}
+	if c.Signals == nil {
+		c.Signals = func() access.Signals { return access.Signals{} }
 	}
 	if c.Joined == nil {
 		c.Joined = func(context.Context) {}

@@ -101,7 +101,8 @@ func (e *Engine) Remove(ctx context.Context, by access.Actor, m Remedy) (removin
 }
 
 // acceptable are the kinds of findings that stand until somebody lets them be.
-var acceptable = []string{leftBehind, madeAnew, manyMadeAnew, credentialOrphan, credentialUnderGrant, noApprover, access.IdentityRecycled, moverReview}
+var acceptable = []string{leftBehind, madeAnew, manyMadeAnew, credentialOrphan, credentialUnderGrant, noApprover, access.IdentityRecycled, moverReview,
+	signalSuspended, signalCompromised, signalNoted, signalUnknown, signalStream, signalRefused}
 
 // Accept closes a finding that only people can settle, for a reason.
 func (e *Engine) Accept(ctx context.Context, by access.Actor, m Remedy) error {

@@ -147,6 +147,9 @@ func (d *deed) depart(ctx context.Context, person, reason string, left *Left) (m
 		if err := d.saveDeparture(ctx, dep, "left"); err != nil {
 			return false, err
 		}
+		if err := d.signalLeft(ctx, person); err != nil {
+			return false, err
+		}
 		if err := d.Enqueue(ctx, LeaveJob{person}, &river.InsertOpts{ScheduledAt: d.now.Add(time.Minute)}); err != nil {
 			return false, err
 		}
@@ -279,7 +282,8 @@ func (d *deed) endGrants(ctx context.Context, _ string, whose []string, note str
 }
 
 // Rejoin says that a person of whom somebody said that they have left is back, or never
-// had. It takes back that word and nothing else; whoever the files or a feed call
+// had; or that their account elsewhere is not disabled, whatever a signal says. It takes
+// back that word and nothing else; whoever the files or a feed call
 // inactive stays so.
 func (e *Engine) Rejoin(ctx context.Context, by access.Actor, identity, reason string) error {
 	return e.do(ctx, "rejoin", by, func(d *deed) error {
@@ -294,6 +298,9 @@ func (e *Engine) Rejoin(ctx context.Context, by access.Actor, identity, reason s
 		}
 		for _, id := range slices.Clone(d.world.Directory.IdentitiesOf(identity)) {
 			if err := d.sayLeft(ctx, id, "", reason); err != nil {
+				return err
+			}
+			if err := d.rejoin(ctx, id, reason); err != nil {
 				return err
 			}
 		}

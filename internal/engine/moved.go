@@ -14,12 +14,12 @@ import (
 // Who may no longer act is swept at once, by a job that this deed inserts: a leaver with
 // a million grants holds up no one else, and if we stop here the job is done later.
 func (d *deed) moved(_ context.Context, before, after access.Identity) error {
-	if !before.ActiveAt(d.now) && !after.ActiveAt(d.now) && before.ID != "" {
+	if !before.ActiveAt(d.now) && !after.ActiveAt(d.now) && !before.Suspended && before.ID != "" {
 		return nil // what there was has ended
 	}
 	elsewhere := before.Department != after.Department || before.Manager != after.Manager || before.Sponsor != after.Sponsor ||
 		before.External != after.External || !slices.Equal(before.Groups, after.Groups)
-	if before.ActiveAt(d.now) != after.ActiveAt(d.now) || !before.End.Equal(after.End) || elsewhere {
+	if before.ActiveAt(d.now) != after.ActiveAt(d.now) || !before.End.Equal(after.End) || elsewhere || before.Suspended {
 		d.toSweep = append(d.toSweep, d.world.Directory.IdentitiesOf(after.ID)...)
 	}
 	return nil

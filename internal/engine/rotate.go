@@ -72,25 +72,30 @@ func (e *Engine) Compromised(ctx context.Context, by access.Actor, w Deed) (r ac
 		if err != nil {
 			return err
 		}
-		if n := k.newest; n.Cause == access.CauseCompromised && n.ID != "" && n.Killed.IsZero() && !n.State.Over() {
-			return fmt.Errorf("%w: %s is being killed already (rotation %s is %s)", access.ErrConflict, k.ID, n.ID, n.State)
-		}
-		// 1. Whoever answers is told, whether or not the rest comes through.
-		owner := d.answersFor(k.System, k.Account)
-		sys, _ := d.world.Directory.System(k.System)
-		text := fmt.Sprintf("%s says that the %s of %s at %s is compromised: %s. It is killed at once.", by.Identity, k.Kind, quoted(k.Account), k.System, w.Reason)
-		if err := d.renew(ctx, access.Finding{Kind: credentialCompromised, Subject: k.ID, Owner: owner, DueAt: d.now.Add(time.Hour), Text: text}, "more has become known"); err != nil {
-			return err
-		}
-		to := slices.Compact(slices.Sorted(slices.Values([]string{owner, sys.Owner, "security"})))
-		if err := d.notice(ctx, Notice{To: slices.DeleteFunc(to, func(s string) bool { return s == "" }), Subject: "compromised: " + k.ID, Text: text}); err != nil {
-			return err
-		}
-		// 2. It is killed, before anything new is made.
-		r, err = d.endCredential(ctx, k, access.CauseCompromised, w.Reason)
+		r, err = d.compromise(ctx, k, by.Identity, w.Reason)
 		return err
 	})
 	return r, err
+}
+
+// compromise kills one credential at once, by whoever's word.
+func (d *deed) compromise(ctx context.Context, k kept, by, reason string) (r access.Rotation, err error) {
+	if n := k.newest; n.Cause == access.CauseCompromised && n.ID != "" && n.Killed.IsZero() && !n.State.Over() {
+		return r, fmt.Errorf("%w: %s is being killed already (rotation %s is %s)", access.ErrConflict, k.ID, n.ID, n.State)
+	}
+	// 1. Whoever answers is told, whether or not the rest comes through.
+	owner := d.answersFor(k.System, k.Account)
+	sys, _ := d.world.Directory.System(k.System)
+	text := fmt.Sprintf("%s says that the %s of %s at %s is compromised: %s. It is killed at once.", by, k.Kind, quoted(k.Account), k.System, reason)
+	if err := d.renew(ctx, access.Finding{Kind: credentialCompromised, Subject: k.ID, Owner: owner, DueAt: d.now.Add(time.Hour), Text: text}, "more has become known"); err != nil {
+		return r, err
+	}
+	to := slices.Compact(slices.Sorted(slices.Values([]string{owner, sys.Owner, "security"})))
+	if err := d.notice(ctx, Notice{To: slices.DeleteFunc(to, func(s string) bool { return s == "" }), Subject: "compromised: " + k.ID, Text: text}); err != nil {
+		return r, err
+	}
+	// 2. It is killed, before anything new is made.
+	return d.endCredential(ctx, k, access.CauseCompromised, reason)
 }
 
 // kept is one credential that somebody wants something done to.

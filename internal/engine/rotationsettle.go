@@ -210,6 +210,9 @@ func (d *deed) complainOf(ctx context.Context, r store.Rotating) error {
 
 // rotated closes what was found while it was under way.
 func (d *deed) rotated(ctx context.Context, r access.Rotation) error {
+	if err := d.signalRotated(ctx, r); err != nil {
+		return err
+	}
 	says := "the old one is proved dead, and consumers have the new one"
 	if r.State == access.RotationDead {
 		says = "it is proved dead"

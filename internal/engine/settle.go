@@ -166,7 +166,7 @@ func (d settling) released(ctx context.Context, was, job store.Job, moved bool, 
 			return err
 		}
 		if moved && job.State == access.Absent {
-			if err := d.traceLater(ctx, job); err != nil {
+			if err := errors.Join(d.traceLater(ctx, job), d.signalGone(ctx, job)); err != nil {
 				return err
 			}
 		}

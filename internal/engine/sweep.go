@@ -129,6 +129,9 @@ func (d *deed) sweep(ctx context.Context, g access.Grant, swept *Swept) error {
 	person, _ := d.world.Directory.Identity(d.world.Directory.PersonOf(g.Identity))
 	if known && (!id.ActiveAt(d.now) || !person.ActiveAt(d.now)) {
 		swept.Ended++
+		if (id.Suspended || person.Suspended) && !id.GoneAt(d.now) && !person.GoneAt(d.now) {
+			return d.finish(ctx, g, access.EndEligibilityLost, g.Identity+" is suspended")
+		}
 		return d.finish(ctx, g, access.EndLeaver, g.Identity+" is no longer active")
 	}
 	// 2. What nobody said is no more.

@@ -23,6 +23,7 @@ type Company struct {
 	Plans        []access.CredentialPlan
 	Rules        map[string]string // file name -> Cedar text, beside the shipped guards
 	Feeds        []access.Feed     // in order of authority
+	Signals      access.Signals    // from whom signals are heard, and who is told
 	Roles        string            // the system whose entitlements are roles of Lessor itself; "": none
 	Lifecycle    access.Lifecycle
 }

@@ -2,7 +2,7 @@ package enginetest
 
 import "github.com/lessor-iam/lessor/internal/access"
 
-// leavings asks that nobody who has left holds anything, and that nobody came to answer
+// leavings asks that nobody who has left or is suspended has a grant, and that nobody came to answer
 // for something but by accepting what was offered to them, being active and another.
 func (l *ledger) leavings() {
 	if l.World == nil {
@@ -15,7 +15,11 @@ func (l *ledger) leavings() {
 			gone[dep.Person] = dep
 		}
 	}
+	now := l.World(l.now).Directory
 	for _, g := range l.grants {
+		if id, ok := now.Identity(g.Identity); ok && id.Suspended && g.State != access.Ended {
+			l.wrong("suspended", "grant %s of %s is %s, and it is suspended", g.ID, g.Identity, g.State)
+		}
 		if dep, left := gone[dir.PersonOf(g.Identity)]; left && g.State != access.Ended {
 			l.wrong("leaver", "grant %s of %s is %s, and %s has left at %s", g.ID, g.Identity, g.State, dep.Person, dep.At)
 		}

@@ -67,8 +67,9 @@ var rooms = map[string]struct {
 	"web":     {[]string{"access", "auth", "engine", "feed", "policy", "report"}, false, "the portal: one file a page, each deed an engine verb"},
 	"api":     {[]string{"access", "engine", "feed", "policy"}, false, "the JSON door: one operation a verb"},
 	"authzen": {[]string{"access", "engine", "store"}, false, "AuthZEN for programs that enforce: is it held now; and asking for what was denied"},
+	"signal":  {[]string{"access"}, false, "OpenID Shared Signals: checks, signs, sends and fetches them; decides nothing"},
 	"client":  {[]string{"access", "api", "engine", "policy"}, false, "speaks to the JSON door"},
-	"server": {[]string{"access", "api", "auth", "auth/oidc", "authzen", "channel/jira", "channel/jira/audit", "channel/jira/rest", "config", "connector", "connector/exec", "connector/gitea", "connector/kubernetes", "connector/ldap", "connector/manual", "connector/openssh", "connector/postgres", "connector/roles", "connector/scim", "deliver", "deliver/age", "deliver/kubernetes", "deliver/vault", "engine", "evidence", "feed", "inventory", "policy", "reconcile", "report", "rotate", "secret", "source", "source/ldap", "source/table", "store", "web"},
+	"server": {[]string{"access", "api", "auth", "auth/oidc", "authzen", "channel/jira", "channel/jira/audit", "channel/jira/rest", "config", "connector", "connector/exec", "connector/gitea", "connector/kubernetes", "connector/ldap", "connector/manual", "connector/openssh", "connector/postgres", "connector/roles", "connector/scim", "deliver", "deliver/age", "deliver/kubernetes", "deliver/vault", "engine", "evidence", "feed", "inventory", "policy", "reconcile", "report", "rotate", "secret", "signal", "source", "source/ldap", "source/table", "store", "web"},
 		false, "wires the rooms; the only one that names concrete adapters"},
 	"deliver": {[]string{"connector"}, false, "the port to secret stores"},
 

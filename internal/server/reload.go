@@ -34,6 +34,10 @@ func (s *Server) Reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	signals, err := s.signalRoom(c)
+	if err != nil {
+		return err
+	}
 	// 2. It fits what is running and what is held.
 	was := s.current.Load()
 	if fixed := slices.Concat(settingsChanged(was, c), signInChanged(was, c), systemsChanged(was, c), storesChanged(was, c)); len(fixed) > 0 {
@@ -62,6 +66,7 @@ func (s *Server) Reload(ctx context.Context) error {
 	}
 	s.current.Store(c)
 	s.keys.Set(keysOf(c))
+	s.signals.Store(signals)
 	s.hand(sites)
 	if err := s.goRound(); err != nil {
 		return err

@@ -36,6 +36,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/reconcile"
 	"github.com/lessor-iam/lessor/internal/rotate"
 	"github.com/lessor-iam/lessor/internal/secret"
+	"github.com/lessor-iam/lessor/internal/signal"
 	"github.com/lessor-iam/lessor/internal/store"
 )
 
@@ -55,11 +56,12 @@ type Server struct {
 	stores   map[string]deliver.Store // where credentials are delivered to
 	rotators map[string]*rotate.Lane  // on which they are made anew
 	handler  http.Handler
-	local    Local      // how people sign in by themselves: the demo's alone
-	reload   sync.Mutex // one reload at a time
-	rounds   *rounds    // nil before Run
-	feed     *feed.Feed // what happens, read once for all who listen
-	roster   *roster    // who holds a role of Lessor itself
+	local    Local                       // how people sign in by themselves: the demo's alone
+	reload   sync.Mutex                  // one reload at a time
+	rounds   *rounds                     // nil before Run
+	feed     *feed.Feed                  // what happens, read once for all who listen
+	signals  atomic.Pointer[signal.Room] // nil: none are heard or sent
+	roster   *roster                     // who holds a role of Lessor itself
 
 	sites    atomic.Pointer[carriers] // Jira sites whose tickets are carried
 	carrying sync.RWMutex             // held by whoever is at a ticket
@@ -115,7 +117,7 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 	}
 	// 3. The door, and a lane for each system.
 	if s.engine, err = engine.New(engine.Config{DB: s.db, World: func() engine.World { return *s.world.Load() }, Now: time.Now, Rand: rand.Reader, Signer: s.signer,
-		Pace: c.Pace, AnswerWithin: c.AnswerWithin, ProvisionWithin: c.ProvisionWithin, StandingIn: s.standingIn, Glass: s.glass, Nudge: s.nudge, Joined: s.joined, Feeds: s.feeds, Carries: func(channel string) bool { return channel == jira.Name && len(*s.sites.Load()) > 0 }, Log: log}); err != nil {
+		Pace: c.Pace, AnswerWithin: c.AnswerWithin, ProvisionWithin: c.ProvisionWithin, StandingIn: s.standingIn, Glass: s.glass, Nudge: s.nudge, Joined: s.joined, Signals: func() access.Signals { return s.current.Load().Signals.Known() }, Feeds: s.feeds, Carries: func(channel string) bool { return channel == jira.Name && len(*s.sites.Load()) > 0 }, Log: log}); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.lay(c, targets)
@@ -144,7 +146,12 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	s.handler = doors(programs, enforcers, people)
+	signals, err := s.signalRoom(c)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.signals.Store(signals)
+	s.handler = s.withSignals(doors(programs, enforcers, people))
 	return s, nil
 }
 

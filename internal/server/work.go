@@ -45,6 +45,8 @@ func (s *Server) startWork(ctx context.Context) (*river.Client[*sql.Tx], error) 
 	river.AddWorker(workers, &feedReader{s: s})
 	river.AddWorker(workers, &genealogist{s: s})
 	river.AddWorker(workers, &leaver{s: s})
+	river.AddWorker(workers, &messenger{s: s})
+	river.AddWorker(workers, &listener{s: s})
 	river.AddWorker(workers, &handoverReminder{s: s})
 	periodic := []*river.PeriodicJob{
 		// The verbs insert what is needed; these close the gap left by a job that
@@ -110,6 +112,7 @@ func (s *Server) goRound() error {
 			wanted["audit "+id] = round{every: site.Site.Audit, args: auditSite{id}}
 		}
 	}
+	s.signalRounds(wanted)
 	going := s.rounds.going
 	for name, r := range going {
 		if wanted[name].every != r.every {
