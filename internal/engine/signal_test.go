@@ -247,7 +247,7 @@ func TestSignalKillsWhatIsKept(t *testing.T) {
 
 // A transmitter ends so much in an hour; the rest waits for people, and so does what
 // would leave nobody to undo it.
-func TestSignalsAreBraked(t *testing.T) {
+func TestAB16_SignalsAreBraked(t *testing.T) {
 	each(t, func(t *testing.T, f *enginetest.Fixture) {
 		hears(f)
 		for i, who := range []string{"eve", "bob", "xena"} {
@@ -303,7 +303,7 @@ func waiting(t *testing.T, f *enginetest.Fixture, receiver string) (list []strin
 
 // What was seen gone, and who has left, those hear who want to, in order, until they
 // say that they have it.
-func TestSignalsSent(t *testing.T) {
+func TestAB47_RemovalsAreTold(t *testing.T) {
 	each(t, func(t *testing.T, f *enginetest.Fixture) {
 		hears(f)
 		g := f.Granted("eve", ask("dir:wiki"), "mia")

@@ -206,7 +206,7 @@ func (b *bench) post(path, token, kind, body string) *httptest.ResponseRecorder 
 	return w
 }
 
-func TestPushIsTaken(t *testing.T) {
+func TestAB02_SignalSentTwice(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	for range 2 { // twice is once
@@ -245,7 +245,7 @@ func TestPushIsTaken(t *testing.T) {
 	}
 }
 
-func TestPushIsRefused(t *testing.T) {
+func TestAB40_TokensThatAreNoSignals(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	good := func(c map[string]any) string { return sign(t, b.key, head(nil), claims(c)) }
