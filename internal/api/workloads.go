@@ -11,6 +11,8 @@ import (
 // InWorkloads says which workloads are listed.
 type InWorkloads struct {
 	Mine  bool   `query:"mine" doc:"only those you answer for"`
+	Words string `query:"words" maxLength:"200" doc:"each in the id, the name, the owner, the purpose, or where it has an account"`
+	Lacks string `query:"lacks" enum:"owner,purpose,use,rotation,end,review" doc:"only active ones of which that is not known"`
 	After string `query:"after" maxLength:"64" doc:"the last one of the page before"`
 	Limit int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }
@@ -54,7 +56,7 @@ type Retired struct {
 func (d *door) workloads(h verbs) {
 	op(h, http.MethodGet, "/workloads", "list-workloads", "Workloads and agents you may know of",
 		func(ctx context.Context, in *InWorkloads) (*body[WorkloadPage], error) {
-			list, more, err := d.Engine.Workloads(ctx, by(ctx), in.Mine, in.After, in.Limit)
+			list, more, err := d.Engine.Workloads(ctx, by(ctx), engine.WorkloadsSought{Mine: in.Mine, Words: in.Words, Lacks: in.Lacks, After: in.After}, in.Limit)
 			p := WorkloadPage{Workloads: list}
 			if more {
 				p.Next = list[len(list)-1].Identity.ID

@@ -24,8 +24,7 @@ when somebody looks at it again, and when it goes.`}
 }
 
 func (a *app) workloadList() *cobra.Command {
-	var mine bool
-	var after string
+	var s engine.WorkloadsSought
 	var limit int
 	c := &cobra.Command{Use: "list", Short: "Workloads and agents you may know of, by name", Args: takes(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -33,7 +32,7 @@ func (a *app) workloadList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p, err := server.Workloads(c.Context(), mine, after, limit)
+			p, err := server.Workloads(c.Context(), s, limit)
 			if err != nil {
 				return err
 			}
@@ -54,8 +53,10 @@ func (a *app) workloadList() *cobra.Command {
 			return nil
 		}}
 	limitFlag(c, &limit)
-	c.Flags().BoolVar(&mine, "mine", false, "only those you answer for")
-	c.Flags().StringVar(&after, "after", "", "go on after this one")
+	c.Flags().BoolVar(&s.Mine, "mine", false, "only those you answer for")
+	c.Flags().StringVar(&s.Words, "words", "", "only those in whose id, name, owner, purpose or accounts these are")
+	c.Flags().StringVar(&s.Lacks, "lacks", "", "only active ones of which that is not known: "+strings.Join(engine.WorkloadKnown, ", "))
+	c.Flags().StringVar(&s.After, "after", "", "go on after this one")
 	return c
 }
 

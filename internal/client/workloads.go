@@ -12,10 +12,12 @@ import (
 )
 
 // Workloads lists a page of those one may know of; mine: only those one answers for.
-func (c *Client) Workloads(ctx context.Context, mine bool, after string, limit int) (api.WorkloadPage, error) {
-	q := url.Values{"mine": {strconv.FormatBool(mine)}, "limit": {strconv.Itoa(limit)}}
-	if after != "" {
-		q.Set("after", after)
+func (c *Client) Workloads(ctx context.Context, s engine.WorkloadsSought, limit int) (api.WorkloadPage, error) {
+	q := url.Values{"mine": {strconv.FormatBool(s.Mine)}, "limit": {strconv.Itoa(limit)}}
+	for name, value := range map[string]string{"words": s.Words, "lacks": s.Lacks, "after": s.After} {
+		if value != "" {
+			q.Set(name, value)
+		}
 	}
 	return call[api.WorkloadPage](ctx, c, http.MethodGet, "/workloads", q, nil)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/engine"
 	"github.com/lessor-iam/lessor/internal/enginetest"
 	"github.com/lessor-iam/lessor/internal/store"
 )
@@ -40,12 +41,21 @@ func BenchmarkCoverage(b *testing.B) {
 	})
 	b.Run("page", func(b *testing.B) {
 		for b.Loop() {
-			list, _, err := f.Engine.Workloads(b.Context(), f.As("anna"), false, "bot-099900", 50)
+			list, _, err := f.Engine.Workloads(b.Context(), f.As("anna"), engine.WorkloadsSought{After: "bot-099900"}, 50)
 			if err != nil || len(list) != 50 {
 				b.Fatalf("%d, %v", len(list), err)
 			}
 		}
 	})
+	for name, s := range map[string]engine.WorkloadsSought{"words": {Words: "bot-0999 wiki"}, "lacks": {Lacks: "use"}, "mine": {Mine: true, After: "bot-0999"}} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, _, err := f.Engine.Workloads(b.Context(), f.As("eve"), s, 50); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 	b.Run("judge", func(b *testing.B) {
 		for b.Loop() {
 			if j, err := f.Engine.JudgeWorkloads(b.Context()); err != nil || j.Workloads != workloads+2 {

@@ -48,7 +48,7 @@ const mostKept = 1000
 func (e *Engine) CredentialsKept(ctx context.Context, by access.Actor, system string) (list []CredentialKept, err error) {
 	err = e.look(ctx, by, func(d *deed) error {
 		list = []CredentialKept{}
-		r, err := d.keeping(ctx)
+		r, err := d.keeping(ctx, system)
 		if err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func (e *Engine) CredentialKept(ctx context.Context, by access.Actor, id string)
 		if !d.mayKnowCredential(k.System, k.Holder) {
 			return fmt.Errorf("%w: credential %.80q", access.ErrNotFound, id)
 		}
-		r, err := d.keeping(ctx)
+		r, err := d.keeping(ctx, k.System)
 		if err != nil {
 			return err
 		}
@@ -126,34 +126,88 @@ type keeping struct {
 	overdue map[string]bool
 }
 
-func (d *deed) keeping(ctx context.Context) (*keeping, error) {
-	r := &keeping{deed: d, seen: map[string][]access.Credential{}, of: map[string][]access.Credential{}}
-	var err error
-	if r.newest, err = d.newestRotations(ctx); err != nil {
+// keeping reads them; of one system, where that is named.
+func (d *deed) keeping(ctx context.Context, system string) (*keeping, error) {
+	r, err := d.keepingNone(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if r.overdue, err = d.openOf(ctx, rotationOverdue); err != nil {
-		return nil, err
-	}
-	r.ids = d.world.Directory.Plans()
 	for id := range r.newest {
 		if _, ok := d.world.Directory.Plan(id); !ok && !strings.HasPrefix(id, "cr-") {
 			r.ids = append(r.ids, id)
 		}
 	}
+	r.ids = append(r.ids, d.world.Directory.Plans()...)
 	slices.Sort(r.ids)
-	ours := manages(slices.Collect(maps.Values(r.newest)))
 	for _, sys := range d.world.Directory.Systems() {
+		if system != "" && sys != system {
+			continue
+		}
 		if r.seen[sys], err = d.Credentials(ctx, sys); err != nil {
 			return nil, err
 		}
-		for _, c := range r.seen[sys] {
-			if id := ours.plan(c); id != "" {
-				r.of[id] = append(r.of[id], c)
-			}
-		}
+		r.sort(r.seen[sys])
 	}
 	return r, nil
+}
+
+// keepingNone has read rotations, and nothing of what readings have seen.
+func (d *deed) keepingNone(ctx context.Context) (*keeping, error) {
+	r := &keeping{deed: d, seen: map[string][]access.Credential{}, of: map[string][]access.Credential{}}
+	var err error
+	if r.newest, err = d.newestRotations(ctx); err != nil {
+		return nil, err
+	}
+	r.overdue, err = d.openOf(ctx, rotationOverdue)
+	return r, err
+}
+
+// sort puts what was seen to the plans it was made under.
+func (r *keeping) sort(seen []access.Credential) {
+	ours := manages(slices.Collect(maps.Values(r.newest)))
+	for _, c := range seen {
+		if id := ours.plan(c); id != "" {
+			r.of[id] = append(r.of[id], c)
+		}
+	}
+}
+
+// keptBy lists the credentials that plans are of, or were, of one workload.
+func (d *deed) keptBy(ctx context.Context, i access.Identity, seen []access.Credential) ([]CredentialKept, error) {
+	r, err := d.keepingNone(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.sort(seen)
+	list := []CredentialKept{}
+	for _, id := range d.plansOf(i, r.newest) {
+		c, ok, err := r.planned(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			list = append(list, c)
+		}
+	}
+	return list, nil
+}
+
+// plansOf are the ids under which credentials of a workload's accounts are made, or
+// were: a plan that is gone from the files is still known by what it made.
+func (d *deed) plansOf(i access.Identity, newest map[string]store.Rotating) (ids []string) {
+	of := func(system, account string) bool { return account != "" && i.Accounts[system] == account }
+	for _, id := range d.world.Directory.Plans() {
+		if p, _ := d.world.Directory.Plan(id); newest[id].ID == "" && of(p.System, p.Account) {
+			ids = append(ids, id)
+		}
+	}
+	for id, n := range newest {
+		if !strings.HasPrefix(id, "cr-") && of(n.System, n.Account) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // planned is one of a plan, if the actor is shown it.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -26,7 +27,12 @@ type WorkloadStory struct {
 	Found       []access.Finding        `json:"found"`
 	Accounts    []access.MachineAccount `json:"accounts"`
 	Credentials []access.Credential     `json:"credentials"`
-	Grants      []Holding               `json:"grants"`
+	Kept        []CredentialKept        `json:"kept"`               // those that plans are of
+	Grants      []Holding               `json:"grants"`             // open ones that the reader may know of
+	Holds       int                     `json:"holds"`              // all open ones
+	Answers     bool                    `json:"answers,omitempty"`  // the reader reviews it: its owner or deputy
+	Retires     bool                    `json:"retires,omitempty"`  // the reader may retire it
+	Requests    int                     `json:"requests,omitempty"` // open ones for it
 }
 
 // Coverage is for how many workloads it is known what should be known of all.
@@ -65,17 +71,39 @@ func (d *deed) oversees() bool {
 	return slices.Contains(groups, "security") || slices.Contains(groups, "auditors")
 }
 
-// Workloads lists up to limit workloads and agents that the actor may know of, with
-// ids above after; mine leaves those out that it does not answer for.
-func (e *Engine) Workloads(ctx context.Context, by access.Actor, mine bool, after string, limit int) (list []WorkloadLine, more bool, err error) {
+// WorkloadsSought narrows a list of workloads.
+type WorkloadsSought struct {
+	Mine  bool   // those the actor answers for
+	Words string // each in the id, the name, the owner, the purpose, or where it has an account
+	Lacks string // active, and not known of them is: one of WorkloadKnown
+	After string // ids above it
+}
+
+// WorkloadKnown is what should be known of every workload, in the order of its figures.
+var WorkloadKnown = []string{"owner", "purpose", "use", "rotation", "end", "review"}
+
+// Workloads lists up to limit workloads and agents that the actor may know of, by id.
+func (e *Engine) Workloads(ctx context.Context, by access.Actor, s WorkloadsSought, limit int) (list []WorkloadLine, more bool, err error) {
+	if s.Lacks != "" && !slices.Contains(WorkloadKnown, s.Lacks) {
+		return nil, false, fmt.Errorf("%w: what a workload may lack is one of %s, not %.20q", access.ErrInvalid, strings.Join(WorkloadKnown, ", "), s.Lacks)
+	}
+	words, lacks := strings.Fields(strings.ToLower(s.Words)), slices.Index(WorkloadKnown, s.Lacks)
 	err = e.look(ctx, by, func(d *deed) error {
 		list, more = []WorkloadLine{}, false
-		all := d.world.Directory.Machines()
-		from, _ := slices.BinarySearch(all, after)
+		var used map[place]bool
+		if s.Lacks == "use" {
+			if used, err = d.everUsed(ctx); err != nil {
+				return err
+			}
+		}
+		all, oversees := d.world.Directory.Machines(), d.oversees()
+		from, _ := slices.BinarySearch(all, s.After)
 		var ids []string
 		for _, id := range all[from:] {
 			i, _ := d.world.Directory.Identity(id)
-			if id == after || !d.seesWorkload(i) || mine && !d.mine(i) {
+			switch {
+			case id == s.After, !oversees && !d.seesWorkload(i), s.Mine && !d.mine(i), !speaksOf(i, words),
+				s.Lacks != "" && (!i.ActiveAt(d.now) || d.knownOf(i, used)[lacks]):
 				continue
 			}
 			if len(ids) == limit {
@@ -88,6 +116,33 @@ func (e *Engine) Workloads(ctx context.Context, by access.Actor, mine bool, afte
 		return err
 	})
 	return list, more, err
+}
+
+// speaksOf tells whether all the words, in small letters, are in what is said of a workload.
+func speaksOf(i access.Identity, words []string) bool {
+	if len(words) == 0 {
+		return true
+	}
+	said := []string{i.ID, i.Name, i.Owner, i.Sponsor}
+	if i.Contract != nil {
+		said = append(said, i.Contract.Purpose, i.Contract.Environment, i.Contract.ThirdParty)
+	}
+	for system, account := range i.Accounts {
+		said = append(said, system, account)
+	}
+	return !slices.ContainsFunc(words, func(w string) bool {
+		return !slices.ContainsFunc(said, func(s string) bool { return strings.Contains(strings.ToLower(s), w) })
+	})
+}
+
+// everUsed are the accounts of which it is known when they were last used.
+func (d *deed) everUsed(ctx context.Context) (map[place]bool, error) {
+	uses, err := d.Uses(ctx)
+	used := make(map[place]bool, len(uses))
+	for _, u := range uses {
+		used[place{u.System, u.Name}] = true
+	}
+	return used, err
 }
 
 // mine tells whether the actor answers for it.
@@ -159,6 +214,23 @@ func (e *Engine) Workload(ctx context.Context, by access.Actor, id string) (w Wo
 			}
 			w.Accounts, w.Credentials = append(w.Accounts, accounts...), append(w.Credentials, credentials...)
 		}
+		if w.Kept, err = d.keptBy(ctx, i, w.Credentials); err != nil {
+			return err
+		}
+		pending, err := d.PendingFor(ctx, []string{id})
+		if err != nil {
+			return err
+		}
+		w.Requests = len(pending)
+		open, err := d.GrantsOf(ctx, []string{id}, true, "", 1<<30)
+		if err != nil {
+			return err
+		}
+		w.Holds = len(open)
+		_, no := d.workloadOf(id, true, false)
+		w.Answers = no == nil && w.Active
+		_, no = d.workloadOf(id, true, true)
+		w.Retires = no == nil && !i.Inactive
 		w.Grants, _, err = d.grantsOf(ctx, store.GrantsSought{Identities: []string{id}, Open: true}, Only{}, Page{"", 200}, 0)
 		return err
 	})
@@ -188,13 +260,9 @@ func (e *Engine) WorkloadCoverage(ctx context.Context, by access.Actor, mine boo
 		if !mine && !d.oversees() {
 			return fmt.Errorf("%w: figures about the whole estate are for security and auditors", access.ErrDenied)
 		}
-		uses, err := d.Uses(ctx)
+		used, err := d.everUsed(ctx)
 		if err != nil {
 			return err
-		}
-		used := make(map[place]bool, len(uses))
-		for _, u := range uses {
-			used[place{u.System, u.Name}] = true
 		}
 		c = Coverage{}
 		for _, id := range d.world.Directory.Machines() {
@@ -215,20 +283,25 @@ func (e *Engine) WorkloadCoverage(ctx context.Context, by access.Actor, mine boo
 // cover counts one.
 func (d *deed) cover(c *Coverage, i access.Identity, used map[place]bool) {
 	c.Workloads++
+	known := d.knownOf(i, used)
+	for n, count := range []*int{&c.Owner, &c.Purpose, &c.Used, &c.Rotation, &c.End, &c.Review} {
+		*count += one(known[n])
+	}
+}
+
+// knownOf tells what of WorkloadKnown is known of one.
+func (d *deed) knownOf(i access.Identity, used map[place]bool) (is [6]bool) {
 	owner, _ := d.world.Directory.Identity(i.Owner)
-	c.Owner += one(owner.Kind == access.Person && d.active(i.Owner))
-	c.End += one(!i.Until().IsZero() || i.Contract != nil && i.Contract.Ending())
+	is[0] = owner.Kind == access.Person && d.active(i.Owner)
 	for system, name := range i.Accounts {
-		if used[place{system, name}] {
-			c.Used++
+		if is[2] = used[place{system, name}]; is[2] {
 			break
 		}
 	}
-	if i.Contract == nil {
-		return
+	is[4] = !i.Until().IsZero() || i.Contract != nil && i.Contract.Ending()
+	if i.Contract != nil {
+		due := i.Contract.ReviewDue()
+		is[1], is[3], is[5] = i.Contract.Purpose != "", i.Contract.RotateEvery > 0, !due.IsZero() && d.now.Before(due)
 	}
-	due := i.Contract.ReviewDue()
-	c.Purpose += one(i.Contract.Purpose != "")
-	c.Rotation += one(i.Contract.RotateEvery > 0)
-	c.Review += one(!due.IsZero() && d.now.Before(due))
+	return is
 }

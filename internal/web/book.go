@@ -14,6 +14,7 @@ type book struct {
 	of      *access.Directory
 	lines   []line
 	managed map[string][]string // person -> whom they manage or sponsor, sorted
+	deputy  map[string]bool     // persons whom a workload's contract names
 }
 
 // line is one thing in the catalog that can be asked for.
@@ -29,7 +30,7 @@ func (p *portal) bookOf(dir *access.Directory) *book {
 	if b := p.book.Load(); b != nil && b.of == dir {
 		return b
 	}
-	b := &book{of: dir, managed: map[string][]string{}}
+	b := &book{of: dir, managed: map[string][]string{}, deputy: map[string]bool{}}
 	for _, id := range dir.Bundles() {
 		one, _ := dir.Bundle(id)
 		b.lines = append(b.lines, line{Bundle: one, name: one.Name, text: strings.ToLower("bundle " + one.ID + " " + one.Name + " " + strings.Join(one.Entitlements, " "))})
@@ -42,6 +43,9 @@ func (p *portal) bookOf(dir *access.Directory) *book {
 	slices.SortStableFunc(b.lines, func(x, y line) int { return cmp.Compare(strings.ToLower(x.name), strings.ToLower(y.name)) })
 	for _, id := range dir.Identities() {
 		i, _ := dir.Identity(id)
+		if i.Contract != nil && i.Contract.Deputy != "" {
+			b.deputy[dir.PersonOf(i.Contract.Deputy)] = true
+		}
 		for _, over := range []string{i.Manager, i.Sponsor} {
 			if over != "" && i.Kind == access.Person && !slices.Contains(b.managed[over], id) {
 				b.managed[over] = append(b.managed[over], id)
@@ -75,6 +79,12 @@ func (v *visit) behalf() []string {
 	ids := append([]string{v.by.Identity}, v.dir.OwnedBy(me)...)
 	ids = append(ids, v.bookOf(v.dir).managed[me]...)
 	return ids[:min(len(ids), mostBehalf)]
+}
+
+// answers tells whether the reader is shown the way to workloads and credentials; which
+// they may see there, the engine says.
+func (v *visit) answers() bool {
+	return len(v.dir.OwnedBy(v.by.Identity)) > 0 || v.bookOf(v.dir).deputy[v.dir.PersonOf(v.by.Identity)] || v.operates()
 }
 
 // name is what an identity is called; its id where nobody knows it any more.

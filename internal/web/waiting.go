@@ -32,6 +32,7 @@ type deskView struct {
 	Said     string
 	Alone    bool // the address names the one laid open
 	NextAnsw time.Time
+	Proposed int // workloads that wait for the reader to answer for them
 }
 
 // waiting is the approver's desk: what waits for the reader, oldest first.
@@ -78,6 +79,11 @@ func (v *visit) desk(open string) (view deskView, err error) {
 	}
 	slices.Reverse(list)
 	view.Alone = open != ""
+	proposed, err := v.Engine.WaitingWorkloads(v.r.Context(), v.by)
+	if err != nil {
+		return view, err
+	}
+	view.Proposed = len(proposed)
 	for _, r := range list {
 		q := queued{ID: r.ID, Title: v.called(r.Content().Entitlements), Sub: v.name(r.Beneficiary) + ", " + term(r.Term), At: r.At, Open: r.ID == open}
 		for _, it := range r.Items {

@@ -105,6 +105,9 @@ func (p *portal) routes(mux *http.ServeMux) {
 		{"GET /live", p.live}, {"GET /grants/{id}", p.grant}, {"GET /entitlements", p.entitlementPage}, {"GET /people", p.person}, {"GET /systems", p.systemPage},
 		{"GET /findings", p.findings}, {"GET /findings/{id}", p.finding}, {"POST /findings/{id}", p.settle}, {"GET /operations", p.operations}, {"GET /numbers", p.numbers}, {"GET /register", p.registerAll}, {"GET /register.csv", p.registerFile},
 		{"GET /handovers", p.handovers}, {"GET /handovers/{id}", p.handover}, {"POST /handovers/{id}", p.decideHandover}, {"GET /leavers", p.leaving},
+		{"GET /workloads", p.ownWorkloads}, {"GET /workloads/estate", p.estate}, {"GET /workloads/register", p.registerForm}, {"POST /workloads/register", p.registerWorkload},
+		{"GET /workload", p.workload}, {"POST /workload", p.decideWorkload}, {"POST /registrations/{id}", p.decideRegistration},
+		{"GET /credentials", p.credentials}, {"GET /credential", p.credential}, {"POST /credential", p.decideCredential},
 		{"/", func(*visit) error { return access.ErrNotFound }},
 	} {
 		mux.HandleFunc(page.at, p.visit(page.do))
