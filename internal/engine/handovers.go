@@ -151,7 +151,8 @@ func (d *deed) retire(ctx context.Context, h access.Handover, note string) error
 	return d.moveHandover(ctx, h, access.HandoverRetired, note)
 }
 
-// retireWorkload has a workload or an agent inactive, and everything it holds or awaits ends.
+// retireWorkload has a workload or an agent inactive, and everything it holds or awaits
+// ends; what plans keep for it is retired.
 func (d *deed) retireWorkload(ctx context.Context, id, note string) error {
 	if err := d.sayLeft(ctx, id, d.by.Identity, note); err != nil {
 		return err
@@ -163,6 +164,10 @@ func (d *deed) retireWorkload(ctx context.Context, id, note string) error {
 	}
 	grants, err := d.endGrants(ctx, id, []string{id}, note, &Left{})
 	if err != nil {
+		return err
+	}
+	i, _ := d.world.Directory.Identity(id)
+	if _, err := d.retireKept(ctx, i, note); err != nil {
 		return err
 	}
 	if err := d.deadCredentials(ctx, []string{id}); err != nil {

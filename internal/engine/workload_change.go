@@ -99,8 +99,8 @@ func (e *Engine) ChangeContract(ctx context.Context, by access.Actor, id string,
 }
 
 // RetireWorkload ends a workload, by its owner, deputy or security: everything it was
-// granted ends, what it asks for is taken back, and it is nobody any more. What still
-// lets bearers in as it is found by the readings that are asked for with it.
+// granted ends, what it asks for is taken back, what plans keep for it is retired, and
+// it is nobody any more. What else still lets bearers in as it is found by the readings that are asked for with it.
 func (e *Engine) RetireWorkload(ctx context.Context, by access.Actor, id, reason string) (ended int, err error) {
 	err = e.do(ctx, "retire workload", by, func(d *deed) error {
 		ended = 0
@@ -134,7 +134,11 @@ func (e *Engine) RetireWorkload(ctx context.Context, by access.Actor, id, reason
 		if err := d.dropRequests(ctx, id, note); err != nil {
 			return err
 		}
-		// 4. What was found of it is over, and what is left of it is looked for.
+		// 4. What plans keep for it is killed and proved dead, and made no more.
+		if _, err := d.retireKept(ctx, i, id+" is retired: "+reason); err != nil {
+			return err
+		}
+		// 5. What was found of it is over, and what is left of it is looked for.
 		for _, kind := range slices.Sorted(maps.Keys(access.WorkloadKinds)) {
 			if err := d.settleFinding(ctx, kind, id, note); err != nil {
 				return err
