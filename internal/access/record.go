@@ -87,17 +87,18 @@ func (r Record) Attribute(name string) string {
 
 // Marks are everything a record is found by: attribute, blank, value as [Fold] has it.
 func (r Record) Marks() []string {
-	if r.Group {
-		return []string{"group " + Fold(r.Name)}
-	}
 	var list []string
 	add := func(name, value string) {
 		if value != "" {
 			list = append(list, name+" "+Fold(value))
 		}
 	}
-	add("user", r.User)
-	add("mail", r.Mail)
+	if r.Group {
+		add("group", r.Name)
+	} else {
+		add("user", r.User)
+		add("mail", r.Mail)
+	}
 	for system, name := range r.Accounts {
 		add("account:"+system, name)
 	}

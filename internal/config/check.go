@@ -74,6 +74,7 @@ func (d *files) check() {
 	d.checkTokens()
 	d.checkProviders()
 	d.checkFeeds()
+	d.checkFeedTokens()
 }
 
 // written is an entry of a file under its id.

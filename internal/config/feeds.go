@@ -17,6 +17,7 @@ type feed struct {
 	groups []item // of the files, those it fills
 	roles  []item // of these, those that carry a role of Lessor itself
 	rules  []fields
+	tokens []feedToken
 	f      fields
 }
 
@@ -24,9 +25,9 @@ func (x *feed) entry() (string, fields) { return x.ID, x.f }
 
 var (
 	feedSections = []string{"feeds"}
-	feedKeys     = []string{"id", "kind", "settings", "key", "columns", "identity", "match", "gives", "groups", "roles", "shrink", "every"}
+	feedKeys     = []string{"id", "kind", "settings", "key", "columns", "identity", "match", "gives", "groups", "roles", "shrink", "every", "tokens"}
 	matchKeys    = []string{"attribute", "feed", "equals"}
-	feedKinds    = []string{"csv", "yaml", "ldap"}
+	feedKinds    = []string{"csv", "yaml", "ldap", scimKind}
 
 	// feedColumns are what a feed may say of somebody, besides account:SYSTEM and names
 	// of its own that rules match by.
@@ -46,13 +47,17 @@ func (d *files) readFeed(f fields) {
 		Key: f.text("key"), Identity: f.text("identity"), Gives: plainTexts(f.texts("gives")),
 		Shrink: f.share("shrink", 10), Every: f.duration("every", 15*time.Minute, 10*time.Second, 24*time.Hour),
 	}
-	if f.needs("a feed", "kind"); x.Kind != "ldap" { // a directory has keys of its own
+	if f.needs("a feed", "kind"); x.Kind != "ldap" && x.Kind != scimKind { // they have keys of their own
 		f.needs("a feed", "key")
 	}
+	x.tokens = d.readFeedTokens(f)
 	if !f.has("gives") {
 		x.Gives = access.FeedGives
 	}
 	x.Columns, _ = f.mapped("columns")
+	if x.Kind == scimKind {
+		x.Columns = withExternalID(x.Columns)
+	}
 	x.Groups, x.groups = f.mapped("groups")
 	every(f, "match", "a rule", matchKeys, func(f fields) {
 		x.rules = append(x.rules, f)
@@ -130,6 +135,13 @@ func (d *files) checkFeeds() {
 // checkFeedKind holds that it can be read; what the settings of a directory lack only its
 // source knows, as that of a system's only its connector does.
 func (d *files) checkFeedKind(x *feed) {
+	if x.Kind == scimKind {
+		d.checkScim(x)
+		return
+	}
+	if x.f.has("tokens") {
+		x.f.problem("tokens", "a feed of kind %s is read, and nobody speaks for it: it has no tokens", x.Kind)
+	}
 	if x.Kind == "csv" || x.Kind == "yaml" {
 		x.checkTable()
 	}

@@ -48,11 +48,52 @@ func TestFeeds(t *testing.T) {
 	}
 }
 
+const goodScim = `feeds:
+  - id: idp
+    kind: scim
+    columns: {number: employeeNumber, "account:dir": userName}
+    identity: user
+    match: [{attribute: externalid, equals: mail}]
+    tokens:
+      - {name: entra, sha256: "2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90", expires: 2030-12-31}
+`
+
+func TestScimFeeds(t *testing.T) {
+	t.Parallel()
+	c, err := LoadFS(feedsFolder(goodScim), "/etc/lessor")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := c.Feeds[0]; f.Key != "id" || f.Columns["externalid"] != "externalId" || len(c.FeedTokens) != 1 || c.FeedTokens[0].Feed != "idp" || c.FeedTokens[0].Name != "entra" {
+		t.Errorf("%+v %+v", f, c.FeedTokens)
+	}
+	for _, bad := range []struct{ from, to, want string }{
+		{"kind: scim\n", "kind: scim\n    key: userName\n", "is id, which Lessor gives"},
+		{"kind: scim\n", "kind: scim\n    settings: {people_file: x}\n", "has no settings"},
+		{"kind: scim\n", "kind: csv\n    key: a\n    settings: {people_file: x}\n", "it has no tokens"},
+		{"number: employeeNumber", "number: password", "must be one of userName"},
+		{"number: employeeNumber", "user: title", "is not department"},
+		{`"account:dir"`, `"account:git"`, "no system"},
+		{", expires: 2030-12-31", "", "needs expires"},
+		{"sha256: \"2bd8", "sha256: \"zzd8", "never the token itself"},
+		{"    tokens:\n", "    tokens: []\n    gives:\n", "gives"},
+		{"expires: 2030-12-31}\n", "expires: 2030-12-31}\n      - {name: entra, sha256: \"2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90\", expires: 2030-12-31}\n", "digest of another token"},
+	} {
+		text := strings.Replace(goodScim, bad.from, bad.to, 1)
+		if text == goodScim {
+			t.Fatalf("%q is not in the file", bad.from)
+		}
+		if _, err := LoadFS(feedsFolder(text), "/etc/lessor"); err == nil || !strings.Contains(err.Error(), bad.want) || !strings.Contains(err.Error(), "feeds.yaml:") {
+			t.Errorf("%s: %v; want %q", bad.to, err, bad.want)
+		}
+	}
+}
+
 // Each change of the good file is said to be wrong where it is.
 func TestBadFeeds(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []struct{ from, to, want string }{
-		{"kind: csv", "kind: xls", "kind must be csv or yaml or ldap"},
+		{"kind: csv", "kind: xls", "kind must be csv or yaml or ldap or scim"},
 		{"key: Number\n", "kee: Number\n", "unknown key"},
 		{"key: Number\n    settings", "settings", "a feed needs key"},
 		{"people_file: feeds/people.csv", "file: x", "people_file"},

@@ -31,6 +31,7 @@ type Config struct {
 	Directory       *access.Directory
 	Jira            []JiraSite    // none: no tickets are read
 	Feeds           []access.Feed // in order of authority; none: people are in the directory alone
+	FeedTokens      []FeedToken   // of the feeds that tell of changes by themselves
 	SignIn          *SignIn       // nil: nobody signs in
 	Stores          []SecretStore // none: credentials are delivered nowhere
 	Signals         *Signals      // nil: no signals are heard or sent
@@ -162,8 +163,9 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	}
 	c.SignIn = d.signIn
 	c.Lifecycle = d.lifecycle
+	c.Feeds, c.FeedTokens = d.feedsOf()
 	for _, x := range d.feeds {
-		c.Feeds, c.feedsAt[x.ID] = append(c.Feeds, x.Feed), x.f.here()
+		c.feedsAt[x.ID] = x.f.here()
 	}
 	c.Signals = d.signals
 	for _, s := range d.systems {

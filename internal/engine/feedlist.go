@@ -118,25 +118,47 @@ func (e *Engine) FeedRecord(ctx context.Context, by access.Actor, feed, key stri
 	return r, err
 }
 
-// FeedRecords lists up to limit entries of a feed with keys above after, to that feed.
-// With a mark (attribute, blank, folded value) it lists those that have or had it.
-func (e *Engine) FeedRecords(ctx context.Context, by access.Actor, feed, mark, after string, limit int) (list []access.Record, err error) {
+// FeedNamed lists the entries of a feed that are there under a mark (attribute, blank,
+// folded value), to that feed: some may have had it only.
+func (e *Engine) FeedNamed(ctx context.Context, by access.Actor, feed, mark string) (list []access.Record, err error) {
 	err = e.ofFeed(ctx, by, feed, func(tx *store.Tx) (err error) {
-		if mark != "" {
-			list, err = tx.Marked(ctx, mark, feed, limit)
-			return err
-		}
-		list, err = tx.RecordsAfter(ctx, feed, after, limit)
+		list, err = tx.MarkedHere(ctx, mark, feed, mostNamesakes)
 		return err
 	})
 	return list, err
 }
 
-// FeedMembers lists up to limit keys above after of those in a group of a feed, to that feed.
-func (e *Engine) FeedMembers(ctx context.Context, by access.Actor, feed, group, after string, limit int) (list []string, err error) {
+// mostNamesakes is how many entries under one name, or that had it, a feed is shown.
+const mostNamesakes = 1000
+
+// FeedListed lists up to limit people or groups that a feed has after so many others, in
+// the order of their keys, and tells how many there are, to that feed.
+func (e *Engine) FeedListed(ctx context.Context, by access.Actor, feed string, groups bool, skip, limit int) (list []access.Record, of int, err error) {
 	err = e.ofFeed(ctx, by, feed, func(tx *store.Tx) (err error) {
-		list, err = tx.FeedMembers(ctx, feed, group, after, limit)
+		list, of, err = tx.RecordsListed(ctx, feed, groups, skip, limit)
 		return err
+	})
+	return list, of, err
+}
+
+// FeedMembers lists up to limit of those whom a feed has and who are in a group of it,
+// with keys above after, to that feed. If there are fewer, there are no more.
+func (e *Engine) FeedMembers(ctx context.Context, by access.Actor, feed, group, after string, limit int) (list []access.Record, err error) {
+	err = e.ofFeed(ctx, by, feed, func(tx *store.Tx) (err error) {
+		list = nil
+		for last := after; len(list) < limit; {
+			keys, err := tx.FeedMembers(ctx, feed, group, last, limit-len(list))
+			if err != nil || len(keys) == 0 {
+				return err
+			}
+			last = keys[len(keys)-1]
+			some, err := tx.RecordsNamed(ctx, feed, keys)
+			if err != nil {
+				return err
+			}
+			list = append(list, slices.DeleteFunc(some, func(r access.Record) bool { return !r.Gone.IsZero() })...)
+		}
+		return nil
 	})
 	return list, err
 }

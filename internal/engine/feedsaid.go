@@ -84,7 +84,10 @@ func (d *deed) aloneInFeed(ctx context.Context, was, says access.Record, gone bo
 	if gone || name == "" {
 		return nil
 	}
-	others, err := d.Marked(ctx, mark, says.Feed, mostAlike)
+	if slices.Contains(was.Marks(), mark) && was.Gone.IsZero() {
+		return nil // it has it already
+	}
+	others, err := d.MarkedHere(ctx, mark, says.Feed, mostAlike)
 	for _, o := range others {
 		if o.Key != says.Key && o.Gone.IsZero() && o.Group == says.Group && slices.Contains(o.Marks(), mark) {
 			return fmt.Errorf("%w: %.80q is the name of another entry: %.80q", access.ErrTaken, name, o.Key)

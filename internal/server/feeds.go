@@ -50,6 +50,11 @@ func (s *Server) ReadFeed(ctx context.Context, id string) error {
 		if f.ID != id {
 			continue
 		}
+		if f.Kind == "scim" { // it tells of changes by itself; settings and other feeds may be others now
+			drift, err := s.engine.FeedMerge(ctx, id)
+			s.log.InfoContext(ctx, "feed merged", "feed", id, "held", drift.Held, "moved", drift.Moved)
+			return err
+		}
 		source, _, wrong := sourceOf(c, f)
 		if len(wrong) > 0 {
 			return wrong

@@ -11,6 +11,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/auth"
 	"github.com/lessor-iam/lessor/internal/authzen"
 	"github.com/lessor-iam/lessor/internal/report"
+	"github.com/lessor-iam/lessor/internal/scim"
 	"github.com/lessor-iam/lessor/internal/web"
 )
 
@@ -53,9 +54,9 @@ func (s *Server) portal() (http.Handler, error) {
 		Programs: s.local == nil && c != nil, Proof: proof{s}, Feed: s.feed, Now: time.Now, Log: s.log})
 }
 
-// doors sends what is for programs to the one, what is for programs that enforce
-// to the other, and the rest to the portal.
-func doors(programs, enforcers, people http.Handler) http.Handler {
+// doors sends what is for programs to the one, what is for programs that enforce to
+// the other, what feeds tell of people to the third, and the rest to the portal.
+func doors(programs, enforcers, tellers, people http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		to := people
 		if r.URL.Path == "/healthz" {
@@ -68,6 +69,9 @@ func doors(programs, enforcers, people http.Handler) http.Handler {
 		}
 		if strings.HasPrefix(r.URL.Path, "/access/v1/") || r.URL.Path == authzen.Discovery {
 			to = enforcers
+		}
+		if strings.HasPrefix(r.URL.Path, scim.Below) {
+			to = tellers
 		}
 		to.ServeHTTP(w, r)
 	})

@@ -17,7 +17,7 @@ func TestEverySettingIsTakenInOrNamed(t *testing.T) {
 	empty := access.NewDirectory(nil, nil, nil, nil, nil)
 	named := map[string]string{"Listen": "listen", "Database": "database", "DatabaseRef": "database_ref", "LogKeyRef": "log_key_ref",
 		"AnswerWithin": "answer_within", "ProvisionWithin": "provision_within", "Pace": "pace", "Backstop": "backstop"}
-	takenIn := "Dir PolicyDir StandIn BreakGlass Inventory Classes Notify Tokens Directory Jira SignIn Feeds Stores Lifecycle Signals Warnings"
+	takenIn := "Dir PolicyDir StandIn BreakGlass Inventory Classes Notify Tokens Directory Jira SignIn Feeds FeedTokens Stores Lifecycle Signals Warnings"
 	fields := reflect.TypeFor[config.Config]()
 	for i := range fields.NumField() {
 		f := fields.Field(i)

@@ -146,12 +146,16 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	tellers, err := s.tellers(c)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	signals, err := s.signalRoom(c)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.signals.Store(signals)
-	s.handler = s.withSignals(doors(programs, enforcers, people))
+	s.handler = s.withSignals(doors(programs, enforcers, tellers, people))
 	return s, nil
 }
 

@@ -18,14 +18,14 @@ func scanRecord(s scanner) (r access.Record, err error) {
 // SaveRecord stores what a feed says of an entry, over what was stored of it before
 // (the zero record: nothing was).
 func (tx *Tx) SaveRecord(ctx context.Context, was, r access.Record) error {
-	columns := []any{r.Feed, r.Key, r.Group, r.Here(), r.Identity, r.Manager, r.Held, moment(r.Doubted), moment(r.Left), text(r)}
+	columns := []any{r.Feed, r.Key, r.Group, r.Here(), r.Identity, r.Manager, r.Held, moment(r.Doubted), moment(r.Left), !r.Gone.IsZero(), text(r)}
 	if was.Version == 0 {
-		err := tx.exec(ctx, "add record "+r.Key, `insert into feed_record (feed, key, grp, here, identity, manager, held, doubted_at, left_at, doc)
-			values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10) on conflict (feed, key) do nothing`, columns...)
+		err := tx.exec(ctx, "add record "+r.Key, `insert into feed_record (feed, key, grp, here, identity, manager, held, doubted_at, left_at, gone, doc)
+			values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11) on conflict (feed, key) do nothing`, columns...)
 		if err != nil {
 			return err
 		}
-	} else if err := tx.exec(ctx, "save record "+r.Key, `update feed_record set grp=$3, here=$4, identity=$5, manager=$6, held=$7, doubted_at=$8, left_at=$9, doc=$10
+	} else if err := tx.exec(ctx, "save record "+r.Key, `update feed_record set grp=$3, here=$4, identity=$5, manager=$6, held=$7, doubted_at=$8, left_at=$9, gone=$10, doc=$11
 		where feed=$1 and key=$2`, columns...); err != nil {
 		return err
 	}
@@ -127,6 +127,21 @@ func (tx *Tx) Marked(ctx context.Context, mark, feed string, limit int) ([]acces
 		where, args = where+" and m.feed=$3", append(args, feed)
 	}
 	return all(ctx, tx, scanRecord, `select r.doc from feed_mark m join feed_record r on r.feed = m.feed and r.key = m.key where `+where+` order by m.feed, m.key limit $2`, args...)
+}
+
+// MarkedHere lists up to limit records of a feed that have or had a mark and are not gone, however many that are had it.
+func (tx *Tx) MarkedHere(ctx context.Context, mark, feed string, limit int) ([]access.Record, error) {
+	return all(ctx, tx, scanRecord, `select r.doc from feed_mark m join feed_record r on r.feed = m.feed and r.key = m.key where m.mark=$1 and m.feed=$2 and not r.gone order by m.key limit $3`, mark, feed, limit)
+}
+
+// RecordsListed lists up to limit people or groups of a feed that are not gone, after so many others, and counts all of them.
+func (tx *Tx) RecordsListed(ctx context.Context, feed string, groups bool, skip, limit int) (list []access.Record, of int, err error) {
+	n, err := all(ctx, tx, func(s scanner) (n int, err error) { return n, s.Scan(&n) }, `select count(*) from feed_record where feed=$1 and grp=$2 and gone=$3`, feed, groups, false)
+	if err != nil || len(n) == 0 || limit < 1 || skip >= n[0] {
+		return nil, append(n, 0)[0], err
+	}
+	list, err = all(ctx, tx, scanRecord, `select doc from feed_record where feed=$1 and grp=$2 and gone=$3 order by key limit $4 offset $5`, feed, groups, false, limit, skip)
+	return list, n[0], err
 }
 
 // FeedMembers lists up to limit keys above after of those in a group of a feed.

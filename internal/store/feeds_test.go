@@ -80,6 +80,9 @@ func TestRecordsAreFoundByIndex(t *testing.T) {
 			`select count(*) from feed_record where feed=$1 and here and not grp`,
 			`select count(*) from feed_record where feed=$1 and left_at is not null and left_at > $2`,
 			`select r.doc from feed_mark m join feed_record r on r.feed = m.feed and r.key = m.key where m.mark=$1 order by m.feed, m.key limit $2`,
+			`select r.doc from feed_mark m join feed_record r on r.feed = m.feed and r.key = m.key where m.mark=$1 and m.feed=$2 and not r.gone order by m.key limit $3`,
+			`select count(*) from feed_record where feed=$1 and grp=$2 and gone=$3`,
+			`select doc from feed_record where feed=$1 and grp=$2 and gone=$3 order by key limit $4 offset $5`,
 			`select 1 from assignment where system=$1 and account=$2 and identity <> $3 and state <> 'absent' limit 1`,
 		} {
 			args := make([]any, strings.Count(query, "$"))
