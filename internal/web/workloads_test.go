@@ -96,7 +96,7 @@ func TestWorkloadPages(t *testing.T) {
 	// 5. Retired once whoever does it is sure, and says why.
 	eve.goTo("/workload?id=wiki-bot")
 	eve.press("Retire it", url.Values{"note": {""}})
-	eve.is(http.StatusOK, "Retire wiki-bot?", "1 grant ends")
+	eve.is(http.StatusOK, "Retire wiki-bot?", "1 grant : ended")
 	eve.press("Yes, retire it", nil)
 	eve.is(http.StatusUnprocessableEntity, "Nothing was done", "Retire wiki-bot?")
 	eve.press("Yes, retire it", url.Values{"note": {"the wiki is gone"}})
