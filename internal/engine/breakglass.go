@@ -84,7 +84,11 @@ func (e *Engine) BreakGlass(ctx context.Context, by access.Actor, b Breaking) (m
 		if !dec.Allow {
 			return refuse(dec.Why)
 		}
-		if why, err := d.canProvision(ctx, r); err != nil || why != "" {
+		why, err := d.canProvision(ctx, r)
+		if why == "" && !d.othersAnswer(glass, b.Entitlement) {
+			why = "nobody else would be told, or could review it: it has no other active owner, and nobody else is in " + glass.Security
+		}
+		if err != nil || why != "" {
 			return errors.Join(err, refuse(why))
 		}
 		// 3. The grant with its end, the word to those who answer for it, and the review.
@@ -131,6 +135,18 @@ func (d *deed) canProvision(ctx context.Context, r access.Request) (string, erro
 		return fmt.Sprintf("%s has no account at %s", r.Beneficiary, ent.System), nil
 	}
 	return d.doubtful(ctx, ent.System, account)
+}
+
+// othersAnswer tells whether anybody but the actor is told of it: without that, nobody
+// would know, and nobody could say afterwards that it was right.
+func (d *deed) othersAnswer(glass *Glass, entitlement string) bool {
+	dir := d.world.Directory
+	me := dir.PersonOf(d.by.Identity)
+	ent, _ := dir.Entitlement(entitlement)
+	return slices.ContainsFunc(slices.Concat(ent.Owners, dir.MembersOf(glass.Security), []string{glass.Security}), func(id string) bool {
+		i, _ := dir.Identity(id)
+		return i.Kind == access.Person && dir.PersonOf(id) != me && d.active(id)
+	})
 }
 
 // takeAccess stores the request as approved by nobody, the grant, and the emergency with
@@ -199,7 +215,7 @@ func (d *deed) tellEmergency(ctx context.Context, m access.Emergency, how, note 
 }
 
 // Emergencies lists up to limit uses of break-glass with ids below before, newest first:
-// one's own, those of entitlements one owns, and all to security and auditors.
+// one's own, those one was told of or whose entitlements one owns, and all to security and auditors.
 func (e *Engine) Emergencies(ctx context.Context, by access.Actor, before string, limit int) (list []access.Emergency, err error) {
 	err = e.look(ctx, by, func(d *deed) error {
 		if err := cursor(before, "use of break-glass", "em"); err != nil {
@@ -217,7 +233,8 @@ func (d *deed) mayKnowEmergency(m access.Emergency) bool {
 	dir := d.world.Directory
 	me, groups := dir.PersonOf(d.by.Identity), dir.GroupsOf(d.by.Identity)
 	ent, _ := dir.Entitlement(m.Entitlement)
-	return me == m.Person || slices.Contains(groups, "security") || slices.Contains(groups, "auditors") ||
+	told := func(to string) bool { return dir.PersonOf(to) == me || slices.Contains(groups, to) }
+	return me == m.Person || slices.Contains(groups, "security") || slices.Contains(groups, "auditors") || slices.ContainsFunc(m.Told, told) ||
 		slices.ContainsFunc(ent.Owners, func(o string) bool { return dir.PersonOf(o) == me })
 }
 
