@@ -38,18 +38,20 @@ func (d *deed) SaveGrant(ctx context.Context, from access.GrantState, g access.G
 	if g.Ended == access.EndExpired {
 		return nil
 	}
-	for _, agent := range d.world.Directory.SponsoredBy(g.Identity) {
-		open, err := d.GrantsOf(ctx, []string{agent}, true, "", 1<<30)
-		if err != nil {
-			return err
+	agents := d.world.Directory.SponsoredBy(g.Identity)
+	if len(agents) == 0 {
+		return nil
+	}
+	open, err := d.GrantsOf(ctx, agents, true, "", 1<<30)
+	if err != nil {
+		return err
+	}
+	for _, a := range open {
+		if a.Entitlement != g.Entitlement {
+			continue
 		}
-		for _, a := range open {
-			if a.Entitlement != g.Entitlement {
-				continue
-			}
-			if err := d.bound(ctx, a); err != nil {
-				return err
-			}
+		if err := d.bound(ctx, a); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -170,8 +170,9 @@ func (e *Engine) TicketChanged(ctx context.Context, ticket, note string) (ended 
 	return ended, err
 }
 
-// TaskClosed ends what agents were granted for a task whose ticket was closed, whoever
-// asked, by the ticket's id or by what it is called there. It can only take away.
+// TaskClosed ends what agents were granted for a task whose ticket was closed, and takes
+// back what they await for it, whoever asked, by the ticket's id or by what it is called
+// there. It can only take away.
 func (e *Engine) TaskClosed(ctx context.Context, ticket, note string) (ended int, err error) {
 	err = e.do(ctx, "task closed", access.Clock, func(d *deed) error {
 		ended = 0
@@ -180,6 +181,18 @@ func (e *Engine) TaskClosed(ctx context.Context, ticket, note string) (ended int
 			return err
 		}
 		channel, _, _ := strings.Cut(t.ID, ":")
+		pending, err := d.PendingOfTicket(ctx, t.ID, channel+":"+t.Key)
+		if err != nil {
+			return err
+		}
+		for _, r := range pending {
+			if id, _ := d.world.Directory.Identity(r.Beneficiary); id.Kind != access.Agent {
+				continue
+			}
+			if err := d.callOff(ctx, r, note); err != nil {
+				return err
+			}
+		}
 		grants, err := d.GrantsOfTicket(ctx, t.ID, channel+":"+t.Key)
 		if err != nil {
 			return err

@@ -46,14 +46,18 @@ func (e *Engine) RegisterWorkload(ctx context.Context, by access.Actor, w NewWor
 		if r.Identity, err = d.newWorkload(w); err != nil {
 			return err
 		}
-		if err := d.free(ctx, r.Identity, ""); err != nil {
-			return err
-		}
-		// 2. May this person claim these accounts, for this owner?
+		// 2. May this person claim these accounts, for this owner? Whoever may not learns
+		// nothing of whose they are.
 		for _, system := range slices.Sorted(keysOf(r.Identity.Accounts)) {
 			if err := d.mayClaim(ctx, system, r.Identity.Accounts[system], me, r.Identity.Owner); err != nil {
 				return err
 			}
+		}
+		if err := d.free(ctx, r.Identity, ""); err != nil {
+			return err
+		}
+		if err := d.mayPropose(ctx, r.Identity.Owner, me); err != nil {
+			return err
 		}
 		// 3. It waits for its owner; for oneself it has been accepted.
 		mine := d.world.Directory.PersonOf(r.Identity.Owner) == me
@@ -237,6 +241,9 @@ func (d *deed) newWorkload(w NewWorkload) (i access.Identity, err error) {
 	return i, errors.Join(errs...)
 }
 
+// mostOfContract is how much of a kind one contract names.
+const mostOfContract = 1000
+
 // checkContract holds that a contract is whole, and that what it names is there.
 func (d *deed) checkContract(i access.Identity, c access.Contract) error {
 	dir := d.world.Directory
@@ -251,6 +258,17 @@ func (d *deed) checkContract(i access.Identity, c access.Contract) error {
 		if why := unclean(text, mostReason); why != "" {
 			wrong("%s %s", what, why)
 		}
+	}
+	for _, name := range c.Consumers {
+		if why := unclean(name, mostName); why != "" || strings.TrimSpace(name) == "" {
+			wrong("consumer %.80q is empty or %s", name, why)
+		}
+	}
+	if n := max(len(c.Consumers), len(i.Accounts), len(c.Systems), len(c.Entitlements)); n > mostOfContract {
+		wrong("it names %d consumers, accounts, systems or entitlements; at most %d of each", n, mostOfContract)
+	}
+	if c.RotateEvery < 0 || c.ReviewEvery < 0 {
+		wrong("rotate_every and review_every are not less than nothing")
 	}
 	if c.Environment != "" && !workloadID.MatchString(c.Environment) {
 		wrong("environment %.80q must be production, or another word of a-z, 0-9, dot, underscore and hyphen", c.Environment)
@@ -314,6 +332,25 @@ func (d *deed) mayClaim(ctx context.Context, system, account, me, owner string) 
 		return nil
 	}
 	return fmt.Errorf("%w: account %.80q of %s is not yours to give or take: ask %s, who owns the system, to register it", access.ErrDenied, account, system, sys.Owner)
+}
+
+// mostProposed is how many proposals of one person may wait for another: nobody is flooded.
+const mostProposed = 20
+
+func (d *deed) mayPropose(ctx context.Context, owner, me string) error {
+	dir := d.world.Directory
+	if dir.PersonOf(owner) == me {
+		return nil
+	}
+	open, err := d.OpenRegistrations(ctx, owner, 1<<30)
+	if err != nil {
+		return err
+	}
+	open = slices.DeleteFunc(open, func(r access.Registration) bool { return dir.PersonOf(r.By) != me })
+	if len(open) >= mostProposed {
+		return fmt.Errorf("%w: %d of your proposals wait for %s, and no more than %d may", access.ErrDenied, len(open), owner, mostProposed)
+	}
+	return nil
 }
 
 // proposedFor is whom the last reading proposed as the owner of an account.

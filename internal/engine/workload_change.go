@@ -1,11 +1,14 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/riverqueue/river"
 
@@ -94,8 +97,54 @@ func (e *Engine) ChangeContract(ctx context.Context, by access.Actor, id string,
 		if err := d.checkContract(i, c); err != nil {
 			return err
 		}
+		if err := d.tellWider(ctx, i, c, reason); err != nil {
+			return err
+		}
 		return d.rewrite(ctx, i, "contracted", reason, func(r *access.Identity) { r.Contract = &c })
 	})
+}
+
+// tellWider tells the deputy, security, and the owners of what may be held from now on,
+// in which way a contract is wider than the one before: it gives nothing, but who
+// approves next should know that the bound was moved, and found is no more what was.
+func (d *deed) tellWider(ctx context.Context, i access.Identity, c access.Contract, reason string) error {
+	if i.Contract == nil { // until now only policy bounded it
+		return nil
+	}
+	was, dir := *i.Contract, d.world.Directory
+	var how, more []string
+	to := []string{"security"}
+	for _, name := range dir.Entitlements() {
+		if ent, _ := dir.Entitlement(name); c.Allows(ent) && !was.Allows(ent) {
+			more, to = append(more, name), append(to, ent.Owners...)
+		}
+	}
+	if n := len(more); n > 0 {
+		how = append(how, fmt.Sprintf("it may hold %d more: %s", n, strings.Join(more[:min(n, mostNamed)], ", ")))
+	}
+	if was.Environment != c.Environment {
+		how = append(how, fmt.Sprintf("it is of %s and was of %s", c.Environment, cmp.Or(was.Environment, "none")))
+	}
+	if was.ThirdParty != "" && c.ThirdParty == "" {
+		how = append(how, "it is nobody else's program any more, and was "+quoted(was.ThirdParty)+"'s")
+	}
+	if was.RotateEvery > 0 && c.RotateEvery > was.RotateEvery || was.ReviewEvery > 0 && c.ReviewEvery > was.ReviewEvery {
+		how = append(how, "its credentials, or its reviews, may be older")
+	}
+	if !was.Retires.IsZero() && (c.Retires.IsZero() || c.Retires.After(was.Retires)) {
+		how = append(how, "it goes later than "+was.Retires.Format(time.DateOnly))
+	}
+	if len(how) == 0 {
+		return nil
+	}
+	for _, deputy := range []string{was.Deputy, c.Deputy} {
+		if deputy != "" {
+			to = append(to, deputy)
+		}
+	}
+	slices.Sort(to)
+	return d.notice(ctx, Notice{To: slices.Compact(to), Subject: "workload " + i.ID + ": a wider contract",
+		Text: fmt.Sprintf("%s changed the contract of %s: %s. Why: %s", d.by.Identity, i.ID, strings.Join(how, "; "), reason)})
 }
 
 // RetireWorkload ends a workload, by its owner, deputy or security: everything it was
@@ -161,17 +210,23 @@ func (d *deed) dropRequests(ctx context.Context, id, note string) error {
 		return err
 	}
 	for _, r := range pending {
-		was := r
-		r.Items = dropUndecided(r.Items, note)
-		to := access.Cancelled
-		if some, _ := outcome(r); some == access.Approved {
-			to = access.Approved
-		}
-		if _, err := d.move(ctx, was, r, to, note); err != nil {
+		if err := d.callOff(ctx, r, note); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// callOff drops what is undecided of a pending request.
+func (d *deed) callOff(ctx context.Context, r access.Request, note string) error {
+	was := r
+	r.Items = dropUndecided(r.Items, note)
+	to := access.Cancelled
+	if some, _ := outcome(r); some == access.Approved {
+		to = access.Approved
+	}
+	_, err := d.move(ctx, was, r, to, note)
+	return err
 }
 
 // rewrite changes what the roster says of a workload. Of one that the files have, only

@@ -85,6 +85,12 @@ func (tx *Tx) PendingFor(ctx context.Context, identities []string) (list []acces
 	return list, nil
 }
 
+// PendingOfTicket lists the pending requests that name a ticket by either name, in order.
+func (tx *Tx) PendingOfTicket(ctx context.Context, id, name string) ([]access.Request, error) {
+	return all(ctx, tx, scanRequest, `select `+requestColumns+` from request
+		where ticket <> '' and ticket in ($1, $2) and state = 'pending' order by id`, id, name)
+}
+
 // Unanswered lists requests whose answer was due by now.
 func (tx *Tx) Unanswered(ctx context.Context, now time.Time) ([]access.Request, error) {
 	return all(ctx, tx, scanRequest, `select `+requestColumns+` from request where state in ('submitted','pending') and answer_by <= $1 order by id`, moment(now))
