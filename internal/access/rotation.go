@@ -92,6 +92,9 @@ func (r Rotation) Mark() string { return r.ID }
 func (r Rotation) Begin(now time.Time, chosen bool, lingers Term) (Rotation, Event, error) {
 	r.Chosen, r.Lingers = chosen, lingers
 	if r.Cause == CauseRetired || r.Cause == CauseCompromised {
+		if chosen && len(r.Olds) == 0 {
+			r.Olds = []OldCredential{{}} // an account has one of the kind, whoever has set it
+		}
 		return r.move(RotationKilling, now, "")
 	}
 	return r.renew(now)

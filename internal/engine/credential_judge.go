@@ -221,8 +221,9 @@ func (d *deed) outlived(ctx context.Context, c access.Credential) (f access.Find
 // tellUnending opens, renews or closes the finding of those that never end, one a system.
 func (d *deed) tellUnending(ctx context.Context, sys access.System, there []access.Credential, ours managed, drift *CredentialDrift) error {
 	var list []string
+	dir := d.world.Directory
 	for _, c := range there {
-		if c.Unending() && ours.plan(c) == "" { // one in a plan is made anew in time
+		if _, kept := dir.Plan(ours.plan(c)); c.Unending() && !kept { // one in a plan is made anew in time
 			list = append(list, called(c))
 		}
 	}

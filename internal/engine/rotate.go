@@ -134,7 +134,7 @@ func (d *deed) toKeep(ctx context.Context, w Deed, question string) (kept, error
 func (d *deed) keptOf(ctx context.Context, id string) (k kept, err error) {
 	none := fmt.Errorf("%w: credential %.80q", access.ErrNotFound, id)
 	dir := d.world.Directory
-	if strings.HasPrefix(id, "cr-") {
+	if isFound(id) {
 		if k.found, err = d.Credential(ctx, id); errors.Is(err, access.ErrNotFound) {
 			return k, none
 		} else if err != nil {
@@ -172,9 +172,14 @@ func (d *deed) keptOf(ctx context.Context, id string) (k kept, err error) {
 	return k, nil
 }
 
-// managed finds the plan under which a credential was made, by its system and the name
-// or the mark that it has there.
-type managed map[[2]string]string
+// isFound tells whether an id is of one that was found, and not of a plan.
+func isFound(id string) bool { return strings.HasPrefix(id, "cr-") }
+
+// managed finds the plan under which a credential was made: by what its system alone
+// names it; or, while a rotation may have made one that nobody knows yet, by the mark
+// that it has there. Anybody may call theirs by somebody else's mark, and by one of
+// their own that is over: that is not taken for ours.
+type managed map[[4]string]store.Rotating
 
 func (d *deed) managed(ctx context.Context) (managed, error) {
 	list, err := d.NewestRotations(ctx)
@@ -184,14 +189,23 @@ func (d *deed) managed(ctx context.Context) (managed, error) {
 func manages(newest []store.Rotating) managed {
 	m := managed{}
 	for _, r := range newest {
-		if strings.HasPrefix(r.Credential, "cr-") || r.State == access.RotationDead {
+		if isFound(r.Credential) || r.State == access.RotationDead {
 			continue
+		}
+		put := func(account, what string) {
+			key := [4]string{r.System, r.Kind, account, what}
+			if was, twice := m[key]; !twice || was.Issued.Before(r.Issued) { // a password that two plans have set is the later one's
+				m[key] = r
+			}
 		}
 		for _, o := range append(r.Alive(), r.Old()) {
 			if o.Native != "" {
-				m[[2]string{r.System, o.Native}] = r.Credential
+				put("", o.Native)
 			}
-			m[[2]string{r.System, o.Mark}], m[[2]string{r.System, "lessor-" + o.Mark}] = r.Credential, r.Credential
+			if !r.State.Over() && o.Mark != "" {
+				put(r.Account, o.Mark)
+				put(r.Account, "lessor-"+o.Mark)
+			}
 		}
 	}
 	return m
@@ -199,13 +213,13 @@ func manages(newest []store.Rotating) managed {
 
 // plan is under which it was made; empty: under none.
 func (m managed) plan(c access.Credential) string {
-	if id := m[[2]string{c.System, c.Native}]; id != "" {
-		return id
+	if r, ok := m[[4]string{c.System, c.Kind, "", c.Native}]; ok {
+		return r.Credential
 	}
-	if c.Name == "" {
+	if c.Name == "" || c.Account == "" {
 		return ""
 	}
-	return m[[2]string{c.System, c.Name}]
+	return m[[4]string{c.System, c.Kind, c.Account, c.Name}].Credential
 }
 
 // mayKnowCredential tells whether the actor is shown a credential: whoever answers for
@@ -239,15 +253,27 @@ func (d *deed) planOf(id string) (access.CredentialPlan, bool) {
 	return p, ok
 }
 
+// seenSince tells whether a reading saw one that was only found after it was proved dead:
+// somebody has brought it back, as one does with a password.
+func seenSince(c access.Credential, r access.Rotation) bool {
+	var dead time.Time
+	for _, o := range r.Olds {
+		dead = later(dead, o.Dead)
+	}
+	return c.ID != "" && c.Gone.IsZero() && c.Seen.After(dead)
+}
+
 // endCredential begins a rotation that kills first. It takes over whatever another one
 // has made, or may have: whoever works on that one settles nothing any more, and what
-// it has sent may still land.
+// it has sent may still land. What is being retired is made no more, whatever else
+// becomes known of it.
 func (d *deed) endCredential(ctx context.Context, k kept, cause access.RotationCause, reason string) (access.Rotation, error) {
-	if k.newest.State == access.RotationDead {
+	if k.newest.State == access.RotationDead && !seenSince(k.found, k.newest.Rotation) {
 		return access.Rotation{}, fmt.Errorf("%w: %s is dead already (rotation %s proved it)", access.ErrGone, k.ID, k.newest.ID)
 	}
 	// 1. As its plan says, or as what was made under it.
 	p, planned := d.planOf(k.ID)
+	open := k.newest.ID != "" && !k.newest.State.Over()
 	if was := k.newest.Rotation; was.ID != "" {
 		p.System, p.Account, p.Kind = was.System, was.Account, was.Kind
 		if !planned {
@@ -258,7 +284,7 @@ func (d *deed) endCredential(ctx context.Context, k kept, cause access.RotationC
 	}
 	r := access.Rotation{ID: d.e.ids.next("ro", d.now), Credential: k.ID, System: p.System, Account: p.Account, Kind: p.Kind, Store: p.Store, Ref: p.Ref,
 		Cause: cause, By: d.by.Identity, Reason: reason, State: access.RotationDue, Generation: k.newest.Generation + 1,
-		Renew: planned && cause == access.CauseCompromised, Lasts: p.Lasts, Scopes: p.Scopes, At: d.now}
+		Renew: planned && cause == access.CauseCompromised && (!open || k.newest.Renew), Lasts: p.Lasts, Scopes: p.Scopes, At: d.now}
 	work := access.Work{Due: d.now, Since: d.now}
 	// 2. What there is to kill.
 	live, err := d.liveOf(ctx, k.newest)
@@ -266,7 +292,7 @@ func (d *deed) endCredential(ctx context.Context, k kept, cause access.RotationC
 		return r, err
 	}
 	switch n := k.newest; {
-	case n.ID != "" && !n.State.Over():
+	case open:
 		if r.Olds, err = d.dropRotation(ctx, n, r.ID); err != nil {
 			return r, err
 		}

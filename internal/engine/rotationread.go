@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -94,7 +93,7 @@ func (e *Engine) CredentialKept(ctx context.Context, by access.Actor, id string)
 		if err != nil {
 			return err
 		}
-		if strings.HasPrefix(k.ID, "cr-") {
+		if isFound(k.ID) {
 			c = r.found(k.found, k.Holder)
 			c.Seen = []access.Credential{k.found}
 		} else if c, _, err = r.planned(ctx, k.ID); err != nil {
@@ -133,7 +132,7 @@ func (d *deed) keeping(ctx context.Context, system string) (*keeping, error) {
 		return nil, err
 	}
 	for id := range r.newest {
-		if _, ok := d.world.Directory.Plan(id); !ok && !strings.HasPrefix(id, "cr-") {
+		if _, ok := d.world.Directory.Plan(id); !ok && !isFound(id) {
 			r.ids = append(r.ids, id)
 		}
 	}
@@ -202,7 +201,7 @@ func (d *deed) plansOf(i access.Identity, newest map[string]store.Rotating) (ids
 		}
 	}
 	for id, n := range newest {
-		if !strings.HasPrefix(id, "cr-") && of(n.System, n.Account) {
+		if !isFound(id) && of(n.System, n.Account) {
 			ids = append(ids, id)
 		}
 	}

@@ -133,6 +133,11 @@ func (d *deed) after(was, r store.Rotating, o RotationOutcome) access.Work {
 			w.Since = later(d.now, r.Killed.Add(r.Lingers.D())) // until then it is expected to let in
 		}
 	}
+	if o.Step == StepLost { // what is lost over and over, whoever sees to that, is no reason to spin
+		if w.Attempts++; w.Attempts > 2 {
+			return w.Release(d.now, d.e.Pace, o.How)
+		}
+	}
 	switch {
 	case r.State.Over():
 		return access.Work{Fence: w.Fence, SuspectUntil: w.SuspectUntil}

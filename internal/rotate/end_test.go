@@ -73,7 +73,8 @@ func TestTakenOverAnywhere(t *testing.T) {
 			t.Run(kind+" "+op, func(t *testing.T) {
 				each(t, func(b *bench) {
 					b.run(time.Minute)
-					for nth := 1; ; nth++ {
+					first, step := every(b.t, 4)
+					for nth := 1 + first; ; nth += step {
 						b.must(b.Engine.Rotate(b.t.Context(), b.As("eve"), deed("to see")))
 						came, over := 0, false
 						b.seam = func(step string) {
@@ -213,7 +214,8 @@ func TestLateHolderSettlesNothing(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			each(t, func(b *bench) {
 				b.run(time.Minute)
-				for nth := 1; ; nth++ {
+				first, step := every(b.t, 3)
+				for nth := 1 + first; ; nth += step {
 					b.must(b.Engine.Rotate(b.t.Context(), b.As("eve"), deed("to see")))
 					late, came, paused := b.another("late"), 0, false
 					b.seam = func(string) {

@@ -39,7 +39,9 @@ func (w *work) killOld(ctx context.Context, o access.OldCredential) error {
 	if native == "" && w.task.Chosen {
 		if native = w.oldNative(); native == "" {
 			var err error
-			if native, err = w.overwrite(ctx); err != nil {
+			if native, err = w.overwrite(ctx); errors.Is(err, connector.ErrNoObject) {
+				return nil // nor is there an account that could have one
+			} else if err != nil {
 				return err
 			}
 		}

@@ -175,9 +175,13 @@ func TestEveryCallGoesWrong(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			each(t, func(b *bench) {
 				b.run(time.Minute)
+				nth, step := every(b.t, 5)
 				for _, op := range []string{"issue", "marked", "kill", "try", "put", "get", "current", "forget"} {
 					for _, f := range faults {
 						for skip := range 2 {
+							if nth++; nth%step != 0 {
+								continue
+							}
 							plan := append(make([]enginetest.Fault, skip), f)
 							b.keys.Break(op, plan...)
 							b.safe.Break(op, plan...)
@@ -210,7 +214,8 @@ func TestStopsAnywhere(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			each(t, func(b *bench) {
 				b.run(time.Minute)
-				for nth := 1; ; nth++ {
+				first, step := every(b.t, 3)
+				for nth := 1 + first; ; nth += step {
 					came, where := 0, ""
 					b.seam = func(step string) {
 						if came++; came == nth {

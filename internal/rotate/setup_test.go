@@ -2,6 +2,8 @@ package rotate_test
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -116,8 +118,8 @@ func (b *bench) run(d time.Duration) {
 				return
 			}
 		}
-		if step := b.Now().Add(15 * time.Minute); next.After(step) {
-			next = step // plans are looked at now and then
+		if look := b.look(); next.After(look) {
+			next = look
 		}
 		if !next.After(b.Now()) {
 			next = b.Now().Add(time.Millisecond)
@@ -125,6 +127,40 @@ func (b *bench) run(d time.Duration) {
 		b.Clock.To(next)
 	}
 	b.t.Fatal("there is always something to do")
+}
+
+// look is when plans are looked at next: often while there is something to be seen, and
+// else now and then, and when one comes due.
+func (b *bench) look() time.Time {
+	r, soon := b.newest(), b.Now().Add(15*time.Minute)
+	p, planned := b.Engine.World().Directory.Plan("robot-git")
+	if !planned || !r.State.Over() && r.ID != "" {
+		return soon
+	}
+	look := b.Now().Add(12 * time.Hour)
+	due := b.Now()
+	if r.State == access.RotationDone && r.Store == p.Store && r.Ref == p.Ref {
+		due = p.Next(r.Issued, r.Generation)
+	}
+	if due, _ = p.Begin(due); due.Before(look) && r.State != access.RotationDead {
+		look = due
+	}
+	if look.Before(soon) {
+		return soon
+	}
+	return look
+}
+
+// every is which of many like cases a test takes: from which on, and each how many-th. The
+// ordinary run takes some, beginning elsewhere each time; LESSOR_TEST_LONG takes all.
+func every(t *testing.T, n int) (first, step int) {
+	t.Helper()
+	if os.Getenv("LESSOR_TEST_LONG") != "" {
+		return 0, 1
+	}
+	first = rand.IntN(n)
+	t.Logf("each %d. case, from %d on", n, first)
+	return first, n
 }
 
 // newest is the newest rotation of robot's credential.

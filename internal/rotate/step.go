@@ -116,8 +116,15 @@ func (w *work) current(ctx context.Context) (n int64, err error) {
 		return 0, err
 	}
 	err = w.call(ctx, "current", func(ctx context.Context) error { n, err = s.Current(ctx, w.task.Ref); return err })
+	if err == nil && (n < 0 || n > mostGeneration) {
+		return 0, fmt.Errorf("the store %s says that consumers of %s get generation %d, which nobody has come to: see who has written there, and delete it", w.task.Store, w.task.Ref, n)
+	}
 	return n, err
 }
+
+// mostGeneration is more than there will ever be of one credential. Whoever may write
+// into a store may write any number: one above that could be counted on from no more.
+const mostGeneration = 1 << 53
 
 // get reads a generation's worth back; ok is false where the store has none.
 func (w *work) get(ctx context.Context, store, ref string, generation int64) (worth connector.Worth, ok bool, err error) {
