@@ -13,14 +13,17 @@ import (
 // ConfirmFeed says that those whose leaving a feed's brake holds have left: as many as
 // whoever says so has seen. They end in parts; if we stop between them, it is said again.
 func (e *Engine) ConfirmFeed(ctx context.Context, by access.Actor, feed string, count int, reason string) (left int, err error) {
-	f, err := e.feed(feed)
-	if err != nil {
-		return 0, fmt.Errorf("confirm feed: %w", err)
-	}
 	for after, first := "", true; ; first = false {
 		var list []access.Record
 		err := e.do(ctx, "confirm feed", by, func(d *deed) error {
 			// 1. By somebody in security, who has seen how many, and is none of them.
+			if err := d.mayDecideFeed(reason); err != nil {
+				return err
+			}
+			f, err := e.feed(feed)
+			if err != nil {
+				return err
+			}
 			n, err := d.mayConfirm(ctx, f, reason)
 			if err != nil {
 				return err
