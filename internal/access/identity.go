@@ -279,6 +279,12 @@ func (d *Directory) Taken(system, name string) bool {
 // HasGroup tells whether the group exists, empty or not.
 func (d *Directory) HasGroup(id string) bool { _, ok := d.members[id]; return ok }
 
+// Reserved tells whether an id can be nobody's: people and groups are addressed alike,
+// and what Lessor does by itself stands under its own name.
+func (d *Directory) Reserved(id string) bool {
+	return id == Clock.Identity || id == "security" || id == "auditors" || d.HasGroup(id)
+}
+
 // GroupsOf returns every group the identity is in, through nesting, sorted. Not to be changed.
 func (d *Directory) GroupsOf(id string) []string { return d.closure[id] }
 

@@ -1,6 +1,10 @@
 package config
 
-import "github.com/lessor-iam/lessor/internal/access"
+import (
+	"slices"
+
+	"github.com/lessor-iam/lessor/internal/access"
+)
 
 func (d *files) checkIdentity(i *identity) {
 	f := i.f
@@ -12,6 +16,9 @@ func (d *files) checkIdentity(i *identity) {
 		f.problem("kind", "kind must be person, workload or agent")
 	}
 	d.checkName(f, i.Name)
+	if slices.Contains([]string{access.Clock.Identity, "security", "auditors"}, i.ID) {
+		f.problem("id", "nobody can be called %q: that is whom Lessor itself speaks of", i.ID)
+	}
 	if !i.Start.IsZero() && !i.End.IsZero() && !i.Start.Before(i.End) {
 		f.problem("end", "end must be later than start")
 	}

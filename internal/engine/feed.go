@@ -62,7 +62,7 @@ func (d *deed) leaversLeft(ctx context.Context, f access.Feed) (more, of int, er
 
 // hears stores what a feed says of an entry where it is not what it said before: gone
 // is that it has it no more, doubt that somebody who has left is not believed to have.
-func (d *deed) hears(ctx context.Context, was, says access.Record, gone, doubt bool) (next access.Record, changed bool, err error) {
+func (d *deed) hears(ctx context.Context, f access.Feed, was, says access.Record, gone, doubt bool) (next access.Record, changed bool, err error) {
 	// 1. What is its to say, and what was ours to say of it.
 	next = says.Says()
 	next.Identity, next.Held, next.Why, next.Version = was.Identity, was.Held, was.Why, was.Version
@@ -84,6 +84,15 @@ func (d *deed) hears(ctx context.Context, was, says access.Record, gone, doubt b
 	case next.Here() && !was.Here():
 		how, next.Doubted, next.Left = "back", time.Time{}, time.Time{}
 	case next.Group:
+	case !gone && cut(f, was, says, d.now) && doubt && !confirmed(was, d.now):
+		how, next.Start, next.End = "doubted", was.Start, was.End
+		if next.Doubted.IsZero() {
+			next.Doubted = d.now
+		}
+	case !gone && cut(f, was, says, d.now):
+		how, next.Doubted, next.Left = "left", time.Time{}, d.now
+	case next.Here() && !was.Doubted.IsZero(): // it takes that word back
+		how, next.Doubted = "back", time.Time{}
 	case was.Here() && !next.Here() && doubt:
 		how, next.Doubted = "doubted", d.now
 	case was.Believed() && !next.Here() && !doubt:
@@ -96,6 +105,20 @@ func (d *deed) hears(ctx context.Context, was, says access.Record, gone, doubt b
 		return was, false, nil
 	}
 	return next, true, d.saveRecord(ctx, was, &next, how)
+}
+
+// cut tells whether a feed has somebody who is there end within a day who would not
+// have, or begin only later: that is one more way to say that they leave.
+func cut(f access.Feed, was, says access.Record, now time.Time) bool {
+	over := func(end time.Time) bool { return !end.IsZero() && !end.After(now.Add(leaveWithin)) }
+	return was.Version > 0 && was.Here() && says.Here() && !says.Group &&
+		(slices.Contains(f.Gives, "end") && over(says.End) && !over(was.End) ||
+			slices.Contains(f.Gives, "start") && says.Start.After(now) && !was.Start.After(now))
+}
+
+// confirmed tells whether somebody has just said of a record that is still there that it leaves.
+func confirmed(r access.Record, now time.Time) bool {
+	return r.Here() && r.Doubted.IsZero() && !r.Left.IsZero() && now.Sub(r.Left) < leaveWithin
 }
 
 // saveRecord stores a record and tells of it.
@@ -130,7 +153,7 @@ func (d *deed) doubtLeavers(ctx context.Context, f access.Feed) error {
 		return d.settleFinding(ctx, access.FeedShrunk, f.ID, "nobody's leaving is in doubt any more")
 	}
 	return d.renew(ctx, access.Finding{Kind: access.FeedShrunk, Subject: f.ID, Owner: "security", DueAt: d.now.Add(4 * time.Hour),
-		Text: fmt.Sprintf("Feed %s no longer has %d people who were active, of %d: more than its share of %d%% in a day. None of them is taken to have left. Mend the feed, or have somebody in security confirm it: lessor feed confirm %s --count %d --reason WHY.",
+		Text: fmt.Sprintf("Feed %s no longer has, or ends, %d people who were active, of %d: more than its share of %d%% in a day. None of them is taken to have left. Mend the feed, or have somebody in security confirm it: lessor feed confirm %s --count %d --reason WHY.",
 			f.ID, n.Doubted, n.Here+n.Doubted+n.Left, f.Shrink, f.ID, n.Doubted)}, "another number is in doubt")
 }
 

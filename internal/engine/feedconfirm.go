@@ -31,7 +31,7 @@ func (e *Engine) ConfirmFeed(ctx context.Context, by access.Actor, feed string, 
 			if first && n != count {
 				return fmt.Errorf("%w: the leaving of %d is in doubt now, not of %d: look again at who they are", access.ErrConflict, n, count)
 			}
-			if list, err = d.DoubtedRecords(ctx, f.ID, after, feedBatch); err != nil {
+			if list, err = d.DoubtedRecords(ctx, f.ID, after, min(feedBatch, count-left)); err != nil {
 				return err
 			}
 			// 2. They have left.
@@ -82,7 +82,8 @@ func (d *deed) mayDecideFeed(reason string) error {
 	if err := d.scope(ScopeRevoke); err != nil {
 		return err
 	}
-	if !slices.Contains(d.world.Directory.GroupsOf(d.by.Identity), "security") || !d.active(d.by.Identity) {
+	me, _ := d.world.Directory.Identity(d.by.Identity)
+	if !d.ofSecurity() || !d.active(d.by.Identity) || me.Kind != access.Person {
 		return fmt.Errorf("%w: what a feed says is decided by people in security", access.ErrDenied)
 	}
 	if why := unsaid(reason); why != "" {

@@ -53,6 +53,10 @@ func (d *deed) bind(ctx context.Context, f access.Feed, r access.Record) (access
 		next.Held, next.Why = access.FeedAmbiguous, fmt.Sprintf("no id can be made of its %s %.40q", f.Identity, plain(r.Attribute(f.Identity)))
 		return next, d.keepBound(ctx, f, r, &next)
 	}
+	if d.world.Directory.Reserved(id) {
+		next.Held, next.Why = access.FeedAmbiguous, fmt.Sprintf("%s is a group's name or Lessor's own, and can be nobody's id", id)
+		return next, d.keepBound(ctx, f, r, &next)
+	}
 	taken, err := d.idTaken(ctx, id)
 	if err != nil {
 		return r, err
@@ -177,7 +181,7 @@ func (d *deed) unfitFor(ctx context.Context, f access.Feed, id string) (held, wh
 
 // idTaken tells whether there is or was an identity of that id.
 func (d *deed) idTaken(ctx context.Context, id string) (bool, error) {
-	if d.world.Directory.HasIdentity(id) || slices.Contains(d.newly, id) {
+	if d.world.Directory.HasIdentity(id) || d.world.Directory.Reserved(id) || slices.Contains(d.newly, id) {
 		return true, nil
 	}
 	if _, err := d.RegisteredIdentity(ctx, id); !errors.Is(err, access.ErrNotFound) {

@@ -42,8 +42,7 @@ func (e *Engine) FeedRead(ctx context.Context, feed string, at time.Time, record
 		if err != nil {
 			return err
 		}
-		leaving := leaving(was, says)
-		doubt = leaving > more
+		doubt = leaving(f, was, says, d.now) > more
 		return errors.Join(d.SetReadUntil(ctx, name, at), d.SetCount(ctx, "feed size/"+f.ID, len(says)))
 	})
 	if err != nil || drift.Overtaken {
@@ -118,9 +117,10 @@ func everyRecord(ctx context.Context, tx *store.Tx, feed string, do func(access.
 // leaving counts those who are taken to be there and are not in the reading. Those whose
 // leaving is in doubt already are among them: a mass stays one however often it is read,
 // and what is left of it once the others are back is none.
-func leaving(was, says map[string]access.Record) (n int) {
+func leaving(f access.Feed, was, says map[string]access.Record, now time.Time) (n int) {
 	for key, old := range was {
-		if r, ok := says[key]; !old.Group && old.Believed() && (!ok || !r.Here()) {
+		r, ok := says[key]
+		if !old.Group && old.Believed() && (!ok || !r.Here() || cut(f, old, r, now) && !confirmed(old, now)) {
 			n++
 		}
 	}
@@ -160,7 +160,7 @@ func (e *Engine) hearPart(ctx context.Context, f access.Feed, keys []string, say
 
 // hearOne takes what a feed says of one entry, and finds out who it is.
 func (d *deed) hearOne(ctx context.Context, f access.Feed, was, says access.Record, gone, doubt bool, drift *FeedDrift) error {
-	now, changed, err := d.hears(ctx, was, says, gone, doubt)
+	now, changed, err := d.hears(ctx, f, was, says, gone, doubt)
 	if err != nil {
 		return err
 	}
@@ -170,9 +170,9 @@ func (d *deed) hearOne(ctx context.Context, f access.Feed, was, says access.Reco
 	switch {
 	case was.Version == 0:
 		drift.New++
-	case was.Here() && !now.Here() && !now.Doubted.IsZero():
+	case was.Doubted.IsZero() && !now.Doubted.IsZero():
 		drift.Doubted++
-	case was.Believed() && !now.Believed() && !now.Group:
+	case now.Left.After(was.Left):
 		drift.Left++
 	case changed:
 		drift.Changed++

@@ -211,6 +211,9 @@ func (d *deed) newWorkload(w NewWorkload) (i access.Identity, err error) {
 	if !workloadID.MatchString(w.ID) {
 		wrong("id %.80q must be 1 to 64 of a-z, 0-9, dot, underscore and hyphen, and begin with a letter or digit", w.ID)
 	}
+	if dir.Reserved(w.ID) {
+		wrong("id %.80q is a group's name or Lessor's own, and can be nobody's", w.ID)
+	}
 	switch w.Kind {
 	case access.Workload:
 	case access.Agent:
