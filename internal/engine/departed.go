@@ -1,7 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -33,11 +36,20 @@ func (e *Engine) Departed(ctx context.Context) (left int, err error) {
 			return left, err
 		}
 	}
-	for _, person := range slices.Concat(l.gone, l.forced) {
-		if _, err := e.LeaveOn(ctx, person); err != nil {
+	// Those first who answered for something.
+	gone := slices.Concat(l.forced, l.gone)
+	slices.SortStableFunc(gone, func(a, b string) int { return cmp.Compare(len(l.charges[b]), len(l.charges[a])) })
+	left = min(len(gone), mostLeavers)
+	if err := e.leaveAll(ctx, gone[:left]); err != nil {
+		return 0, err
+	}
+	if left < len(gone) {
+		if err := e.do(ctx, "more leavers", access.Clock, func(d *deed) error { return d.Enqueue(ctx, SweepJob{}, nil) }); err != nil {
 			return left, err
 		}
-		left++
+	}
+	if err := e.deputiesAgain(ctx); err != nil {
+		return left, err
 	}
 	for some := range slices.Chunk(l.moot, leaveAt) {
 		if err := e.do(ctx, "moot", access.Clock, func(d *deed) error {
@@ -106,24 +118,68 @@ func (e *Engine) leavings(ctx context.Context) (l leavings, err error) {
 // backAgain remembers that somebody is active again. Nothing comes back with them:
 // what ended has ended, and what was handed over is others'.
 func (e *Engine) backAgain(ctx context.Context, person string) error {
-	return e.do(ctx, "back again", access.Clock, func(d *deed) error {
-		dep, err := d.Departure(ctx, person)
-		if err != nil || !dep.Back.IsZero() || !d.active(person) {
+	return e.do(ctx, "back again", access.Clock, func(d *deed) error { return d.backAgain(ctx, person) })
+}
+
+func (d *deed) backAgain(ctx context.Context, person string) error {
+	if !d.active(person) {
+		return nil
+	}
+	dep, err := d.Departure(ctx, person)
+	if errors.Is(err, access.ErrNotFound) || err == nil && !dep.Back.IsZero() {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	dep.Back = d.now
+	if err := d.saveDeparture(ctx, dep, "back"); err != nil {
+		return err
+	}
+	list, err := d.HandoversFrom(ctx, person)
+	if err != nil {
+		return err
+	}
+	for _, h := range list {
+		if h.Undecided() {
+			if err := d.moot(ctx, h.ID, person+" is back and answers for it again"); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// deputyGone is the finding that somebody's deputy has left. Its subject is that somebody.
+const deputyGone = "deputy_gone"
+
+// withoutDeputy has whoever a leaver was the deputy of know that they need another one.
+func (d *deed) withoutDeputy(ctx context.Context, person string) error {
+	for _, id := range d.world.Directory.DeputisesFor(person) {
+		if !d.active(id) {
+			continue
+		}
+		if err := d.finding(ctx, access.Finding{Kind: deputyGone, Subject: id, Owner: id, DueAt: d.now.Add(d.world.Lifecycle.Said().Due),
+			Text: fmt.Sprintf("%s, the deputy of %s, has left: while %s is away only the manager answers. Have another deputy written in the directory.", person, id, id)}); err != nil {
 			return err
 		}
-		dep.Back = d.now
-		if err := d.saveDeparture(ctx, dep, "back"); err != nil {
-			return err
-		}
-		list, err := d.HandoversFrom(ctx, person)
+	}
+	return nil
+}
+
+// deputiesAgain closes the findings of those who have another deputy, or none, or have left themselves.
+func (e *Engine) deputiesAgain(ctx context.Context) error {
+	return e.do(ctx, "deputies again", access.Clock, func(d *deed) error {
+		open, err := d.OpenFindings(ctx, deputyGone)
 		if err != nil {
 			return err
 		}
-		for _, h := range list {
-			if h.Undecided() {
-				if err := d.moot(ctx, h.ID, person+" is back and answers for it again"); err != nil {
-					return err
-				}
+		for _, f := range open {
+			who, _ := d.world.Directory.Identity(f.Subject)
+			if deputy, ok := d.world.Directory.Identity(who.Deputy); ok && deputy.GoneAt(d.now) && d.active(f.Subject) {
+				continue
+			}
+			if err := d.settleFinding(ctx, f.Kind, f.Subject, "it is another deputy's, or nobody's"); err != nil {
+				return err
 			}
 		}
 		return nil

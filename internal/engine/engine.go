@@ -149,6 +149,9 @@ type deed struct {
 
 	newly []string            // identities that records of feeds have become in this deed
 	mails map[string][]string // whose an address is, once that was asked
+
+	charges map[string][]string // what people answer for, once that was asked
+	sweeps  bool                // it is part of a sweep, which comes round again
 }
 
 // do runs one verb in one transaction and, once it is durable, nudges the

@@ -58,7 +58,10 @@ func (d *deed) forceDecisions(ctx context.Context, person string, whose []string
 
 // chargesOf lists what a person answers for.
 func (d *deed) chargesOf(ctx context.Context, person string, whose []string) ([]string, error) {
-	subjects := slices.Clone(d.world.Directory.Charges(d.now)[person])
+	if d.charges == nil {
+		d.charges = d.world.Directory.Charges(d.now)
+	}
+	subjects := slices.Clone(d.charges[person])
 	for _, id := range whose {
 		open, err := d.FindingsSought(ctx, store.FindingsSought{Owner: id, Open: true, Limit: 1})
 		if err != nil {
@@ -224,16 +227,19 @@ func (d *deed) mayTake(ctx context.Context, h access.Handover, who string) (why 
 	dir := d.world.Directory
 	i, ok := dir.Identity(who)
 	person := dir.PersonOf(who)
+	itself, _ := dir.Identity(person)
 	kind, id := h.What()
 	switch {
 	case !ok || !d.active(who):
 		return who + " is unknown or not active", nil
-	case i.Kind != access.Person || i.External:
+	case i.Kind != access.Person || i.External || itself.External:
 		return "only an employee answers for something", nil
 	case person == dir.PersonOf(h.From):
 		return who + " is the one who left", nil
 	case kind == "sponsor" && dir.PersonOf(id) == person:
 		return "nobody is their own sponsor", nil
+	case kind == "reports" && slices.Index(dir.Above(who), dir.PersonOf(id)) > 0:
+		return who + " is managed by one of them: they would manage each other", nil
 	}
 	whose := append(slices.Clone(dir.IdentitiesOf(who)), dir.OwnedBy(who)...)
 	switch kind {
@@ -248,7 +254,7 @@ func (d *deed) mayTake(ctx context.Context, h access.Handover, who string) (why 
 // benefits says that somebody holds an entitlement, or waits for it.
 func (d *deed) benefits(ctx context.Context, whose []string, who, entitlement string) (string, error) {
 	for _, id := range whose {
-		grants, err := d.GrantsOf(ctx, []string{id}, true, "", leaveAt)
+		grants, err := d.GrantsOf(ctx, []string{id}, true, "", 1<<30) // all: nobody hides one among five hundred
 		if err != nil {
 			return "", err
 		}
@@ -267,7 +273,7 @@ func (d *deed) benefits(ctx context.Context, whose []string, who, entitlement st
 
 // wouldClash says that what a workload holds is kept apart from what its new owner has.
 func (d *deed) wouldClash(ctx context.Context, who, workload string) (string, error) {
-	grants, err := d.GrantsOf(ctx, []string{workload}, true, "", leaveAt)
+	grants, err := d.GrantsOf(ctx, []string{workload}, true, "", 1<<30)
 	if err != nil || len(grants) == 0 {
 		return "", err
 	}

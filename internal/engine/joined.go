@@ -48,5 +48,5 @@ func (d *deed) handTo(ctx context.Context, h access.Hand, note string) error {
 func (d *deed) joins(j access.Joined) {
 	d.joined = true
 	d.world = d.world.In(d.world.Directory.Join(j))
-	d.all, d.mails = nil, nil
+	d.all, d.mails, d.charges = nil, nil, nil
 }

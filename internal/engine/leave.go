@@ -41,6 +41,11 @@ func (l *Left) add(m Left) {
 	l.SignIns, l.Handovers, l.Delegations = l.SignIns+m.SignIns, l.Handovers+m.Handovers, l.Delegations+m.Delegations
 }
 
+// work is how much that was to do.
+func (l *Left) work() int {
+	return l.Ended + l.Cancelled + l.Voided + l.Delegations + l.SignIns + l.Handovers
+}
+
 // Leave says that a person has left: from that moment on none of their identities is
 // active, every grant of theirs ends, what they asked for is cancelled, their votes on
 // what is pending are void, their sessions end, and what they answered for has to be
@@ -122,11 +127,7 @@ func (e *Engine) LeaveOn(ctx context.Context, person string) (left Left, err err
 		some := Left{}
 		err := e.do(ctx, "leave on", access.Clock, func(d *deed) (err error) {
 			some = Left{}
-			if id, ok := d.world.Directory.Identity(person); !ok || !id.GoneAt(d.now) {
-				more = false
-				return nil
-			}
-			more, err = d.depart(ctx, person, "the directory says so", &some)
+			more, err = d.departGone(ctx, person, &some)
 			return err
 		})
 		if err != nil {
@@ -137,8 +138,47 @@ func (e *Engine) LeaveOn(ctx context.Context, person string) (left Left, err err
 	return left, nil
 }
 
+// leaversAtOnce is how many leavers one transaction takes, where there is little to do
+// about each, and mostLeavers how many one sweep does: the first one after a directory
+// came with everybody who ever left must not hold up the start.
+const (
+	leaversAtOnce = 50
+	mostLeavers   = 2000
+)
+
+// leaveAll does so with many, of whom most leave nothing behind.
+func (e *Engine) leaveAll(ctx context.Context, persons []string) error {
+	for n := 0; n < len(persons); {
+		next := n
+		if err := e.do(ctx, "leave on", access.Clock, func(d *deed) error {
+			next, d.sweeps = n, true
+			for some := (Left{}); next < len(persons) && next < n+leaversAtOnce && some.work() < leaveAt; next++ {
+				if more, err := d.departGone(ctx, persons[next], &some); err != nil || more {
+					return err // the next transaction goes on with the same one
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		n = next
+	}
+	return nil
+}
+
+// departGone does so with whoever the directory calls gone, and nothing with anybody else.
+func (d *deed) departGone(ctx context.Context, person string, left *Left) (more bool, err error) {
+	if id, ok := d.world.Directory.Identity(person); !ok || !id.GoneAt(d.now) {
+		return false, nil
+	}
+	return d.depart(ctx, person, "the directory says so", left)
+}
+
 // depart does one transaction's worth of what follows from a person's having left.
-// Everything in it is done only where it is not done yet.
+// Everything in it is done only where it is not done yet, and it is looked for each
+// time: another replica may have granted something a moment after the first, the files
+// may call a leaver the owner of something new, and somebody may have been back for
+// less time than it takes to notice.
 func (d *deed) depart(ctx context.Context, person, reason string, left *Left) (more bool, err error) {
 	dep, err := d.Departure(ctx, person)
 	switch {
@@ -150,13 +190,14 @@ func (d *deed) depart(ctx context.Context, person, reason string, left *Left) (m
 		if err := d.signalLeft(ctx, person); err != nil {
 			return false, err
 		}
-		if err := d.Enqueue(ctx, LeaveJob{person}, &river.InsertOpts{ScheduledAt: d.now.Add(time.Minute)}); err != nil {
-			return false, err
+		// Once more when every replica knows it. A sweep comes round by itself.
+		if !d.sweeps {
+			if err := d.Enqueue(ctx, LeaveJob{person}, &river.InsertOpts{ScheduledAt: d.now.Add(time.Minute)}); err != nil {
+				return false, err
+			}
 		}
 	case err != nil:
 		return false, err
-	case !dep.Done.IsZero() && d.by.Identity == access.Clock.Identity:
-		return false, nil
 	}
 	whose := d.leavingWith(person)
 	note := person + " has left: " + dep.Reason
@@ -243,9 +284,10 @@ func (d *deed) voidVotes(ctx context.Context, person string, _ []string, note st
 	return len(list) >= leaveAt, nil
 }
 
-// endStandIns ends what they lent to others and what others lent to them: neither says
-// anything about who answers from now on.
-func (d *deed) endStandIns(ctx context.Context, _ string, whose []string, note string, left *Left) (bool, error) {
+// endStandIns ends what they lent to others and what others lent to them, and their own
+// absences: none says anything about who answers from now on. Whoever they were the
+// deputy of needs another one.
+func (d *deed) endStandIns(ctx context.Context, person string, whose []string, note string, left *Left) (bool, error) {
 	list, err := d.Delegations(ctx, whose, "", leaveAt)
 	if err != nil {
 		return false, err
@@ -263,7 +305,23 @@ func (d *deed) endStandIns(ctx context.Context, _ string, whose []string, note s
 		}
 		left.Delegations++
 	}
-	return false, nil // leaveAt are far more than one person has open
+	away, err := d.Absences(ctx, whose, "", leaveAt)
+	if err != nil {
+		return false, err
+	}
+	for _, a := range away {
+		if !a.EndedAt.IsZero() || !d.now.Before(a.Until) {
+			continue
+		}
+		a.EndedAt, a.EndedBy, a.EndedWhy = d.now, d.by.Identity, note
+		if err := d.EndAbsence(ctx, a); err != nil {
+			return false, err
+		}
+		if err := d.tellAbsence(ctx, a, "ended"); err != nil {
+			return false, err
+		}
+	}
+	return false, d.withoutDeputy(ctx, person) // leaveAt are far more than one person has open
 }
 
 // endGrants ends them now.
@@ -286,7 +344,8 @@ func (d *deed) endGrants(ctx context.Context, _ string, whose []string, note str
 // back that word and nothing else; whoever the files or a feed call
 // inactive stays so.
 func (e *Engine) Rejoin(ctx context.Context, by access.Actor, identity, reason string) error {
-	return e.do(ctx, "rejoin", by, func(d *deed) error {
+	var person string
+	if err := e.do(ctx, "rejoin", by, func(d *deed) error {
 		if err := d.mayLeave(ctx); err != nil {
 			return err
 		}
@@ -296,6 +355,7 @@ func (e *Engine) Rejoin(ctx context.Context, by access.Actor, identity, reason s
 		if _, ok := d.world.Directory.Identity(identity); !ok {
 			return fmt.Errorf("%w: identity %.80q", access.ErrNotFound, identity)
 		}
+		person = d.world.Directory.PersonOf(identity)
 		for _, id := range slices.Clone(d.world.Directory.IdentitiesOf(identity)) {
 			if err := d.sayLeft(ctx, id, "", reason); err != nil {
 				return err
@@ -305,7 +365,12 @@ func (e *Engine) Rejoin(ctx context.Context, by access.Actor, identity, reason s
 			}
 		}
 		return nil
-	})
+	}); err != nil {
+		return err
+	}
+	// Only the directory made anew says whether they are active now. If we stop here, the
+	// next sweep finds them back.
+	return e.backAgain(ctx, person)
 }
 
 // orphanCredentials has it found what they leave behind that lets somebody in.

@@ -154,6 +154,11 @@ func (d *deed) askManager(ctx context.Context, g access.Grant, is access.Stands,
 		owner = "security"
 	}
 	due := d.now.Add(d.world.Lifecycle.Said().Review)
+	if open, err := d.OpenFinding(ctx, moverReview, g.ID); err == nil && open.DueAt.Before(due) {
+		due = open.DueAt // moving again and again gives nobody more time
+	} else if err != nil && !errors.Is(err, access.ErrNotFound) {
+		return "", err
+	}
 	text := fmt.Sprintf("%s. %s holds %s (grant %s), which would need other approvers now: %s Accept this finding to keep it until its end, %s, or revoke the grant. Unanswered by %s, it ends.",
 		note, g.Identity, g.Entitlement, g.ID, why, g.End.Format(time.RFC3339), due.Format(time.RFC3339))
 	line = fmt.Sprintf("%s (grant %s) waits for the word of %s until %s", g.Entitlement, g.ID, owner, due.Format(time.RFC3339))

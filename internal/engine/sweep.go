@@ -84,6 +84,9 @@ func (e *Engine) SweepOf(ctx context.Context, identities []string) (Swept, error
 			if _, err := e.LeaveOn(ctx, id); err != nil { // of whoever has not left it does nothing
 				return swept, err
 			}
+			if err := e.backAgain(ctx, id); err != nil { // of whoever has never left neither
+				return swept, err
+			}
 		}
 	}
 	_, err = e.Birthrights(ctx, identities)

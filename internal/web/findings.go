@@ -191,6 +191,7 @@ var closings = map[string]string{
 	"label_understates":     "It closes when the catalog gives the entitlement the class of what it can become and the powers that its system says it has, or it has them no more.",
 	"duties_together":       "It closes when one of the two is given up, revoked or ends, or an exception is written down.",
 	"certification_due":     "It closes when the grant was extended, or is over. Unless somebody extends it, the access is removed at its end.",
+	"deputy_gone":           "It closes when the directory names another deputy, or none.",
 	"handover_overdue":      "It closes when somebody takes over what the leaver answered for, or it is retired: see what is to hand over.",
 	"birthright_refused":    "It closes when policy refuses it to nobody any more: change the birthright, or the rules.",
 	"definition_gone":       "It closes when the files have it again, or no open grant is of it any more. If it is not put back by the due date, its grants end.",
