@@ -11,6 +11,7 @@ const (
 	AssignmentMachine Machine = "assignment"
 	RotationMachine   Machine = "rotation"
 	HandoverMachine   Machine = "handover"
+	SealMachine       Machine = "seal"
 )
 
 // RequestState says who has the next move of a request.
@@ -128,6 +129,13 @@ var Machines = []Move{
 	{HandoverMachine, "offered", "open", "declined, or the offer is taken back"},
 	{HandoverMachine, "offered", "retired", "it goes instead"},
 	{HandoverMachine, "offered", "moot", "there is nothing to decide any more"},
+
+	{SealMachine, "", "whole", "a credential is sealed"},
+	{SealMachine, "whole", "broken", "used, opened, or no longer to be relied on"},
+	{SealMachine, "whole", "renewed", "another took its place in time"},
+	{SealMachine, "whole", "retired", "nothing is sealed there any more"},
+	{SealMachine, "broken", "renewed", "another took its place"},
+	{SealMachine, "broken", "retired", "nothing is sealed there any more"},
 }
 
 // CheckMove returns nil if the table has the move, else an error wrapping [ErrIllegalMove].

@@ -171,7 +171,7 @@ func TestCheckMove(t *testing.T) {
 		states = append(states, mv.To)
 	}
 	legal := 0
-	for _, m := range []access.Machine{access.RequestMachine, access.GrantMachine, access.AssignmentMachine, access.RotationMachine, access.HandoverMachine} {
+	for _, m := range []access.Machine{access.RequestMachine, access.GrantMachine, access.AssignmentMachine, access.RotationMachine, access.HandoverMachine, access.SealMachine} {
 		seen := map[[2]string]bool{}
 		for _, from := range states {
 			for _, to := range states {

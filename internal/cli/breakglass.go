@@ -49,7 +49,7 @@ review is overdue the path is closed for whoever used it.`,
 	f.StringVar(&b.Reason, "reason", "", "what the emergency is, in a sentence")
 	f.StringVar(&b.Incident, "incident", "", "the incident or the call, where one is required")
 	f.StringVar(&term, "term", "", "for how long (default: the longest there is)")
-	c.AddCommand(a.breakGlassListCommand(), a.breakGlassReviewCommand())
+	c.AddCommand(a.breakGlassListCommand(), a.breakGlassReviewCommand(), a.sealCommand(), a.sealsCommand(), a.unsealCommand(), a.settleSealCommand())
 	return c
 }
 

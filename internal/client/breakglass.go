@@ -32,3 +32,27 @@ func (c *Client) Enrolled(ctx context.Context) (engine.Enrolment, error) {
 func (c *Client) ReviewEmergency(ctx context.Context, v engine.EmergencyReview) (access.Emergency, error) {
 	return call[access.Emergency](ctx, c, http.MethodPost, "/break-glass/"+url.PathEscape(v.Emergency)+"/review", nil, v)
 }
+
+// Seal notes that a credential lies sealed.
+func (c *Client) Seal(ctx context.Context, s engine.Sealing) (access.Seal, error) {
+	return call[access.Seal](ctx, c, http.MethodPost, "/break-glass/seals", nil, s)
+}
+
+// Seals lists sealed credentials, newest first.
+func (c *Client) Seals(ctx context.Context, before string) ([]access.Seal, error) {
+	q := url.Values{}
+	if before != "" {
+		q.Set("before", before)
+	}
+	return call[[]access.Seal](ctx, c, http.MethodGet, "/break-glass/seals", q, nil)
+}
+
+// Unseal breaks or retires a seal.
+func (c *Client) Unseal(ctx context.Context, u engine.Unsealing) (access.Seal, error) {
+	return call[access.Seal](ctx, c, http.MethodPost, "/break-glass/seals/"+url.PathEscape(u.Seal)+"/unseal", nil, u)
+}
+
+// SettleSeal says in which incident a sealed credential was used.
+func (c *Client) SettleSeal(ctx context.Context, u engine.SealUse) (access.Seal, error) {
+	return call[access.Seal](ctx, c, http.MethodPost, "/break-glass/seals/"+url.PathEscape(u.Seal)+"/settle", nil, u)
+}

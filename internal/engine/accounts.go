@@ -46,7 +46,15 @@ func (e *Engine) ObservedAccounts(ctx context.Context, system string, at time.Ti
 	err = e.do(ctx, "observed accounts", access.Clock, func(d *deed) error {
 		drift = AccountDrift{}
 		sys, _ := d.world.Directory.System(system)
-		// 1. Has it shrunk too much to be believed?
+		// 1. What is sealed: seen to be used, it was, however little else was seen. The rest
+		// is about all others. Has it shrunk too much to be believed?
+		sealed, err := d.sealsAt(ctx, system)
+		if err == nil {
+			err = d.sealedAccounts(ctx, at, seen, sealed)
+		}
+		if err != nil {
+			return err
+		}
 		last, err := d.Count(ctx, "accounts/"+system)
 		if err == nil {
 			err = d.SetCount(ctx, "accounts/"+system, len(seen))
@@ -62,6 +70,7 @@ func (e *Engine) ObservedAccounts(ctx context.Context, system string, at time.Ti
 		if err := d.settleFinding(ctx, fewAccounts, system, "a whole reading is there again"); err != nil {
 			return err
 		}
+		seen := sealed.others(seen)
 		// 2. Whose is each, and is it the one that was meant?
 		known, err := d.Accounts(ctx, system)
 		if err != nil {

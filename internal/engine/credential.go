@@ -55,6 +55,9 @@ func (e *Engine) ObservedCredentials(ctx context.Context, system string, at time
 		if err != nil || !at.After(last) { // another reading, begun later, was faster
 			return err
 		}
+		if err := d.sealedCredentials(ctx, system, last, at, seen); err != nil {
+			return err
+		}
 		// 1. Has it shrunk too much to be believed?
 		sys, _ := d.world.Directory.System(system)
 		if drift.Braked, err = d.brakeCredentials(ctx, sys, len(seen)); err != nil || drift.Braked {

@@ -36,10 +36,16 @@ func (d *deed) judgeCredentials(ctx context.Context, sys access.System, last tim
 	if err != nil {
 		return err
 	}
+	sealed, err := d.sealsAt(ctx, sys.ID)
+	if err != nil {
+		return err
+	}
 	opened := 0
 	hints := d.hinting(sys, last)
 	for _, c := range there {
 		f, is := d.orphaned(sys, c)
+		_, kept := sealed[cmp.Or(c.Account, c.Native)]
+		is = is && !kept
 		if drift.Orphans += one(is); is && opened < mostHinted && !orphans[c.ID] {
 			hint, err := hints.of(ctx, c)
 			if err != nil {
@@ -63,6 +69,7 @@ func (d *deed) judgeCredentials(ctx context.Context, sys access.System, last tim
 			return err
 		}
 	}
+	there = slices.DeleteFunc(there, func(c access.Credential) bool { return sealed[cmp.Or(c.Account, c.Native)].Whole(d.now) }) // a seal has its own end
 	return d.tellUnending(ctx, sys, there, ours, drift)
 }
 

@@ -3,6 +3,7 @@
 //
 //	Submit, Edit, Vote, Withdraw, Comment, Cancel, ExpireRequests   requests
 //	BreakGlass, ReviewEmergency                                     access without approval, and its review
+//	Seal, Unseal, SettleSeal                                        credentials for the day Lessor is down
 //	Delegate, EndDelegation, Away, Back, Escalate                   who answers for whom
 //	Return, Revoke                                                  grants
 //	Claim, Settle, NextDue                                          assignments, for the reconciler
@@ -63,6 +64,8 @@ type Config struct {
 	StandingIn      func() StandingIn // how long one person may answer for another, and when a stage waits too long
 	// Glass is who may take what without approval; nil, or nil of it: nobody.
 	Glass func() *Glass
+	// ReadEvery is how often every system is read whole; nil: every six hours.
+	ReadEvery func() time.Duration
 	// Carries tells whether some channel keeps the tickets of that name ("jira")
 	// up to date; nil: none does.
 	Carries func(channel string) bool
@@ -121,6 +124,9 @@ func New(c Config) (*Engine, error) {
 	if c.Glass == nil {
 		c.Glass = func() *Glass { return nil }
 	}
+	if c.ReadEvery == nil {
+		c.ReadEvery = func() time.Duration { return 6 * time.Hour }
+	}
 	if c.Nudge == nil {
 		c.Nudge = func(string, time.Time) {}
 	}
@@ -146,6 +152,8 @@ type deed struct {
 	toSweep []string         // identities whose open grants are to be held against the directory
 	toldOf  []string         // requests whose tickets may have to say something new
 	subject string           // the first request, grant or finding an event tells of
+
+	broken map[Held]string // what broken seals say their accounts hold -> the seal
 
 	newly []string            // identities that records of feeds have become in this deed
 	mails map[string][]string // whose an address is, once that was asked

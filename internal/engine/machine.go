@@ -192,6 +192,9 @@ func (c claims) person(id string) string {
 func (e *Engine) ObservedUses(ctx context.Context, system string, at time.Time, seen []UseSeen) error {
 	return e.do(ctx, "observed uses", access.Clock, func(d *deed) error {
 		at := at.UTC().Truncate(time.Microsecond)
+		if err := d.sealedUses(ctx, system, at, seen); err != nil {
+			return err
+		}
 		of := map[string][]UseSeen{}
 		for _, u := range seen {
 			of[u.Account] = append(of[u.Account], u)

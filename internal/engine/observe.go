@@ -91,6 +91,9 @@ func (e *Engine) Observed(ctx context.Context, r Reading) (drift Drift, err erro
 				return err
 			}
 		}
+		if err := d.sealedAccess(ctx, r, c.strays); err != nil {
+			return err
+		}
 		drift.Missing, drift.Again, drift.Unexpected = len(c.missing), len(c.again), len(c.strays)
 		if err := d.lookAgain(ctx, r, c.missing, access.Held); err != nil {
 			return err

@@ -153,6 +153,11 @@ func (d *deed) judgeStrays(ctx context.Context, r Reading, ent access.Entitlemen
 		if s.remedy == policy.Remove && s.already {
 			s.remedy, s.note = policy.Alert, "there before the first reading"
 		}
+		if seal := d.broken[s.Held]; seal != "" {
+			if s.note = "what seal " + seal + " opens, which is broken"; s.remedy == policy.Remove {
+				s.remedy = policy.Alert
+			}
+		}
 		list[i] = s
 	}
 	return list, nil

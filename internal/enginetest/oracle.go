@@ -97,6 +97,7 @@ func (o Oracle) Problems(ctx context.Context, quiet bool) (problems []error, err
 	l.ends()
 	l.votesOfGrants()
 	l.taken()
+	l.sealed()
 	l.settled()
 	l.decisions()
 	l.moves()

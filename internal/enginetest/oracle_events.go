@@ -72,6 +72,12 @@ func (l *ledger) moves() {
 				l.wrong("I5", "event %s: %v", ev.ID, err)
 			}
 			id = h.ID
+		case machine == access.SealMachine:
+			var s access.Seal
+			if err := json.Unmarshal(ev.After, &s); err != nil {
+				l.wrong("I5", "event %s: %v", ev.ID, err)
+			}
+			id = s.ID
 		case machine != access.GrantMachine:
 			continue
 		}
@@ -123,6 +129,9 @@ func (l *ledger) whereTheyStand(at map[string]string) {
 	}
 	for _, h := range l.handovers {
 		stand("handover "+h.ID, string(h.State))
+	}
+	for _, s := range l.seals {
+		stand("seal "+s.ID, string(s.State))
 	}
 	var left []string
 	for key := range at {

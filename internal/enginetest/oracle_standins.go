@@ -17,6 +17,8 @@ type standInsRead struct {
 	absences    []access.Absence
 	emergencies map[string]access.Emergency // by grant
 	reviews     map[string]access.Finding   // by grant
+	seals       []access.Seal
+	sealUses    []access.Finding
 }
 
 // readStandIns reads who said that somebody answers for whom.
@@ -35,8 +37,13 @@ func (l *ledger) readStandIns(ctx context.Context, tx *store.Tx) (err error) {
 		if f.Kind == access.BreakGlassReview {
 			l.reviews[f.Subject] = f
 		}
+		if f.Kind == access.SealUsed {
+			l.sealUses = append(l.sealUses, f)
+		}
 	}
-	return errors.Join(err1, err2, err3, err4)
+	var err5 error
+	l.seals, err5 = tx.Seals(ctx, "", everything)
+	return errors.Join(err1, err2, err3, err4, err5)
 }
 
 // taken asks of every grant that nobody approved because it was an emergency whether

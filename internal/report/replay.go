@@ -178,6 +178,8 @@ func noun(room string, ev event) (key, digest string, err error) {
 		return readNoun(ev.After, func(v access.Request) (string, any) { return "request " + v.ID, v })
 	case room == "vote":
 		return readNoun(ev.After, func(v access.Approval) (string, any) { return "approval " + v.ID, v })
+	case room == "seal":
+		return readNoun(ev.After, func(v access.Seal) (string, any) { return "seal " + v.ID, v })
 	case room == "emergency":
 		return readNoun(ev.After, func(v access.Emergency) (string, any) { return "emergency " + v.ID, v })
 	case room == "delegation":

@@ -32,5 +32,14 @@ func (r *replay) standIns(ctx context.Context) error {
 			return err
 		}
 	}
+	seals, err := r.tx.Seals(ctx, "", every)
+	if err != nil {
+		return err
+	}
+	for _, row := range seals {
+		if err := r.compare("seal "+row.ID, row); err != nil {
+			return err
+		}
+	}
 	return nil
 }

@@ -1,6 +1,10 @@
 package server
 
-import "github.com/lessor-iam/lessor/internal/engine"
+import (
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/engine"
+)
 
 // glass is who may take what without approval, as the files in force say.
 func (s *Server) glass() *engine.Glass {
@@ -11,3 +15,6 @@ func (s *Server) glass() *engine.Glass {
 	return &engine.Glass{Group: c.Group, Entitlements: c.Entitlements, Bundle: c.Bundle, Longest: c.Longest, Most: c.Most,
 		Incident: c.Incident, Security: c.Security, StepUp: c.StepUp}
 }
+
+// readEvery is how often every system is read whole.
+func (s *Server) readEvery() time.Duration { return s.current.Load().Inventory }

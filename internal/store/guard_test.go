@@ -40,7 +40,7 @@ func TestDatabaseGuardsTheMachines(t *testing.T) {
 		}
 		moves, refused := 0, 0
 		for m, table := range tables {
-			where := map[access.Machine]string{access.RequestMachine: "rq-1", access.GrantMachine: "gr-1", access.AssignmentMachine: "as-1", access.RotationMachine: "ro-1", access.HandoverMachine: "ho-1"}[m]
+			where := map[access.Machine]string{access.RequestMachine: "rq-1", access.GrantMachine: "gr-1", access.AssignmentMachine: "as-1", access.RotationMachine: "ro-1", access.HandoverMachine: "ho-1", access.SealMachine: "sl-1"}[m]
 			set := func(s string) string { return fmt.Sprintf("update %s set state='%s' where id='%s'", table, s, where) }
 			for _, from := range states[m] {
 				path, ok := wayTo(m, from)
@@ -97,6 +97,11 @@ func TestDatabaseGuardsTheMachines(t *testing.T) {
 				h := handover("ho-9", "system x")
 				h.State = access.HandoverAccepted
 				return tx.AddHandover(ctx, h)
+			},
+			func(ctx context.Context, tx *Tx) error {
+				s := sealed("sl-9", "other")
+				s.State = access.SealBroken
+				return tx.AddSeal(ctx, s)
 			},
 		} {
 			if err := write(t, db, s); err == nil || !strings.Contains(err.Error(), "no such beginning") {

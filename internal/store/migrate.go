@@ -77,6 +77,7 @@ var tables = map[access.Machine]string{
 	access.RequestMachine: "request", access.GrantMachine: "grants", access.AssignmentMachine: "assignment",
 	access.RotationMachine: "rotation",
 	access.HandoverMachine: "handover",
+	access.SealMachine:     "seal",
 }
 
 // guardMoves writes the table of allowed moves into triggers, anew at each

@@ -92,7 +92,7 @@ func base(t *testing.T, db *DB) {
 	t.Helper()
 	must(t, write(t, db, func(ctx context.Context, tx *Tx) error {
 		return errors.Join(tx.AddRequest(ctx, request("rq-1")), tx.AddAssignment(ctx, job("as-1")), tx.AddGrant(ctx, grant("gr-1", "rq-1", "as-1")),
-			tx.AddRotation(ctx, rotating("ro-1", "pay", 4)), tx.AddHandover(ctx, handover("ho-1", "identity bot")))
+			tx.AddRotation(ctx, rotating("ro-1", "pay", 4)), tx.AddHandover(ctx, handover("ho-1", "identity bot")), tx.AddSeal(ctx, sealed("sl-1", "glass")))
 	}))
 }
 
