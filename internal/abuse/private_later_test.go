@@ -38,6 +38,8 @@ var charges = []struct{ kind, method, path, body string }{
 	{"absence", "POST", "/absences/%s/end", `{"why":"mine"}`},
 	{"emergency", "POST", "/break-glass/%s/review", `{"verdict":"justified","text":"mine"}`},
 	{"feed", "GET", "/feeds/%s/held", ""},
+	{"feed", "POST", "/feeds/%s/read", ""},
+	{"feed", "GET", "/feeds/%s/preview", ""},
 	{"feed", "POST", "/feeds/%s/confirm", `{"count":1,"reason":"mine"}`},
 	{"feed", "POST", "/feeds/%s/decide", `{"key":"7","is":"eve","reason":"mine"}`},
 	{"transmitter", "POST", "/signals/%s/held", `{"heed":true,"reason":"mine"}`},

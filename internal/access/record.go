@@ -48,6 +48,7 @@ const (
 	FeedShrunk       = "feed_shrunk"       // so many have left it at once that it is not believed
 	FeedAmbiguous    = "feed_ambiguous"    // records that could be several identities, or none that may be
 	FeedUnread       = "feed_unread"       // it could not be read whole
+	FeedGone         = "feed_gone"         // it is no longer in the files, and people are active by it alone
 	IdentityRecycled = "identity_recycled" // records under names that somebody who has gone had
 )
 

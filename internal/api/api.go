@@ -59,9 +59,10 @@ type Config struct {
 	Keys   *Keys
 	Proof  Proof
 	Status func(context.Context) (Status, error)
-	Reload func(context.Context) error // reads rules, directory and catalog anew, or says what is wrong with them
-	Feed   *feed.Feed                  // what happens, for whoever listens
-	Alive  time.Duration               // how often a stream says that it is there; zero: 15 seconds
+	Reload func(context.Context) error                            // reads rules, directory and catalog anew, or says what is wrong with them
+	People func(context.Context, string) ([]access.Record, error) // reads a feed of people whole, or says why not
+	Feed   *feed.Feed                                             // what happens, for whoever listens
+	Alive  time.Duration                                          // how often a stream says that it is there; zero: 15 seconds
 	Now    func() time.Time
 	Log    *slog.Logger
 }

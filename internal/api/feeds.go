@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -45,6 +46,25 @@ func (d *door) feeds(h verbs) {
 			Limit   int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
 		}) (*body[[]engine.HeldRecord], error) {
 			return answer(d.Engine.FeedHeld(ctx, by(ctx), in.Feed, in.Doubted, in.After, in.Limit))
+		})
+	op(h, http.MethodPost, "/feeds/{feed}/read", "read-feed", "Have a feed read now, and not only when its time comes",
+		func(ctx context.Context, in *struct {
+			Feed string `path:"feed" maxLength:"64"`
+		}) (*done, error) {
+			return nothing(d.Engine.AskFeed(ctx, by(ctx), in.Feed))
+		})
+	op(h, http.MethodGet, "/feeds/{feed}/preview", "preview-feed", "Read a feed, and tell what would follow from it; nothing does",
+		func(ctx context.Context, in *struct {
+			Feed string `path:"feed" maxLength:"64"`
+		}) (*body[engine.FeedPreview], error) {
+			if err := d.Engine.MayReadFeed(ctx, by(ctx), in.Feed); err != nil {
+				return nil, err
+			}
+			records, err := d.People(ctx, in.Feed)
+			if err != nil { // what the outside says is for whoever mends it, and this is who asks
+				return nil, fmt.Errorf("%w: feed %s could not be read whole: %w", access.ErrConflict, in.Feed, err)
+			}
+			return answer(d.Engine.PreviewFeed(ctx, by(ctx), in.Feed, records))
 		})
 	op(h, http.MethodPost, "/feeds/{feed}/confirm", "confirm-feed", "Say that those have left of whom it was not believed",
 		func(ctx context.Context, in *InConfirm) (*body[HasLeft], error) {

@@ -15,7 +15,7 @@ func (a *app) feedCommand() *cobra.Command {
 More leavers at once than a feed's share are not believed until somebody confirms how
 many there are. A record that could be several people, or has the name of somebody who
 has left, is nobody until somebody decides.`}
-	c.AddCommand(a.feedListCommand(), a.feedHeldCommand(), a.feedConfirmCommand(), a.feedDecideCommand())
+	c.AddCommand(a.feedListCommand(), a.feedReadCommand(), a.feedHeldCommand(), a.feedConfirmCommand(), a.feedDecideCommand())
 	return c
 }
 
@@ -43,6 +43,41 @@ func (a *app) feedListCommand() *cobra.Command {
 			}
 			return a.show(list, []string{"FEED", "KIND", "READ", "PEOPLE", "LEFT TODAY", "IN DOUBT", "HELD"}, rows)
 		}}
+}
+
+func (a *app) feedReadCommand() *cobra.Command {
+	var dry bool
+	c := &cobra.Command{Use: "read FEED", Short: "Have a feed read now, or see what would follow", Args: takes(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			server, err := a.connect()
+			if err != nil {
+				return err
+			}
+			if !dry {
+				if err := server.ReadFeed(c.Context(), args[0]); err != nil {
+					return err
+				}
+				a.line("feed %s is being read; lessor feed list says when it was", args[0])
+				return nil
+			}
+			got, err := server.PreviewFeed(c.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			rows := [][]string{}
+			for _, w := range got.Some {
+				rows = append(rows, []string{w.What, w.Key, w.User, w.Name, w.Identity, w.Why})
+			}
+			return a.showOne(got, func() error {
+				a.line("%d records: %d new, %d changed, %d left, %d in doubt, %d held; nothing was done", got.Records, got.New, got.Changed, got.Left, got.Doubted, got.Held)
+				if len(rows) == 0 {
+					return nil
+				}
+				return a.show(got.Some, []string{"WOULD BE", "KEY", "USER", "NAME", "IDENTITY", "WHY"}, rows)
+			})
+		}}
+	c.Flags().BoolVar(&dry, "dry-run", false, "read it, say what would follow, and do nothing")
+	return c
 }
 
 func (a *app) feedHeldCommand() *cobra.Command {

@@ -15,6 +15,17 @@ func (c *Client) Feeds(ctx context.Context) ([]engine.FeedState, error) {
 	return call[[]engine.FeedState](ctx, c, http.MethodGet, "/feeds", nil, nil)
 }
 
+// ReadFeed has a feed read now.
+func (c *Client) ReadFeed(ctx context.Context, feed string) error {
+	_, err := c.send(ctx, http.MethodPost, "/api/v1/feeds/"+url.PathEscape(feed)+"/read", nil, nil)
+	return err
+}
+
+// PreviewFeed tells what would follow if a feed were read now.
+func (c *Client) PreviewFeed(ctx context.Context, feed string) (engine.FeedPreview, error) {
+	return call[engine.FeedPreview](ctx, c, http.MethodGet, "/feeds/"+url.PathEscape(feed)+"/preview", nil, nil)
+}
+
 // Held lists up to limit records of a feed about which somebody must decide.
 func (c *Client) Held(ctx context.Context, feed string, doubted bool, after string, limit int) ([]engine.HeldRecord, error) {
 	q := url.Values{"doubted": {strconv.FormatBool(doubted)}, "after": {after}, "limit": {strconv.Itoa(limit)}}

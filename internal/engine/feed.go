@@ -60,9 +60,9 @@ func (d *deed) leaversLeft(ctx context.Context, f access.Feed) (more, of int, er
 	return max(fewLeavers, of*f.Shrink/100) - n.Left, of, err
 }
 
-// hears stores what a feed says of an entry where it is not what it said before: gone
-// is that it has it no more, doubt that somebody who has left is not believed to have.
-func (d *deed) hears(ctx context.Context, f access.Feed, was, says access.Record, gone, doubt bool) (next access.Record, changed bool, err error) {
+// saidOf is a record as it is with what a feed says of it, and how that came about: gone is
+// that it has it no more, doubt that somebody who has left is not believed to have.
+func (d *deed) saidOf(f access.Feed, was, says access.Record, gone, doubt bool) (next access.Record, how string) {
 	// 1. What is its to say, and what was ours to say of it.
 	next = says.Says()
 	next.Identity, next.Held, next.Why, next.Version = was.Identity, was.Held, was.Why, was.Version
@@ -77,7 +77,7 @@ func (d *deed) hears(ctx context.Context, f access.Feed, was, says access.Record
 		}
 	}
 	// 2. Is it there?
-	how := "changed"
+	how = "changed"
 	switch {
 	case was.Version == 0:
 		how = "new"
@@ -101,6 +101,12 @@ func (d *deed) hears(ctx context.Context, f access.Feed, was, says access.Record
 	if !next.Here() {
 		next.Held, next.Why = "", "" // nothing is to be decided of whoever is not there
 	}
+	return next, how
+}
+
+// hears stores what a feed says of an entry where it is not what it said before.
+func (d *deed) hears(ctx context.Context, f access.Feed, was, says access.Record, gone, doubt bool) (next access.Record, changed bool, err error) {
+	next, how := d.saidOf(f, was, says, gone, doubt)
 	if was.Version > 0 && access.Digest(was) == access.Digest(next) {
 		return was, false, nil
 	}

@@ -79,15 +79,23 @@ func (d *deed) mayConfirm(ctx context.Context, f access.Feed, reason string) (in
 
 // mayDecideFeed holds that it is somebody in security who decides, with a reason.
 func (d *deed) mayDecideFeed(reason string) error {
+	if err := d.mayRunFeed(); err != nil {
+		return err
+	}
+	if why := unsaid(reason); why != "" {
+		return fmt.Errorf("%w: reason %s", access.ErrInvalid, why)
+	}
+	return nil
+}
+
+// mayRunFeed holds that it is somebody in security.
+func (d *deed) mayRunFeed() error {
 	if err := d.scope(ScopeRevoke); err != nil {
 		return err
 	}
 	me, _ := d.world.Directory.Identity(d.by.Identity)
 	if !d.ofSecurity() || !d.active(d.by.Identity) || me.Kind != access.Person {
 		return fmt.Errorf("%w: what a feed says is decided by people in security", access.ErrDenied)
-	}
-	if why := unsaid(reason); why != "" {
-		return fmt.Errorf("%w: reason %s", access.ErrInvalid, why)
 	}
 	return nil
 }

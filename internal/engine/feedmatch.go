@@ -14,11 +14,19 @@ import (
 // mostAlike is how many records under one name are looked at.
 const mostAlike = 50
 
-// bind finds out which identity a record is that is none yet: by the feed's rules in
-// order, and else a new one. It is never one that has left, that another record of
+// bind finds out which identity a record is that is none yet, and stores it.
+func (d *deed) bind(ctx context.Context, f access.Feed, r access.Record) (access.Record, error) {
+	next, err := d.wouldBe(ctx, f, r)
+	if err != nil {
+		return r, err
+	}
+	return next, d.keepBound(ctx, f, r, &next)
+}
+
+// wouldBe tells which identity a record is that is none yet: by the feed's rules in order, and else a new one. It is never one that has left, that another record of
 // the feed is or was, or that is no person: then somebody must decide. What a record
 // is it stays, whatever name, address or account its feed gives it later.
-func (d *deed) bind(ctx context.Context, f access.Feed, r access.Record) (access.Record, error) {
+func (d *deed) wouldBe(ctx context.Context, f access.Feed, r access.Record) (access.Record, error) {
 	if r.Group || !r.Here() || r.Identity != "" {
 		return r, nil
 	}
@@ -41,17 +49,17 @@ func (d *deed) bind(ctx context.Context, f access.Feed, r access.Record) (access
 		if next.Held == "" {
 			next.Identity = found[0]
 		}
-		return next, d.keepBound(ctx, f, r, &next)
+		return next, nil
 	}
 	// 2. A new one.
 	if f.Identity == "" {
 		next.Held, next.Why = access.FeedAmbiguous, "no rule finds an identity, and this feed makes none"
-		return next, d.keepBound(ctx, f, r, &next)
+		return next, nil
 	}
 	id, ok := access.IdentityID(r.Attribute(f.Identity))
 	if !ok {
 		next.Held, next.Why = access.FeedAmbiguous, fmt.Sprintf("no id can be made of its %s %.40q", f.Identity, plain(r.Attribute(f.Identity)))
-		return next, d.keepBound(ctx, f, r, &next)
+		return next, nil
 	}
 	if d.world.Directory.Reserved(id) {
 		next.Held, next.Why = access.FeedAmbiguous, fmt.Sprintf("%s is a group's name or Lessor's own, and can be nobody's id", id)
@@ -69,7 +77,7 @@ func (d *deed) bind(ctx context.Context, f access.Feed, r access.Record) (access
 			return r, err
 		}
 	}
-	return next, d.keepBound(ctx, f, r, &next)
+	return next, nil
 }
 
 // keepBound stores what a record is, or why it is nothing yet.

@@ -49,19 +49,7 @@ func (e *Engine) FeedRead(ctx context.Context, feed string, at time.Time, record
 		return drift, err
 	}
 	// 3. What is another than it was, and what is nobody yet.
-	var keys []string
-	for key, r := range says {
-		if old := was[key]; old.Version == 0 || !old.Gone.IsZero() || !old.Same(r) || old.Identity == "" || !old.Doubted.IsZero() {
-			keys = append(keys, key)
-		}
-	}
-	for key, old := range was {
-		if _, still := says[key]; !still && (old.Gone.IsZero() || !old.Doubted.IsZero()) {
-			keys = append(keys, key)
-		}
-	}
-	slices.Sort(keys)
-	for part := range slices.Chunk(keys, feedBatch) {
+	for part := range slices.Chunk(otherwise(was, says), feedBatch) {
 		if err := e.hearPart(ctx, f, part, says, doubt, &drift); err != nil {
 			return drift, err
 		}
@@ -90,6 +78,22 @@ func reading(f access.Feed, records []access.Record) (map[string]access.Record, 
 		}
 	}
 	return says, errors.Join(errs...)
+}
+
+// otherwise lists the keys of which a reading says something else, or that are nobody yet.
+func otherwise(was, says map[string]access.Record) (keys []string) {
+	for key, r := range says {
+		if old := was[key]; old.Version == 0 || !old.Gone.IsZero() || !old.Same(r) || old.Identity == "" || !old.Doubted.IsZero() {
+			keys = append(keys, key)
+		}
+	}
+	for key, old := range was {
+		if _, still := says[key]; !still && (old.Gone.IsZero() || !old.Doubted.IsZero()) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // recordsOf reads all that is stored of a feed.

@@ -61,6 +61,9 @@ func (e *Engine) Sweep(ctx context.Context) (total Swept, err error) {
 	if _, err := e.OverdueHandovers(ctx); err != nil {
 		return total, err
 	}
+	if err := e.FeedsGone(ctx); err != nil {
+		return total, err
+	}
 	if err := e.moverReviews(ctx); err != nil {
 		return total, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,30 +46,39 @@ func (w *feedReader) Work(ctx context.Context, job *river.Job[engine.FeedJob]) e
 
 // ReadFeed reads a feed whole, and has the engine take it.
 func (s *Server) ReadFeed(ctx context.Context, id string) error {
+	if slices.ContainsFunc(s.feeds(), func(f access.Feed) bool { return f.ID == id && f.Kind == "scim" }) {
+		// It tells of changes by itself; settings and other feeds may be others now.
+		drift, err := s.engine.FeedMerge(ctx, id)
+		s.log.InfoContext(ctx, "feed merged", "feed", id, "held", drift.Held, "moved", drift.Moved)
+		return err
+	}
+	began := time.Now()
+	records, err := s.people(ctx, id)
+	if err != nil {
+		return err
+	}
+	drift, err := s.engine.FeedRead(ctx, id, began, records)
+	s.log.InfoContext(ctx, "feed read", "feed", id, "records", len(records), "new", drift.New, "changed", drift.Changed, "left", drift.Left, "doubted", drift.Doubted, "held", drift.Held, "moved", drift.Moved)
+	return err
+}
+
+// people reads a feed whole.
+func (s *Server) people(ctx context.Context, id string) ([]access.Record, error) {
 	c := s.current.Load()
 	for _, f := range c.Feeds {
 		if f.ID != id {
 			continue
 		}
-		if f.Kind == "scim" { // it tells of changes by itself; settings and other feeds may be others now
-			drift, err := s.engine.FeedMerge(ctx, id)
-			s.log.InfoContext(ctx, "feed merged", "feed", id, "held", drift.Held, "moved", drift.Moved)
-			return err
+		if f.Kind == "scim" {
+			return nil, fmt.Errorf("%w: feed %s tells of changes by itself: it is not read", access.ErrInvalid, id)
 		}
 		source, _, wrong := sourceOf(c, f)
 		if len(wrong) > 0 {
-			return wrong
+			return nil, wrong
 		}
-		began := time.Now()
-		records, err := source.Read(ctx)
-		if err != nil {
-			return err
-		}
-		drift, err := s.engine.FeedRead(ctx, id, began, records)
-		s.log.InfoContext(ctx, "feed read", "feed", id, "records", len(records), "new", drift.New, "changed", drift.Changed, "left", drift.Left, "doubted", drift.Doubted, "held", drift.Held, "moved", drift.Moved)
-		return err
+		return source.Read(ctx)
 	}
-	return fmt.Errorf("%w: there is no feed %.80q", access.ErrNotFound, id)
+	return nil, fmt.Errorf("%w: there is no feed %.80q", access.ErrNotFound, id)
 }
 
 // sourceKinds names every kind of feed that is read, as feeds.yaml does.

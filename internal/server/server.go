@@ -137,7 +137,7 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 	if s.feed, err = s.news(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	programs := s.hooks(api.New(api.Config{Engine: s.engine, Feed: s.feed, Keys: s.keys, Proof: proof{s}, Status: s.status, Reload: s.Reload, Now: time.Now, Log: log}))
+	programs := s.hooks(api.New(api.Config{Engine: s.engine, Feed: s.feed, Keys: s.keys, Proof: proof{s}, Status: s.status, Reload: s.Reload, People: s.people, Now: time.Now, Log: log}))
 	people, err := s.portal()
 	if err != nil {
 		return nil, errors.Join(err, s.Close())

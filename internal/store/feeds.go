@@ -76,6 +76,12 @@ func (tx *Tx) AllRecordsAfter(ctx context.Context, feed, key string, limit int) 
 	return all(ctx, tx, scanRecord, `select doc from feed_record where (feed, key) > ($1, $2) order by feed, key limit $3`, feed, key, limit)
 }
 
+// FeedAfter is the first feed above a name of which anything is stored.
+func (tx *Tx) FeedAfter(ctx context.Context, feed string) (string, error) {
+	return one(ctx, tx, "feed after "+feed, func(s scanner) (id string, err error) { return id, s.Scan(&id) },
+		`select feed from feed_record where feed > $1 order by feed, key limit 1`, feed)
+}
+
 // RecordsNamed reads those of a feed under these keys.
 func (tx *Tx) RecordsNamed(ctx context.Context, feed string, keys []string) (list []access.Record, err error) {
 	for batch := range chunks(keys) {

@@ -38,6 +38,11 @@ func TestRecords(t *testing.T) {
 			is("record", []access.Record{r}, err, left)
 			list, err := tx.RecordsAfter(ctx, "hr", "7", 9)
 			is("after", list, err, bob)
+			for after, want := range map[string]string{"": "hr", "gz": "hr", "hr": ""} {
+				if next, err := tx.FeedAfter(ctx, after); next != want || (err == nil) != (want != "") {
+					t.Errorf("feed after %q: %q, %v", after, next, err)
+				}
+			}
 			list, err = tx.AllRecordsAfter(ctx, "", "", 9)
 			is("all", list, err, left, bob)
 			list, err = tx.RecordsNamed(ctx, "hr", []string{"8", "9"})
