@@ -38,13 +38,16 @@ func (a *app) workloadList() *cobra.Command {
 			}
 			rows := make([][]string, len(p.Workloads))
 			for n, w := range p.Workloads {
-				purpose := ""
+				purpose, state := "", "active"
 				if w.Identity.Contract != nil {
 					purpose = w.Identity.Contract.Purpose
 				}
-				rows[n] = []string{w.Identity.ID, string(w.Identity.Kind), w.Identity.Owner, purpose, stampOr(w.Used, "not known"), strings.Join(w.Lacks, " "), strings.Join(w.Findings, " ")}
+				if !w.Active {
+					state = "inactive"
+				}
+				rows[n] = []string{w.Identity.ID, string(w.Identity.Kind), state, w.Identity.Owner, purpose, stampOr(w.Used, "not known"), strings.Join(w.Lacks, " "), strings.Join(w.Findings, " ")}
 			}
-			if err := a.show(p, []string{"WORKLOAD", "KIND", "OWNER", "PURPOSE", "USED", "LACKS", "FINDINGS"}, rows); err != nil {
+			if err := a.show(p, []string{"WORKLOAD", "KIND", "STATE", "OWNER", "PURPOSE", "USED", "LACKS", "FINDINGS"}, rows); err != nil {
 				return err
 			}
 			if p.Next != "" {
@@ -273,7 +276,10 @@ func (a *app) workloadDecline() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return server.DeclineWorkload(c.Context(), id, reason)
+		if err := server.DeclineWorkload(c.Context(), id, reason); err != nil {
+			return err
+		}
+		return a.done(map[string]string{"registration": id}, "registration %s is declined", id)
 	})
 }
 
@@ -283,7 +289,10 @@ func (a *app) workloadReview() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return server.ReviewWorkload(c.Context(), id, reason)
+		if err := server.ReviewWorkload(c.Context(), id, reason); err != nil {
+			return err
+		}
+		return a.done(map[string]string{"workload": id}, "the contract of %s is reviewed", id)
 	})
 }
 
@@ -314,7 +323,10 @@ func (a *app) workloadChange() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return server.ChangeContract(c.Context(), args[0], to, reason)
+		if err := server.ChangeContract(c.Context(), args[0], to, reason); err != nil {
+			return err
+		}
+		return a.done(map[string]string{"workload": args[0]}, "%s has another contract", args[0])
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why, in a sentence")
 	return c

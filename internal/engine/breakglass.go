@@ -82,6 +82,9 @@ func (e *Engine) BreakGlass(ctx context.Context, by access.Actor, b Breaking) (m
 			return d.tell(ctx, ev)
 		}
 		if !dec.Allow {
+			if glass.Incident != nil && len(dec.Rules) == 1 && dec.Rules[0].ID == "guard.break-glass-incident" { // to whoever is enrolled
+				dec.Why += " It is written as " + glass.Incident.String() + "."
+			}
 			return refuse(dec.Why)
 		}
 		why, err := d.canProvision(ctx, r)

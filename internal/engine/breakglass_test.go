@@ -87,7 +87,7 @@ func TestAB37_WhoDoesNotBreakTheGlass(t *testing.T) {
 			{"bob", "enrolled", access.ErrDenied, func(b *engine.Breaking) { b.Entitlement = "dir:wiki" }},
 			{"robot", "active person", access.ErrDenied, func(*engine.Breaking) {}},
 			{"zoe", "not active", access.ErrDenied, func(*engine.Breaking) {}},
-			{"bob", "incident", access.ErrDenied, func(b *engine.Breaking) { b.Incident = "" }},
+			{"bob", "It is written as ^INC-[0-9]+$", access.ErrDenied, func(b *engine.Breaking) { b.Incident = "" }},
 			{"bob", "incident", access.ErrDenied, func(b *engine.Breaking) { b.Incident = "INC-1 or so" }},
 			{"bob", "longer than the 1h", access.ErrDenied, func(b *engine.Breaking) { b.Term = 2 * hour }},
 			{"bob", "not between", access.ErrInvalid, func(b *engine.Breaking) { b.Term = -1 }},

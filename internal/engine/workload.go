@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -221,10 +222,11 @@ func (d *deed) newWorkload(w NewWorkload) (i access.Identity, err error) {
 	default:
 		wrong("kind %.20q is neither workload nor agent", w.Kind)
 	}
-	for what, text := range map[string]string{"name": i.Name, "reason": w.Reason} {
-		if why := unsaid(text); why != "" {
-			wrong("%s %s", what, why)
-		}
+	if why := unclean(i.Name, mostName); i.Name == "" || why != "" {
+		wrong("name %s", cmp.Or(why, "is empty; say what people call it"))
+	}
+	if why := unsaid(w.Reason); why != "" {
+		wrong("reason %s", why)
 	}
 	owner, ok := dir.Identity(w.Owner)
 	if !ok || owner.Kind != access.Person || owner.External || !d.active(w.Owner) {
