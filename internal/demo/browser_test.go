@@ -187,6 +187,30 @@ func TestAStoryInTheBrowser(t *testing.T) {
 	b.goTo("/findings")
 	b.says("h1", "Findings")
 	b.seen("findings")
+
+	// 10. A program has an owner, who says again that its contract is right; who audits sees all of them.
+	b.goTo("/workloads/estate")
+	b.says("h1", "The estate")
+	b.says(".cover", "Purpose")
+	b.seen("estate")
+	b.be("Otto Brandt")
+	b.goTo("/workloads")
+	b.says(".reqs", "Deployment robot")
+	b.seen("workloads")
+	b.press("Deployment robot")
+	b.says("h1", "Deployment robot")
+	b.seen("workload")
+	b.press("Its contract is still right")
+	b.says("[role=status]", "Reviewed")
+	b.press("Retire it")
+	b.says("h2", "Retire deploy-bot?")
+	b.seen("workload-retire")
+	b.goTo("/workloads/register")
+	b.says("h1", "Register a workload")
+	b.seen("workload-register")
+	b.goTo("/credentials")
+	b.says("h1", "Credentials")
+	b.seen("credentials-empty")
 }
 
 // path is where the tab is.

@@ -652,7 +652,7 @@ func credentialPage(v credentialView, now time.Time) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if len(v.Seen) > 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 57, "<section class=\"sect\" aria-labelledby=\"h-seen\"><div class=\"sh\"><h2 id=\"h-seen\">What readings have seen of it</h2></div><div class=\"roll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"h-seen\"><table class=\"tbl tight\"><thead><tr><th scope=\"col\">As its system names it</th><th scope=\"col\">Made</th><th scope=\"col\">Last used</th><th scope=\"col\">Ends</th></tr></thead> <tbody>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 57, "<section class=\"sect\" aria-labelledby=\"h-seen\"><div class=\"sh\"><h2 id=\"h-seen\">What readings have seen of it</h2></div><div class=\"roll\" tabindex=\"0\" role=\"region\" aria-label=\"Seen by readings\"><table class=\"tbl tight\"><thead><tr><th scope=\"col\">As its system names it</th><th scope=\"col\">Made</th><th scope=\"col\">Last used</th><th scope=\"col\">Ends</th></tr></thead> <tbody>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -900,7 +900,7 @@ func coverageSection(c *coverageView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 77, " that are active; goal 100 %</p></div><div class=\"roll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"f-cover\"><table class=\"tbl tight cover\"><thead><tr><th scope=\"col\">Known</th><th scope=\"col\">Share of all</th><th scope=\"col\" class=\"num\">Of them</th><th scope=\"col\" class=\"num\">Not known</th></tr></thead> <tbody>")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 77, " that are active; goal 100 %</p></div><div class=\"roll\" tabindex=\"0\" role=\"region\" aria-label=\"Shares of all\"><table class=\"tbl tight cover\"><thead><tr><th scope=\"col\">Known</th><th scope=\"col\">Share of all</th><th scope=\"col\" class=\"num\">Of them</th><th scope=\"col\" class=\"num\">Not known</th></tr></thead> <tbody>")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
