@@ -47,7 +47,7 @@ func (e *Engine) Away(ctx context.Context, by access.Actor, w BeingAway) (a acce
 		if err := d.AddAbsence(ctx, a); err != nil {
 			return err
 		}
-		if err := d.tellAbsence(ctx, a, "said"); err != nil {
+		if err := errors.Join(d.tellAbsence(ctx, a, "said"), d.overAt(ctx, a.ID, a.Until)); err != nil {
 			return err
 		}
 		return d.noticeAbsence(ctx, a)

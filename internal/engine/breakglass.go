@@ -246,6 +246,7 @@ type Enrolment struct {
 	Entitlements []string    `json:"entitlements"`
 	Longest      access.Term `json:"longest,omitzero"`
 	Incident     string      `json:"incident,omitempty"` // what a reference is like; empty: none is needed
+	StepUp       string      `json:"step_up,omitempty"`  // how strongly one must be known
 	Left         int         `json:"left"`               // how often, within 30 days
 	Overdue      bool        `json:"overdue,omitempty"`  // the path is closed until a review is done
 }
@@ -273,11 +274,17 @@ func (e *Engine) Enrolled(ctx context.Context, by access.Actor) (en Enrolment, e
 			return err
 		}
 		overdue, err := d.EmergenciesOverdue(ctx, person, d.now)
-		en.Longest, en.Left, en.Overdue = glass.Longest, max(0, glass.Most-used), overdue > 0
+		en.Longest, en.StepUp, en.Left, en.Overdue = glass.Longest, glass.StepUp, max(0, glass.Most-used), overdue > 0
 		if glass.Incident != nil {
 			en.Incident = glass.Incident.String()
 		}
 		return err
 	})
 	return en, err
+}
+
+// Enrols tells whether somebody may take anything by break-glass at all.
+func (e *Engine) Enrols(identity string) bool {
+	glass, dir := e.Glass(), e.World().Directory
+	return glass != nil && slices.Contains(dir.GroupsOf(identity), glass.Group)
 }

@@ -51,7 +51,7 @@ func (e *Engine) Delegate(ctx context.Context, by access.Actor, a Delegating) (l
 		if err := d.AddDelegation(ctx, l); err != nil {
 			return err
 		}
-		if err := d.tellDelegation(ctx, l, "made"); err != nil {
+		if err := errors.Join(d.tellDelegation(ctx, l, "made"), d.overAt(ctx, l.ID, l.End)); err != nil {
 			return err
 		}
 		return d.notice(ctx, Notice{To: []string{l.To}, Subject: l.From + " has delegated approvals to you",

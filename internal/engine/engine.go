@@ -4,7 +4,7 @@
 //	Submit, Edit, Vote, Withdraw, Comment, Cancel, ExpireRequests   requests
 //	BreakGlass, ReviewEmergency                                     access without approval, and its review
 //	Seal, Unseal, SettleSeal                                        credentials for the day Lessor is down
-//	Delegate, EndDelegation, Away, Back, Escalate                   who answers for whom
+//	Delegate, EndDelegation, Away, Back, Escalate, StandInsOver     who answers for whom
 //	Return, Revoke                                                  grants
 //	Claim, Settle, NextDue                                          assignments, for the reconciler
 //	Heed, KeepTicket, TicketClosed, TicketChanged                   tickets, for their channel

@@ -32,6 +32,7 @@ func (s *Server) startWork(ctx context.Context) (*river.Client[*sql.Tx], error) 
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &sequencer{s: s})
 	river.AddWorker(workers, &expirer{s: s})
+	river.AddWorker(workers, &standInsOver{s: s})
 	river.AddWorker(workers, &escalator{s: s})
 	river.AddWorker(workers, &herald{s: s})
 	river.AddWorker(workers, &ticketReader{s: s})
@@ -51,7 +52,7 @@ func (s *Server) startWork(ctx context.Context) (*river.Client[*sql.Tx], error) 
 	periodic := []*river.PeriodicJob{
 		// The verbs insert what is needed; these close the gap left by a job that
 		// had read its last batch when the next event was written.
-		every(10*time.Second, engine.SequenceJob{}), every(time.Minute, engine.ExpireJob{}), every(sweepEvery, engine.SweepJob{}), every(judgeEvery, engine.JudgeJob{}), every(planEvery, engine.PlanRotationsJob{}),
+		every(10*time.Second, engine.SequenceJob{}), every(time.Minute, engine.ExpireJob{}), every(sweepEvery, engine.StandInsJob{}), every(sweepEvery, engine.SweepJob{}), every(judgeEvery, engine.JudgeJob{}), every(planEvery, engine.PlanRotationsJob{}),
 	}
 	client, err := s.db.NewWorker(&river.Config{
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}, engine.TicketQueue: {MaxWorkers: 4}, auditQueue: {MaxWorkers: 1}}, Workers: workers, PeriodicJobs: periodic,
@@ -164,6 +165,18 @@ func (w *sequencer) Work(ctx context.Context, _ *river.Job[engine.SequenceJob]) 
 	if err == nil && placed > 0 {
 		w.s.keepHead(ctx)
 	}
+	return err
+}
+
+// standInsOver tells of delegations and absences that have run out.
+type standInsOver struct {
+	river.WorkerDefaults[engine.StandInsJob]
+	s *Server
+}
+
+// Work implements river.Worker.
+func (w *standInsOver) Work(ctx context.Context, _ *river.Job[engine.StandInsJob]) error {
+	_, err := w.s.engine.StandInsOver(ctx)
 	return err
 }
 

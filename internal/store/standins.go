@@ -92,3 +92,13 @@ func (tx *Tx) Absences(ctx context.Context, identities []string, before string, 
 	}
 	return all(ctx, tx, scanAbsence, `select `+absenceColumns+` from absence where id < $1`+whose+` order by id desc limit $2`, args...)
 }
+
+// DelegationsOver lists up to limit whose end has come and that nobody has ended, in order of it.
+func (tx *Tx) DelegationsOver(ctx context.Context, now time.Time, limit int) ([]access.Delegation, error) {
+	return all(ctx, tx, scanDelegation, `select `+delegationColumns+` from delegation where ended_at is null and end_at <= $1 order by end_at, id limit $2`, moment(now), limit)
+}
+
+// AbsencesOver lists up to limit whose end has come and that nobody has ended, in order of it.
+func (tx *Tx) AbsencesOver(ctx context.Context, now time.Time, limit int) ([]access.Absence, error) {
+	return all(ctx, tx, scanAbsence, `select `+absenceColumns+` from absence where ended_at is null and until_at <= $1 order by until_at, id limit $2`, moment(now), limit)
+}

@@ -19,7 +19,8 @@ type grantView struct {
 	Looks  []access.Receipt // newest first
 	Earned int              // looks there are
 	Mine   bool
-	Tag    string // what this page shows; another tag is another page
+	Uses   []useView // it was taken without approval
+	Tag    string    // what this page shows; another tag is another page
 }
 
 // grant is one grant, and every look at what it is a reason for.
@@ -43,6 +44,17 @@ func (v *visit) grantOf(id string) (view grantView, err error) {
 	slices.Reverse(looks)
 	view.Looks = looks[:min(len(looks), mostLooks)]
 	view.Mine = slices.Contains(v.dir.Hands(h.Grant.Identity), v.dir.PersonOf(v.by.Identity))
+	if h.Grant.Emergency() {
+		uses, err := v.uses()
+		if err != nil {
+			return view, err
+		}
+		for _, u := range uses {
+			if u.Grant == h.Grant.ID {
+				view.Uses = append(view.Uses, u)
+			}
+		}
+	}
 	view.Tag = tagOf(view)
 	return view, nil
 }

@@ -18,6 +18,7 @@ type operationsView struct {
 
 	All    bool // of every system
 	Rows   []systemRow
+	Glass  []useView     // what was taken without approval lately, or is not reviewed
 	Brakes []findingView // what holds something back
 	Urgent []findingView
 	Open   int    // findings
@@ -69,6 +70,9 @@ func (v *visit) work() (view operationsView, err error) {
 		return view, err
 	}
 	view.Open = len(found)
+	if view.Glass, err = v.loud(); err != nil {
+		return view, err
+	}
 	sick := map[string][]findingView{}
 	for _, f := range found {
 		switch {
@@ -116,6 +120,9 @@ func (v operationsView) tag() string {
 	}
 	for _, f := range slices.Concat(v.Brakes, v.Urgent) {
 		shows = append(shows, f.Finding.ID, f.Late)
+	}
+	for _, u := range v.Glass {
+		shows = append(shows, u.ID, u.Open, u.Overdue)
 	}
 	return tagOf(append(shows, v.Open)...)
 }

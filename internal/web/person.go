@@ -15,6 +15,7 @@ type personView struct {
 	Owns     []choice // workloads and agents it answers for
 	Grants   []registered
 	More     string
+	Uses     []useView // what they took without approval
 }
 
 // person is one identity and what it holds, of what the reader may know. Whoever
@@ -32,6 +33,15 @@ func (p *portal) person(v *visit) error {
 	}
 	view := personView{Identity: i}
 	view.Grants, view.More = v.registered(list)
+	uses, err := v.uses()
+	if err != nil {
+		return err
+	}
+	for _, u := range uses {
+		if v.dir.PersonOf(u.Person) == v.dir.PersonOf(id) {
+			view.Uses = append(view.Uses, u)
+		}
+	}
 	if !v.closeTo(i) {
 		if len(list) == 0 { // nothing that the reader may know of leads here
 			return fmt.Errorf("%w: identity", access.ErrNotFound)

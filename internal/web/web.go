@@ -108,6 +108,8 @@ func (p *portal) routes(mux *http.ServeMux) {
 		{"GET /workloads", p.ownWorkloads}, {"GET /workloads/estate", p.estate}, {"GET /workloads/register", p.registerForm}, {"POST /workloads/register", p.registerWorkload},
 		{"GET /workload", p.workload}, {"POST /workload", p.decideWorkload}, {"POST /registrations/{id}", p.decideRegistration},
 		{"GET /credentials", p.credentials}, {"GET /credential", p.credential}, {"POST /credential", p.decideCredential},
+		{"GET /stand-ins", p.standIns}, {"POST /stand-ins", p.standInsDo},
+		{"GET /break-glass", p.breakGlass}, {"POST /break-glass", p.takeGlass}, {"POST /break-glass/{id}", p.reviewGlass},
 		{"/", func(*visit) error { return access.ErrNotFound }},
 	} {
 		mux.HandleFunc(page.at, p.visit(page.do))
