@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -20,7 +19,6 @@ import (
 	"github.com/lessor-iam/lessor/internal/connector/ldap"
 	"github.com/lessor-iam/lessor/internal/connector/postgres"
 	"github.com/lessor-iam/lessor/internal/connector/scim"
-	"github.com/lessor-iam/lessor/internal/connector/scimtarget"
 	"github.com/lessor-iam/lessor/internal/engine"
 	"github.com/lessor-iam/lessor/internal/enginetest"
 	"github.com/lessor-iam/lessor/internal/policy"
@@ -51,7 +49,7 @@ type estate struct {
 }
 
 // newEstate starts them, for these people: an LDAP directory, two PostgreSQL servers
-// of unlike versions, and a SCIM service behind HTTP.
+// of unlike versions, and the SCIM server scimmy.
 func newEstate(t testing.TB, prefix string, people ...string) *estate {
 	t.Helper()
 	e := &estate{}
@@ -87,29 +85,23 @@ func newEstate(t testing.TB, prefix string, people ...string) *estate {
 	for _, version := range testserver.PGTargetVersions {
 		e.targets = append(e.targets, leaverPostgres(t, prefix, version, everybody, groups))
 	}
-	s, err := scimtarget.New(scimtarget.Config{Token: "scim-7a", PageSize: 100})
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := testserver.Scimmy(t)
 	for _, p := range everybody {
-		if _, err := s.AddUser(p); err != nil {
-			t.Fatal(err)
-		}
+		s.AddUser(t, p)
 	}
 	for _, g := range groups {
-		if _, err := s.AddGroup(g); err != nil {
-			t.Fatal(err)
-		}
+		s.AddGroup(t, g)
 	}
-	server := httptest.NewServer(s)
-	t.Cleanup(server.Close)
-	cloud, err := scim.New(scim.Config{BaseURL: server.URL + "/v2", Token: func() string { return "scim-7a" }})
+	cloud, err := scim.New(scim.Config{BaseURL: s.BaseURL, Token: func() string { return s.Token }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	e.targets = append(e.targets, leaverTarget{"cloud", cloud, func() (n int) {
-		for _, g := range groups {
-			if slices.Contains(s.Members(g), people[0]) {
+		users, held := s.Store(t)
+		for _, g := range held {
+			if slices.ContainsFunc(g.Members, func(m testserver.ScimmyMember) bool {
+				return slices.Contains(users, testserver.ScimmyUser{ID: m.Value, UserName: people[0]})
+			}) {
 				n++
 			}
 		}
