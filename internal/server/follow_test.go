@@ -41,7 +41,7 @@ func openLDAP(t *testing.T) directory {
 func ds389(t *testing.T) directory {
 	s := testserver.DS389(t, true)
 	wiki := s.Group(t, "wiki")
-	return directory{fmt.Sprintf("{url: %q, ca_file: %q, bind_dn: %q, password_ref: file:password, people_base: %q, groups_base: %q}",
+	return directory{fmt.Sprintf("{url: %q, ca_file: %q, bind_dn: %q, password_ref: file:password, people_base: %q, groups_base: %q, persistent_search: true}",
 		s.URL, s.CAFile, testserver.SlapdService, testserver.SlapdPeople, testserver.SlapdGroups), wiki,
 		func(t *testing.T, person string) {
 			s.Modify(t, wiki, "member", []string{s.Person(t, person)}, nil)
