@@ -37,6 +37,8 @@ var charges = []struct{ kind, method, path, body string }{
 	{"delegation", "POST", "/delegations/%s/end", `{"why":"mine"}`},
 	{"absence", "POST", "/absences/%s/end", `{"why":"mine"}`},
 	{"emergency", "POST", "/break-glass/%s/review", `{"verdict":"justified","text":"mine"}`},
+	{"seal", "POST", "/break-glass/seals/%s/unseal", `{"reason":"mine"}`},
+	{"seal", "POST", "/break-glass/seals/%s/settle", `{"incident":"INC-1","text":"mine"}`},
 	{"feed", "GET", "/feeds/%s/held", ""},
 	{"feed", "POST", "/feeds/%s/read", ""},
 	{"feed", "GET", "/feeds/%s/preview", ""},
@@ -83,7 +85,7 @@ func TestAB67_WhatOthersAnswerFor(t *testing.T) {
 		}
 		// Lists of it hold one's own.
 		for _, who := range []string{"bob", "nora", "xena"} {
-			for _, path := range []string{"/credentials", "/workloads", "/handovers", "/stand-ins", "/registrations", "/break-glass", "/break-glass/enrolled", "/feeds", "/workload-coverage"} {
+			for _, path := range []string{"/credentials", "/workloads", "/handovers", "/stand-ins", "/registrations", "/break-glass", "/break-glass/enrolled", "/break-glass/seals", "/feeds", "/workload-coverage"} {
 				a := d.send("GET", "/api/v1"+path, who, "")
 				for kind, id := range ids {
 					if strings.Contains(a.body, id) {
@@ -120,6 +122,9 @@ func (d *door) answeredFor(t *testing.T) map[string]string {
 	ok(err)
 	d.Work()
 	ids["emergency"] = m.ID
+	s, err := d.as("sara").Seal(t.Context(), engine.Sealing{System: "dir", Account: "firebox", Opens: []string{"dir:pay"}, Custodians: []string{"anna", "ada"}, Place: "in the safe"})
+	ok(err)
+	ids["seal"] = s.ID
 	_, err = d.as("sara").Leave(t.Context(), "sven", "has left")
 	ok(err)
 	_, err = d.as("sara").Leave(t.Context(), "otto", "has left")
