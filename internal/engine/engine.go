@@ -73,7 +73,8 @@ type Config struct {
 	Nudge func(system string, due time.Time)
 	// Joined is told, after commit, that the database adds something else to the
 	// directory than before; when it returns, World has it, unless it cannot be had.
-	Joined func(ctx context.Context)
+	// What may wait World has soon: one of many words of a feed, by which nobody leaves.
+	Joined func(ctx context.Context, mayWait bool)
 	// Feeds are those there are, in order of authority; nil: none.
 	Feeds func() []access.Feed
 	// Signals are from whom signals are heard, and who is told of what was removed; nil: nobody.
@@ -119,7 +120,7 @@ func New(c Config) (*Engine, error) {
 		c.Signals = func() access.Signals { return access.Signals{} }
 	}
 	if c.Joined == nil {
-		c.Joined = func(context.Context) {}
+		c.Joined = func(context.Context, bool) {}
 	}
 	if c.Glass == nil {
 		c.Glass = func() *Glass { return nil }
@@ -149,6 +150,7 @@ type deed struct {
 	events  int
 	inPlace *access.StandIns // who may answer for whom, once that was asked
 	joined  bool             // what the database adds to the directory was changed
+	mayWait bool             // … by which nobody leaves, and more of the kind will follow
 	toSweep []string         // identities whose open grants are to be held against the directory
 	toldOf  []string         // requests whose tickets may have to say something new
 	subject string           // the first request, grant or finding an event tells of
@@ -197,7 +199,7 @@ func (e *Engine) do(ctx context.Context, verb string, by access.Actor, do func(*
 	e.Seam(verb + " after commit")
 	e.Log.DebugContext(ctx, "done", append(attrs, "events", d.events)...)
 	if d.joined {
-		e.Joined(ctx)
+		e.Joined(ctx, d.mayWait)
 	}
 	for system, due := range d.due {
 		e.Nudge(system, due)

@@ -64,7 +64,10 @@ func (d *deed) merge(ctx context.Context, ids []string) (moved int, err error) {
 	}
 	for _, r := range next {
 		old, _ := before.Identity(r.ID)
-		now, _ := d.world.Directory.Identity(r.ID)
+		now, ok := d.world.Directory.Identity(r.ID)
+		if !ok {
+			now = r.Identity // see newcomers
+		}
 		if err := d.moved(ctx, old, now); err != nil {
 			return 0, err
 		}
@@ -199,6 +202,12 @@ func (d *deed) fitAccounts(ctx context.Context, i *access.Identity, had map[stri
 		if known && other != "" && dir.PersonOf(other) == dir.PersonOf(i.ID) {
 			continue
 		}
+		if !known {
+			// Words of feeds may be in force a moment later only.
+			if other, known, err = d.registeredWith(ctx, system, name, i.ID); err != nil {
+				return nil, err
+			}
+		}
 		held, err := d.HeldByOthers(ctx, system, name, i.ID)
 		if err != nil {
 			return nil, err
@@ -223,6 +232,27 @@ func (d *deed) fitAccounts(ctx context.Context, i *access.Identity, had map[stri
 		}
 	}
 	return yielding, nil
+}
+
+// registeredWith finds who else was given an account by feeds.
+func (d *deed) registeredWith(ctx context.Context, system, name, except string) (id string, ok bool, err error) {
+	records, err := d.Marked(ctx, "account:"+system+" "+access.Fold(name), "", mostAlike)
+	if err != nil {
+		return "", false, err
+	}
+	var ids []string
+	for _, r := range records {
+		if r.Identity != "" && r.Identity != except {
+			ids = append(ids, r.Identity)
+		}
+	}
+	list, err := d.RegisteredNamed(ctx, slices.Compact(slices.Sorted(slices.Values(ids))))
+	for _, r := range list {
+		if r.Accounts[system] == name {
+			return r.ID, true, err
+		}
+	}
+	return "", false, err
 }
 
 // account is one account at one system.

@@ -26,6 +26,7 @@ const mostMembers = 10_000
 // than the feed's share.
 func (e *Engine) FeedSaid(ctx context.Context, by access.Actor, feed string, c FeedChange) (r access.Record, err error) {
 	err = e.do(ctx, "feed said", by, func(d *deed) error {
+		d.mayWait = true
 		// 1. May it be said, and of this?
 		if err := d.scope(ScopeFeed + feed); err != nil {
 			return err

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/store"
@@ -26,9 +27,19 @@ func (d *deed) registers(ctx context.Context, list []store.Registered, how func(
 			return err
 		}
 		j.Identities = append(j.Identities, r.Identity)
+		d.mayWait = d.mayWait && !r.Inactive
+	}
+	if d.mayWait && d.newcomers(j) {
+		d.joined = true // nothing in this deed goes by them, and the directory is large
+		return nil
 	}
 	d.joins(j)
 	return nil
+}
+
+// newcomers tells whether none of those is in the directory yet.
+func (d *deed) newcomers(j access.Joined) bool {
+	return !slices.ContainsFunc(j.Identities, func(i access.Identity) bool { return d.world.Directory.HasIdentity(i.ID) })
 }
 
 // handTo has somebody answer for something from now on, and tells of it.
@@ -41,6 +52,7 @@ func (d *deed) handTo(ctx context.Context, h access.Hand, note string) error {
 	if err := d.tell(ctx, ev); err != nil {
 		return err
 	}
+	d.mayWait = false
 	d.joins(access.Joined{Hands: []access.Hand{h}})
 	return nil
 }

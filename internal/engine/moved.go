@@ -20,7 +20,7 @@ func (d *deed) moved(_ context.Context, before, after access.Identity) error {
 	elsewhere := before.Department != after.Department || before.Manager != after.Manager || before.Sponsor != after.Sponsor ||
 		before.External != after.External || !slices.Equal(before.Groups, after.Groups)
 	if before.ActiveAt(d.now) != after.ActiveAt(d.now) || !before.End.Equal(after.End) || elsewhere || before.Suspended {
-		d.toSweep = append(d.toSweep, d.world.Directory.IdentitiesOf(after.ID)...)
+		d.toSweep = append(append(d.toSweep, after.ID), d.world.Directory.IdentitiesOf(after.ID)...)
 	}
 	return nil
 }

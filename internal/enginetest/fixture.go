@@ -122,7 +122,7 @@ func Open(t testing.TB, d store.Dialect, change ...func(*Options)) *Fixture {
 	t.Cleanup(f.Close)
 	f.Signer = Signer(t, cmp.Or(o.Key, t.Name()))
 	f.Engine, err = engine.New(engine.Config{DB: db, World: f.world, Now: f.Now, Rand: Rand(t), Signer: f.Signer, Pace: o.Pace,
-		AnswerWithin: 48 * time.Hour, ProvisionWithin: time.Hour, StandingIn: func() engine.StandingIn { return StandingIn }, Glass: func() *engine.Glass { return &Glass }, Nudge: f.nudge, Joined: f.joined, Feeds: func() []access.Feed { return f.Company.Feeds }, Signals: func() access.Signals { return f.Company.Signals }, Seam: o.Seam, Carries: o.Carries})
+		AnswerWithin: 48 * time.Hour, ProvisionWithin: time.Hour, StandingIn: func() engine.StandingIn { return StandingIn }, Glass: func() *engine.Glass { return &Glass }, Nudge: f.nudge, Joined: func(ctx context.Context, _ bool) { f.joined(ctx) }, Feeds: func() []access.Feed { return f.Company.Feeds }, Signals: func() access.Signals { return f.Company.Signals }, Seam: o.Seam, Carries: o.Carries})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -200,7 +200,7 @@ func (e *estate) open(t testing.TB, prefix string, people, groups []string) {
 	e.engine, err = engine.New(engine.Config{DB: e.db, World: func() engine.World { return *inForce.Load() }, Now: time.Now, Rand: enginetest.Rand(t), Signer: enginetest.Signer(t, t.Name()),
 		Pace: pace, AnswerWithin: time.Hour, ProvisionWithin: time.Hour, StandingIn: func() engine.StandingIn { return enginetest.StandingIn },
 		Nudge: func(system string, due time.Time) { lanes[system].Nudge(due) },
-		Joined: func(ctx context.Context) {
+		Joined: func(ctx context.Context, _ bool) {
 			added, err := e.db.AddedAfter(context.WithoutCancel(ctx), 0)
 			if err != nil {
 				t.Error(err)

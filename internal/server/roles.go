@@ -34,7 +34,9 @@ type roster struct {
 	db    *store.DB // nil before the database is open: nothing may be asked yet
 	world *atomic.Pointer[engine.World]
 
-	turn sync.Mutex // one reading at a time, so none is overtaken by an older one
+	turn  sync.Mutex // one reading at a time, so none is overtaken by an older one
+	sight sync.Mutex // one of those who wait for a reading
+	waits patience
 
 	mu      sync.Mutex                 // of what follows; never held while the database is asked
 	written engine.World               // what the files say
@@ -256,8 +258,13 @@ func (r *roster) lapse() bool {
 
 // joined is the engine's word that the database adds something else than before. What
 // cannot be read now is read a second later.
-func (s *Server) joined(ctx context.Context) {
-	if err := s.roster.keepUp(context.WithoutCancel(ctx)); err != nil {
+func (s *Server) joined(ctx context.Context, mayWait bool) {
+	ctx = context.WithoutCancel(ctx)
+	if mayWait {
+		s.roster.later(func() { s.joined(ctx, false) })
+		return
+	}
+	if err := s.roster.keepUp(ctx); err != nil {
 		s.log.WarnContext(ctx, "the directory could not be read anew yet", "error", err.Error())
 	}
 }

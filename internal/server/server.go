@@ -310,6 +310,9 @@ func (s *Server) Close() error {
 		errs = append(errs, t.Close())
 	}
 	errs = append(errs, closeStores(s.stores))
+	if s.roster != nil {
+		s.roster.rest()
+	}
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
 	}

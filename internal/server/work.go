@@ -241,6 +241,10 @@ func (w *sweeper) Timeout(*river.Job[engine.SweepJob]) time.Duration { return in
 // Work implements river.Worker.
 func (w *sweeper) Work(ctx context.Context, job *river.Job[engine.SweepJob]) error {
 	if len(job.Args.Identities) > 0 {
+		// Who has moved must be seen to have: another replica may have stored it, or a feed's word that may wait.
+		if err := w.s.roster.sees(ctx); err != nil {
+			return err
+		}
 		_, err := w.s.engine.SweepOf(ctx, job.Args.Identities)
 		return err
 	}
