@@ -211,6 +211,28 @@ func TestAStoryInTheBrowser(t *testing.T) {
 	b.goTo("/credentials")
 	b.says("h1", "Credentials")
 	b.seen("credentials-empty")
+
+	// Somebody lends their answers; somebody enrolled breaks the glass, and it is loud.
+	b.be("Tess Havel")
+	b.goTo("/stand-ins")
+	b.says("h1", "My stand-ins")
+	b.fill("#to", "otto")
+	b.fill("#term", "14d")
+	b.fill("#reason", "On holiday")
+	b.press("Delegate")
+	b.says("[role=status]", "They may answer in your place")
+	b.seen("stand-ins")
+	b.goTo("/break-glass")
+	b.says("h1", "Break glass")
+	b.fill("#incident", "INC-4711")
+	b.fill("#reason", "The primary does not start")
+	b.press("Take it without approval")
+	b.says("[role=status]", "The owner and security were told")
+	b.says(".note", "Tess Havel took Database administration without approval")
+	b.seen("break-glass")
+	b.goTo("/signed-in")
+	b.says("h1", "Where you are signed in")
+	b.seen("signed-in")
 }
 
 // path is where the tab is.
