@@ -1,8 +1,6 @@
 package scim
 
-import (
-	"strings"
-)
+import "strings"
 
 // roll is how the members of a group change: some come, some go, or all others go.
 type roll struct {
@@ -12,8 +10,6 @@ type roll struct {
 }
 
 func newRoll() *roll { return &roll{join: map[string]bool{}, leave: map[string]bool{}} }
-
-func (m *roll) changed() bool { return m.whole || len(m.join)+len(m.leave) > 0 }
 
 // change notes one change.
 func (m *roll) change(op string, p path, value any) error {
