@@ -50,7 +50,7 @@ func TestEstate(t *testing.T) {
 	if os.Getenv("LESSOR_TEST_LONG") != "" {
 		n = 14
 	}
-	e := openEstate(t)
+	e := openEstate(t, testserver.PGTargetVersions[0])
 	for i := range n {
 		e.plant(i)
 	}
@@ -93,11 +93,12 @@ func TestEstate(t *testing.T) {
 	e.f.Check()
 }
 
-func openEstate(t *testing.T) *estate {
+// openEstate begins one; roles are a whole server's, so each estate has a version of PostgreSQL for itself.
+func openEstate(t *testing.T, version string) *estate {
 	t.Helper()
 	e := &estate{t: t, want: map[string]bool{}}
 	e.slapd = testserver.Slapd(t, testserver.SlapdOptions{NoSync: true, Main: "lastbind on"})
-	e.pg = testserver.PostgresTarget(t, testserver.PGTargetVersions[0])
+	e.pg = testserver.PostgresTarget(t, version)
 	for _, p := range []string{"eve", "bob", "nora"} {
 		e.slapd.Person(t, p)
 	}

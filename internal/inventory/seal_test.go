@@ -16,7 +16,7 @@ import (
 // expected as it is; somebody uses it with the server's own tools; the next reading says so.
 func TestAB38_ASealUsedOnRealServers(t *testing.T) {
 	t.Parallel()
-	e := openEstate(t)
+	e := openEstate(t, testserver.PGTargetVersions[1])
 	d := &directory{SlapdServer: e.slapd, t: t, f: e.f}
 	dn := "uid=glass," + testserver.SlapdPeople
 	d.slapdAdd("dn: " + dn + "\nobjectClass: account\nobjectClass: simpleSecurityObject\nuid: glass\nuserPassword: " + estateSecret + "\n")
