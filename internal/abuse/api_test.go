@@ -58,7 +58,7 @@ func (d *door) portal() (base string, as func(who string) *http.Client) {
 			http.Error(w, err.Error(), http.StatusForbidden)
 		}
 	})
-	h, err := web.New(web.Config{Engine: d.Engine, Directory: dir, Sessions: sessions, SignIn: signIn, Proof: trail{nil, d.Fixture}, Feed: d.Feed(), Now: d.Now})
+	h, err := web.New(web.Config{Engine: d.Engine, Directory: dir, Sessions: sessions, SignIn: signIn, Proof: trail{nil, d.Fixture}, News: d.Wire(), Now: d.Now})
 	if err != nil {
 		d.t.Fatal(err)
 	}

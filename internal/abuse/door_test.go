@@ -61,7 +61,7 @@ func open(t *testing.T, kind store.Dialect, change ...func(*enginetest.Options))
 	for _, id := range slices.Sorted(maps.Keys(d.Company.People)) {
 		d.key(id, id, everything...)
 	}
-	d.handler = api.New(api.Config{Engine: d.Engine, Feed: d.Feed(), Alive: 50 * time.Millisecond, Keys: d.known, Proof: proof{d.Fixture}, Now: d.Now,
+	d.handler = api.New(api.Config{Engine: d.Engine, News: d.Wire(), Alive: 50 * time.Millisecond, Keys: d.known, Proof: proof{d.Fixture}, Now: d.Now,
 		Status: func(context.Context) (api.Status, error) { return api.Status{Systems: []api.SystemLine{}}, nil },
 		Reload: func(context.Context) error { d.reloads++; return nil }, Log: slog.New(slog.NewJSONHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	server := httptest.NewServer(d.handler)

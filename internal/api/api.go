@@ -22,7 +22,7 @@ import (
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/engine"
-	"github.com/lessor-iam/lessor/internal/feed"
+	"github.com/lessor-iam/lessor/internal/news"
 )
 
 // Proof is what the door hands out of the log. It is the report room's, and reads only.
@@ -61,7 +61,7 @@ type Config struct {
 	Status func(context.Context) (Status, error)
 	Reload func(context.Context) error                            // reads rules, directory and catalog anew, or says what is wrong with them
 	People func(context.Context, string) ([]access.Record, error) // reads a feed of people whole, or says why not
-	Feed   *feed.Feed                                             // what happens, for whoever listens
+	News   *news.Wire                                             // what happens, for whoever listens
 	Alive  time.Duration                                          // how often a stream says that it is there; zero: 15 seconds
 	Now    func() time.Time
 	Log    *slog.Logger

@@ -17,7 +17,7 @@ import (
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/engine"
-	"github.com/lessor-iam/lessor/internal/feed"
+	"github.com/lessor-iam/lessor/internal/news"
 )
 
 // How a stream of events is kept.
@@ -54,7 +54,7 @@ func (d *door) listen(ctx context.Context, in *Listen) (*huma.StreamResponse, er
 	}
 	s := &stream{door: d, ctx: ctx, still: still(ctx), key: key}
 	// 1. One place more is listened at, before it is asked how far the log is: nothing falls between.
-	if s.ear, err = d.Feed.Join(by(ctx).Identity); err != nil {
+	if s.ear, err = d.News.Join(by(ctx).Identity); err != nil {
 		return nil, huma.ErrorWithHeaders(huma.Error429TooManyRequests(err.Error()), http.Header{"Retry-After": {"10"}})
 	}
 	_, s.head, err = d.Engine.Pulse(ctx)
@@ -75,7 +75,7 @@ type stream struct {
 	ctx   context.Context
 	still func(time.Time) (access.Actor, bool)
 	key   []byte
-	ear   *feed.Ear
+	ear   *news.Ear
 	at    int64 // the place in the log up to which everything was told
 	head  int64 // … up to which there was something to tell when it began
 	out   http.ResponseWriter
@@ -105,7 +105,7 @@ func (s *stream) run(hc huma.Context) {
 	defer s.ear.Leave()
 	r, w := humago.Unwrap(hc)
 	s.out, s.c = w, http.NewResponseController(w)
-	s.Feed.EndWith(r)
+	s.News.EndWith(r)
 	_ = s.c.SetReadDeadline(time.Time{}) // where the server has none, there is nothing to lift
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
@@ -149,7 +149,7 @@ func (s *stream) run(hc huma.Context) {
 // back tells what lies between where the stream is and a place.
 func (s *stream) back(to int64) bool {
 	for s.at < to {
-		list, err := s.Feed.Back(s.ctx, s.at, to)
+		list, err := s.News.Back(s.ctx, s.at, to)
 		if err != nil {
 			s.Log.WarnContext(s.ctx, "events", "error", err.Error())
 			return false // they come again
@@ -177,7 +177,7 @@ func (s *stream) tell(list []engine.News) bool {
 	}
 	var b bytes.Buffer
 	var bad error
-	s.Feed.Turn(func() {
+	s.News.Turn(func() {
 		for _, n := range list {
 			if n.Seq < s.at {
 				continue

@@ -63,14 +63,14 @@ var rooms = map[string]struct {
 	"auth":      {[]string{"access", "engine", "store"}, false, "who is at the portal's door: sessions; never what they may do"},
 	"auth/oidc": {[]string{"access"}, false, "asks an OpenID provider who somebody is, and checks the answer; knows nobody of ours"},
 
-	"feed":    {[]string{"access", "engine"}, false, "what happens, read once for everybody who listens; never who may know of it"},
-	"web":     {[]string{"access", "auth", "engine", "feed", "policy", "report"}, false, "the portal: one file a page, each deed an engine verb"},
-	"api":     {[]string{"access", "engine", "feed", "policy"}, false, "the JSON door: one operation a verb"},
+	"news":    {[]string{"access", "engine"}, false, "what happens, read once for everybody who listens; never who may know of it"},
+	"web":     {[]string{"access", "auth", "engine", "news", "policy", "report"}, false, "the portal: one file a page, each deed an engine verb"},
+	"api":     {[]string{"access", "engine", "news", "policy"}, false, "the JSON door: one operation a verb"},
 	"authzen": {[]string{"access", "engine", "store"}, false, "AuthZEN for programs that enforce: is it held now; and asking for what was denied"},
 	"scim":    {[]string{"access", "engine"}, false, "the door by which feeds tell of people by themselves: SCIM 2.0; keeps nothing, matches and believes nothing"},
 	"signal":  {[]string{"access"}, false, "OpenID Shared Signals: checks, signs, sends and fetches them; decides nothing"},
 	"client":  {[]string{"access", "api", "engine", "policy"}, false, "speaks to the JSON door"},
-	"server": {[]string{"access", "api", "auth", "auth/oidc", "authzen", "channel/jira", "channel/jira/audit", "channel/jira/rest", "config", "connector", "connector/exec", "connector/gitea", "connector/kubernetes", "connector/ldap", "connector/manual", "connector/openssh", "connector/postgres", "connector/roles", "connector/scim", "deliver", "deliver/age", "deliver/kubernetes", "deliver/vault", "engine", "evidence", "feed", "inventory", "policy", "reconcile", "report", "rotate", "scim", "secret", "signal", "source", "source/ldap", "source/table", "store", "web"},
+	"server": {[]string{"access", "api", "auth", "auth/oidc", "authzen", "channel/jira", "channel/jira/audit", "channel/jira/rest", "config", "connector", "connector/exec", "connector/gitea", "connector/kubernetes", "connector/ldap", "connector/manual", "connector/openssh", "connector/postgres", "connector/roles", "connector/scim", "deliver", "deliver/age", "deliver/kubernetes", "deliver/vault", "engine", "evidence", "inventory", "news", "policy", "reconcile", "report", "rotate", "scim", "secret", "signal", "source", "source/ldap", "source/table", "store", "web"},
 		false, "wires the rooms; the only one that names concrete adapters"},
 	"deliver": {[]string{"connector"}, false, "the port to secret stores"},
 

@@ -51,7 +51,7 @@ func (s *Server) portal() (http.Handler, error) {
 		return nil, err
 	}
 	return web.New(web.Config{Engine: s.engine, Directory: func() *access.Directory { return s.world.Load().Directory }, Sessions: sessions, SignIn: way,
-		Programs: s.local == nil && c != nil, Proof: proof{s}, Feed: s.feed, Now: time.Now, Log: s.log})
+		Programs: s.local == nil && c != nil, Proof: proof{s}, News: s.wire, Now: time.Now, Log: s.log})
 }
 
 // doors sends what is for programs to the one, what is for programs that enforce to

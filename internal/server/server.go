@@ -31,8 +31,8 @@ import (
 	"github.com/lessor-iam/lessor/internal/deliver"
 	"github.com/lessor-iam/lessor/internal/engine"
 	"github.com/lessor-iam/lessor/internal/evidence"
-	"github.com/lessor-iam/lessor/internal/feed"
 	"github.com/lessor-iam/lessor/internal/inventory"
+	"github.com/lessor-iam/lessor/internal/news"
 	"github.com/lessor-iam/lessor/internal/reconcile"
 	"github.com/lessor-iam/lessor/internal/rotate"
 	"github.com/lessor-iam/lessor/internal/secret"
@@ -59,7 +59,7 @@ type Server struct {
 	local    Local                       // how people sign in by themselves: the demo's alone
 	reload   sync.Mutex                  // one reload at a time
 	rounds   *rounds                     // nil before Run
-	feed     *feed.Feed                  // what happens, read once for all who listen
+	wire     *news.Wire                  // what happens, read once for all who listen
 	signals  atomic.Pointer[signal.Room] // nil: none are heard or sent
 	roster   *roster                     // who holds a role of Lessor itself
 
@@ -134,10 +134,10 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 	if err := s.enforce(ctx, world); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	if s.feed, err = s.news(); err != nil {
+	if s.wire, err = s.news(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	programs := s.hooks(api.New(api.Config{Engine: s.engine, Feed: s.feed, Keys: s.keys, Proof: proof{s}, Status: s.status, Reload: s.Reload, People: s.people, Now: time.Now, Log: log}))
+	programs := s.hooks(api.New(api.Config{Engine: s.engine, News: s.wire, Keys: s.keys, Proof: proof{s}, Status: s.status, Reload: s.Reload, People: s.people, Now: time.Now, Log: log}))
 	people, err := s.portal()
 	if err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -54,7 +54,7 @@ func (v *visit) tagNow(on string) (string, error) {
 // another one now. Whoever may not have the page has no stream of it.
 func (p *portal) live(v *visit) error {
 	// 1. May they, and what do they show. One listens before one looks: nothing falls between.
-	ear, full := p.Feed.Wait(v.by.Identity)
+	ear, full := p.News.Wait(v.by.Identity)
 	if full == nil {
 		defer ear.Leave()
 	}
@@ -67,7 +67,7 @@ func (p *portal) live(v *visit) error {
 		v.trouble(http.StatusServiceUnavailable, "Too many look on", "The page looks again by itself, a little slower.")
 		return nil
 	}
-	p.Feed.EndWith(v.r)
+	p.News.EndWith(v.r)
 	// 2. A stream outlives the bounds of an ordinary answer.
 	c := http.NewResponseController(v.w)
 	_, _ = c.SetReadDeadline(time.Time{}), c.SetWriteDeadline(time.Time{}) // where the server has none, there is nothing to lift
@@ -99,7 +99,7 @@ func (p *portal) live(v *visit) error {
 				return nil
 			}
 		}
-		p.Feed.Turn(func() { now, err = v.tagNow(on) })
+		p.News.Turn(func() { now, err = v.tagNow(on) })
 		if err != nil {
 			return nil // it is no longer theirs to know of, which the page will say; or they have gone
 		}

@@ -84,7 +84,7 @@ func open(t testing.TB, change ...func(*enginetest.Company)) *portal {
 		}
 		_, _ = io.WriteString(w, "sign in here")
 	})
-	h, err := web.New(web.Config{Engine: f.Engine, Directory: dir, Sessions: sessions, SignIn: signIn, Proof: proof{f}, Feed: f.Feed(), Now: f.Now})
+	h, err := web.New(web.Config{Engine: f.Engine, Directory: dir, Sessions: sessions, SignIn: signIn, Proof: proof{f}, News: f.Wire(), Now: f.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/auth"
 	"github.com/lessor-iam/lessor/internal/engine"
-	"github.com/lessor-iam/lessor/internal/feed"
+	"github.com/lessor-iam/lessor/internal/news"
 	"github.com/lessor-iam/lessor/internal/report"
 )
 
@@ -48,7 +48,7 @@ type Config struct {
 	SignIn    http.Handler // at /sign-in and below: proves who somebody is and begins a session; nil: nobody can sign in
 	Programs  bool         // people let programs act as them, at /sign-in/mine
 	Proof     Proof
-	Feed      *feed.Feed // tells that something has happened
+	News      *news.Wire // tells that something has happened
 	Now       func() time.Time
 	Log       *slog.Logger
 }
@@ -66,7 +66,7 @@ const longestForm = 64 << 10
 
 // New returns the portal, or says what is missing.
 func New(c Config) (http.Handler, error) {
-	if c.Engine == nil || c.Directory == nil || c.Sessions == nil || c.Proof == nil || c.Feed == nil || c.Now == nil {
+	if c.Engine == nil || c.Directory == nil || c.Sessions == nil || c.Proof == nil || c.News == nil || c.Now == nil {
 		return nil, fmt.Errorf("%w: the portal needs Engine, Directory, Sessions, Proof, Feed and Now", access.ErrInvalid)
 	}
 	if c.Log == nil {

@@ -44,7 +44,7 @@ func serveAPI(t *testing.T, f *enginetest.Fixture) apiDoor {
 			Scopes: []string{engine.ScopeRequest, engine.ScopeApprove, engine.ScopeView, engine.ScopeRevoke}})
 	}
 	keys.Set(list)
-	s := httptest.NewServer(api.New(api.Config{Engine: f.Engine, Feed: f.Feed(), Keys: keys, Now: f.Now, Log: slog.New(slog.DiscardHandler)}))
+	s := httptest.NewServer(api.New(api.Config{Engine: f.Engine, News: f.Wire(), Keys: keys, Now: f.Now, Log: slog.New(slog.DiscardHandler)}))
 	t.Cleanup(s.Close)
 	return apiDoor{t, s.URL}
 }
@@ -180,7 +180,7 @@ func openPortal(t *testing.T, kind store.Dialect) (*enginetest.Fixture, door) {
 			http.Error(w, err.Error(), http.StatusForbidden)
 		}
 	})
-	h, err := web.New(web.Config{Engine: f.Engine, Directory: dir, Sessions: sessions, SignIn: signIn, Proof: following{nil, f}, Feed: f.Feed(), Now: f.Now})
+	h, err := web.New(web.Config{Engine: f.Engine, Directory: dir, Sessions: sessions, SignIn: signIn, Proof: following{nil, f}, News: f.Wire(), Now: f.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-// Package feed reads what has happened once for everybody who listens: streams of
+// Package news reads what has happened once for everybody who listens: streams of
 // the API and pages of the portal that are open. It never says who may know of
 // what (that is asked of the engine, for each listener, when it is told), keeps
 // nothing, and asks nothing while nobody listens.
@@ -7,7 +7,7 @@
 //
 // A listener that falls behind is cut, and comes again with the place that it had:
 // nothing waits for it, and nothing is kept for it.
-package feed
+package news
 
 import (
 	"context"
@@ -30,7 +30,7 @@ type Source interface {
 	News(ctx context.Context, from int64, limit int) ([]engine.News, error)
 }
 
-// Config is what a feed is made of. Every field but Log is needed.
+// Config is what a wire is made of. Every field but Log is needed.
 type Config struct {
 	Source Source
 	Every  time.Duration // how often it is looked whether something has happened
@@ -48,8 +48,8 @@ const (
 	behind = 16
 )
 
-// Feed is that. It is safe for concurrent use.
-type Feed struct {
+// Wire is that. It is safe for concurrent use.
+type Wire struct {
 	Config
 	mu      sync.Mutex
 	ears    map[*Ear]bool
@@ -68,15 +68,15 @@ type seat struct {
 	nudge bool
 }
 
-// New returns a feed that nobody listens to, or says what is missing.
-func New(c Config) (*Feed, error) {
+// New returns a wire that nobody listens to, or says what is missing.
+func New(c Config) (*Wire, error) {
 	if c.Source == nil || c.Every <= 0 || min(c.Joined.All, c.Joined.One, c.Waited.All, c.Waited.One) <= 0 {
-		return nil, fmt.Errorf("%w: a feed needs Source, Every and how many may join and wait", access.ErrInvalid)
+		return nil, fmt.Errorf("%w: a wire needs Source, Every and how many may join and wait", access.ErrInvalid)
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Feed{Config: c, ears: map[*Ear]bool{}, count: map[seat]int{}, ending: make(chan struct{})}, nil
+	return &Wire{Config: c, ears: map[*Ear]bool{}, count: map[seat]int{}, ending: make(chan struct{})}, nil
 }
 
 // Beat says that something has happened. News are those with places from From up
@@ -88,7 +88,7 @@ type Beat struct {
 
 // Ear is one who listens.
 type Ear struct {
-	f     *Feed
+	f     *Wire
 	who   string
 	beats chan Beat
 	nudge bool
@@ -99,17 +99,17 @@ type Ear struct {
 var ErrFull = errors.New("as many listen as may")
 
 // Join has an identity listen, until Leave.
-func (f *Feed) Join(who string) (*Ear, error) {
+func (f *Wire) Join(who string) (*Ear, error) {
 	return f.join(&Ear{f: f, who: who, beats: make(chan Beat, behind)})
 }
 
 // Wait is Join for whoever wants to know that something has happened and not what:
 // while it is busy, beats become one, and it is never cut for it.
-func (f *Feed) Wait(who string) (*Ear, error) {
+func (f *Wire) Wait(who string) (*Ear, error) {
 	return f.join(&Ear{f: f, who: who, beats: make(chan Beat, 1), nudge: true})
 }
 
-func (f *Feed) join(e *Ear) (*Ear, error) {
+func (f *Wire) join(e *Ear) (*Ear, error) {
 	bound := f.Joined
 	if e.nudge {
 		bound = f.Waited
@@ -155,7 +155,7 @@ func (e *Ear) Leave() {
 }
 
 // cut is called with mu held.
-func (f *Feed) cut(e *Ear) {
+func (f *Wire) cut(e *Ear) {
 	if f.ears[e] {
 		delete(f.ears, e)
 		close(e.beats)
@@ -164,7 +164,7 @@ func (f *Feed) cut(e *Ear) {
 
 // run looks until nobody listens any more. Its first beat comes at once, whatever
 // has happened: it tells who joined before it from which place on beats come.
-func (f *Feed) run() {
+func (f *Wire) run() {
 	ctx := context.Background()
 	tick := time.NewTicker(f.Every)
 	defer tick.Stop()
@@ -173,13 +173,13 @@ func (f *Feed) run() {
 		now, size, err := f.Source.Pulse(ctx)
 		switch {
 		case err != nil:
-			f.Log.WarnContext(ctx, "feed", "error", err.Error()) // looked at again
+			f.Log.WarnContext(ctx, "news", "error", err.Error()) // looked at again
 		case now != mark:
 			if at < 0 {
 				at = size
 			}
 			if at, err = f.tell(ctx, at, size); err != nil {
-				f.Log.WarnContext(ctx, "feed", "error", err.Error())
+				f.Log.WarnContext(ctx, "news", "error", err.Error())
 				break // from where it stopped, at the next tick
 			}
 			mark = now
@@ -196,7 +196,7 @@ func (f *Feed) run() {
 }
 
 // wanted tells whether anybody listens; if not, who comes next begins it anew.
-func (f *Feed) wanted() bool {
+func (f *Wire) wanted() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.running = len(f.ears) > 0
@@ -204,7 +204,7 @@ func (f *Feed) wanted() bool {
 }
 
 // tell reads from a place up to another, and returns how far everybody was told.
-func (f *Feed) tell(ctx context.Context, from, to int64) (int64, error) {
+func (f *Wire) tell(ctx context.Context, from, to int64) (int64, error) {
 	for {
 		b := Beat{From: from, To: from}
 		if from < to {
@@ -223,7 +223,7 @@ func (f *Feed) tell(ctx context.Context, from, to int64) (int64, error) {
 }
 
 // beat hands one to everybody, and waits for nobody.
-func (f *Feed) beat(b Beat) {
+func (f *Wire) beat(b Beat) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for e := range f.ears {
@@ -239,7 +239,7 @@ func (f *Feed) beat(b Beat) {
 
 // Back reads what has its place already, from one up to another: for whoever comes
 // again. However many do, one reads at a time. Up to limit are read.
-func (f *Feed) Back(ctx context.Context, from, to int64) ([]engine.News, error) {
+func (f *Wire) Back(ctx context.Context, from, to int64) ([]engine.News, error) {
 	f.asked.Lock()
 	defer f.asked.Unlock()
 	return f.Source.News(ctx, from, int(min(page, to-from)))
@@ -247,7 +247,7 @@ func (f *Feed) Back(ctx context.Context, from, to int64) ([]engine.News, error) 
 
 // Turn does something that costs, one listener at a time: however many listen,
 // deeds and pages have the rest of the machine.
-func (f *Feed) Turn(do func()) {
+func (f *Wire) Turn(do func()) {
 	f.turn.Lock()
 	defer f.turn.Unlock()
 	do()
@@ -255,7 +255,7 @@ func (f *Feed) Turn(do func()) {
 
 // End ends all listening: a server waits for every answer, and a stream is one
 // that does not end by itself.
-func (f *Feed) End() {
+func (f *Wire) End() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.ended {
@@ -269,7 +269,7 @@ func (f *Feed) End() {
 }
 
 // EndWith has all listening end when the server of a request is told to stop.
-func (f *Feed) EndWith(r *http.Request) {
+func (f *Wire) EndWith(r *http.Request) {
 	f.once.Do(func() {
 		if s, ok := r.Context().Value(http.ServerContextKey).(*http.Server); ok {
 			s.RegisterOnShutdown(f.End)

@@ -1,4 +1,4 @@
-package feed_test
+package news_test
 
 import (
 	"errors"
@@ -7,14 +7,14 @@ import (
 
 	"github.com/lessor-iam/lessor/internal/engine"
 	"github.com/lessor-iam/lessor/internal/enginetest"
-	"github.com/lessor-iam/lessor/internal/feed"
+	"github.com/lessor-iam/lessor/internal/news"
 	"github.com/lessor-iam/lessor/internal/store"
 )
 
-func open(t *testing.T, joined, waited feed.Bound) (*enginetest.Fixture, *feed.Feed) {
+func open(t *testing.T, joined, waited news.Bound) (*enginetest.Fixture, *news.Wire) {
 	t.Helper()
 	f := enginetest.Open(t, store.SQLite)
-	n, err := feed.New(feed.Config{Source: f.Engine, Every: 5 * time.Millisecond, Joined: joined, Waited: waited})
+	n, err := news.New(news.Config{Source: f.Engine, Every: 5 * time.Millisecond, Joined: joined, Waited: waited})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,9 +41,9 @@ func happens(t *testing.T, f *enginetest.Fixture, times int) (size int64) {
 // they joined; it begins with a beat that says from where on.
 func TestEverybodyIsToldTheSame(t *testing.T) {
 	t.Parallel()
-	f, n := open(t, feed.Bound{All: 10, One: 10}, feed.Bound{All: 1, One: 1})
+	f, n := open(t, news.Bound{All: 10, One: 10}, news.Bound{All: 1, One: 1})
 	happens(t, f, 1)
-	var ears []*feed.Ear
+	var ears []*news.Ear
 	for range 3 {
 		e, err := n.Join("eve")
 		if err != nil {
@@ -81,7 +81,7 @@ func TestEverybodyIsToldTheSame(t *testing.T) {
 // something has happened is not.
 func TestTheSlowAreCut(t *testing.T) {
 	t.Parallel()
-	f, n := open(t, feed.Bound{All: 1, One: 1}, feed.Bound{All: 1, One: 1})
+	f, n := open(t, news.Bound{All: 1, One: 1}, news.Bound{All: 1, One: 1})
 	slow, err := n.Join("eve")
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +102,7 @@ func TestTheSlowAreCut(t *testing.T) {
 	if took > cap(slow.Beats()) {
 		t.Errorf("%d beats were kept for it", took)
 	}
-	if _, err := n.Join("bob"); !errors.Is(err, feed.ErrFull) {
+	if _, err := n.Join("bob"); !errors.Is(err, news.ErrFull) {
 		t.Errorf("it was cut and has not left: %v", err)
 	}
 	slow.Leave()
@@ -122,16 +122,16 @@ func TestTheSlowAreCut(t *testing.T) {
 // Nobody takes the place of others, and all ends with the server.
 func TestBoundsAndTheEnd(t *testing.T) {
 	t.Parallel()
-	_, n := open(t, feed.Bound{All: 3, One: 2}, feed.Bound{All: 3, One: 1})
-	var ears []*feed.Ear
+	_, n := open(t, news.Bound{All: 3, One: 2}, news.Bound{All: 3, One: 1})
+	var ears []*news.Ear
 	for _, one := range []struct {
 		who  string
-		join func(string) (*feed.Ear, error)
+		join func(string) (*news.Ear, error)
 		full bool
 	}{{"eve", n.Join, false}, {"eve", n.Join, false}, {"eve", n.Join, true}, {"bob", n.Join, false}, {"bob", n.Join, true},
 		{"eve", n.Wait, false}, {"eve", n.Wait, true}, {"bob", n.Wait, false}} {
 		e, err := one.join(one.who)
-		if errors.Is(err, feed.ErrFull) != one.full {
+		if errors.Is(err, news.ErrFull) != one.full {
 			t.Errorf("%s: %v", one.who, err)
 		}
 		if e != nil {
@@ -146,10 +146,10 @@ func TestBoundsAndTheEnd(t *testing.T) {
 		}
 		e.Leave()
 	}
-	if _, err := n.Join("eve"); !errors.Is(err, feed.ErrFull) {
+	if _, err := n.Join("eve"); !errors.Is(err, news.ErrFull) {
 		t.Errorf("after the end: %v", err)
 	}
-	if _, err := feed.New(feed.Config{}); err == nil {
-		t.Error("a feed of nothing")
+	if _, err := news.New(news.Config{}); err == nil {
+		t.Error("a wire of nothing")
 	}
 }
