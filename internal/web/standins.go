@@ -131,8 +131,9 @@ func (p *portal) standInsDo(v *visit) error {
 	if !errors.Is(err, access.ErrInvalid) && !errors.Is(err, access.ErrDenied) && !errors.Is(err, access.ErrConflict) && !errors.Is(err, access.ErrGone) {
 		return err
 	}
-	view, wrong := standInsView{}, said(err)
-	if view, err = v.standing(); err != nil {
+	wrong := said(err)
+	view, err := v.standing()
+	if err != nil {
 		return err
 	}
 	if what == "away" || what == "back" {
