@@ -16,6 +16,7 @@ type Config struct {
 	Listen          string // address:port of this machine's own loopback; port 0 is any free one
 	Database        string // "sqlite:PATH", or empty if DatabaseRef is set
 	DatabaseRef     string // reference to a secret: a postgres:// URL
+	State           string // where the server writes what it keeps beside the database
 	LogKeyRef       string // reference to the secret that signs the log's checkpoints
 	PolicyDir       string
 	AnswerWithin    time.Duration

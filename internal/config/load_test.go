@@ -39,7 +39,7 @@ func TestLoadCompany(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Config{
-		Dir: dir, Listen: "127.0.0.1:7317", Database: "sqlite:" + dir + "/lessor.db", LogKeyRef: "file:" + dir + "/log.key",
+		Dir: dir, State: dir, Listen: "127.0.0.1:7317", Database: "sqlite:" + dir + "/lessor.db", LogKeyRef: "file:" + dir + "/log.key",
 		PolicyDir: dir + "/policy", AnswerWithin: 72 * time.Hour, ProvisionWithin: 15 * time.Minute, Backstop: time.Minute, Inventory: 6 * time.Hour,
 		StandIn: StandIn{DelegateLongest: 30 * day, EscalateAfter: map[string]time.Duration{"standard": 8 * time.Hour, "": 4 * time.Hour}},
 		Pace:    access.Pace{Lease: time.Minute, Call: 20 * time.Second, Retry: time.Second, SlowestOff: 5 * time.Minute, Recheck: time.Hour, Confirm: 2 * time.Minute},

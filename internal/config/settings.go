@@ -23,7 +23,7 @@ const (
 )
 
 var (
-	settingsKeys = []string{"listen", "database", "database_ref", "log_key_ref", "policy", "answer_within",
+	settingsKeys = []string{"listen", "database", "database_ref", "log_key_ref", "state", "policy", "answer_within",
 		"provision_within", "delegate_longest", "escalate_after", "break_glass", "pace", "backstop", "inventory", "classes", "notify", "tokens"}
 	paceKeys  = []string{"lease", "call", "retry", "slowest_off", "recheck", "confirm"}
 	tokenKeys = []string{"name", "identity", "sha256", "scopes", "strength", "expires"}
@@ -49,7 +49,8 @@ func (d *files) readSettings(c *Config, text []byte) {
 		return
 	}
 	c.Listen = f.listen()
-	c.Database, c.DatabaseRef = d.database(f)
+	c.State = d.stateDir(f)
+	c.Database, c.DatabaseRef = d.database(f, c.State)
 	c.LogKeyRef = d.reference(f, "log_key_ref", "file:log.key")
 	c.PolicyDir = d.policyDir(f)
 	c.AnswerWithin = f.term("answer_within", access.Term(3*day)).D()
@@ -112,9 +113,24 @@ func (f fields) listen() string {
 	return net.JoinHostPort(host, strconv.FormatUint(number, 10))
 }
 
+// stateDir is where the server itself writes; the folder, if nothing else is said.
+// A folder of configuration that the server cannot write is the better one.
+func (d *files) stateDir(f fields) string {
+	name, ok := f.read("state")
+	switch {
+	case !f.has("state"):
+		return d.dir
+	case ok && name == "":
+		f.problem("state", "state is empty: write the folder that the server may write to, such as /var/lib/lessor")
+	case ok:
+		return d.path(name)
+	}
+	return d.dir
+}
+
 // database reads which of the two it is. No message repeats what was written:
 // a URL there carries a password.
-func (d *files) database(f fields) (database, ref string) {
+func (d *files) database(f fields, state string) (database, ref string) {
 	switch {
 	case f.has("database") && f.has("database_ref"):
 		f.problem("database_ref", "database and database_ref are both set: keep one")
@@ -125,7 +141,7 @@ func (d *files) database(f fields) (database, ref string) {
 	text, ok := f.read("database")
 	switch {
 	case !f.has("database"):
-		text = "sqlite:lessor.db"
+		return "sqlite:" + filepath.Join(state, "lessor.db"), ""
 	case !ok:
 		return "", ""
 	}

@@ -18,7 +18,7 @@ const headFile = "log.head"
 // continues refuses a log that does not go on from the head kept beside the
 // configuration.
 func (s *Server) continues(ctx context.Context) error {
-	name := filepath.Join(s.current.Load().Dir, headFile)
+	name := filepath.Join(s.current.Load().State, headFile)
 	kept, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // nothing was ever signed here
@@ -36,12 +36,27 @@ func (s *Server) continues(ctx context.Context) error {
 func (s *Server) keepHead(ctx context.Context) {
 	head, err := proof{s}.Checkpoint(ctx)
 	if err == nil {
-		name := filepath.Join(s.current.Load().Dir, headFile)
-		if err = os.WriteFile(name+".new", []byte(head), 0o600); err == nil {
-			err = os.Rename(name+".new", name)
-		}
+		name := filepath.Join(s.current.Load().State, headFile)
+		err = replaceFile(name, []byte(head))
 	}
 	if err != nil {
 		s.log.ErrorContext(ctx, "the log's head could not be written down", "error", err.Error())
 	}
+}
+
+// replaceFile writes a file whole or not at all. Each writer has a file of its own
+// until then: replicas on one machine share the folder.
+func replaceFile(name string, body []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.new")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(body)
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
 }

@@ -72,7 +72,7 @@ func CheckKey(ctx context.Context, c *config.Config) (warnings []string, err err
 	if err == nil && strings.TrimSpace(string(pub)) != signer.VerifierKey() {
 		warnings = append(warnings, "log.pub: is not the public half of the log's signing key: evidence will not verify with it")
 	}
-	head, err := os.ReadFile(filepath.Join(c.Dir, headFile))
+	head, err := os.ReadFile(filepath.Join(c.State, headFile))
 	if err == nil {
 		_, err = evidence.OpenCheckpoint(string(head), signer.VerifierKey(), evidence.AllowCosignatures())
 	}

@@ -90,6 +90,7 @@ func settingsChanged(was, is *config.Config) (names []string) {
 		{"listen", was.Listen == is.Listen},
 		{"database", was.Database == is.Database},
 		{"database_ref", was.DatabaseRef == is.DatabaseRef},
+		{"state", was.State == is.State},
 		{"log_key_ref", was.LogKeyRef == is.LogKeyRef},
 		{"answer_within", was.AnswerWithin == is.AnswerWithin},
 		{"provision_within", was.ProvisionWithin == is.ProvisionWithin},
