@@ -93,6 +93,7 @@ var rooms = map[string]struct {
 
 	"policy/policytest": {[]string{"access", "policy"}, false, "companies and rules of any size, for tests"},
 	"enginetest/crash":  {nil, false, "SIGKILL between any two steps, and the oracle afterwards"},
+	"enginetest/linear": {nil, false, "deeds done at once could have been done one after the other"},
 	"enginetest":        {nil, false, "a workbench for engine tests, and the oracle of the invariants"},
 	"testserver":        {nil, false, "starts real servers for tests"},
 	"house":             {nil, false, "these tests"},
@@ -100,7 +101,7 @@ var rooms = map[string]struct {
 }
 
 // testRooms may import anything, and only tests may import them.
-var testRooms = []string{"enginetest/crash", "connector/connectortest", "deliver/delivertest", "channel/channeltest", "enginetest", "testserver", "policy/policytest", "house", "abuse"}
+var testRooms = []string{"enginetest/crash", "enginetest/linear", "connector/connectortest", "deliver/delivertest", "channel/channeltest", "enginetest", "testserver", "policy/policytest", "house", "abuse"}
 
 // impure is what a pure room must not import: time is allowed as a type only,
 // which impureCalls holds.

@@ -185,13 +185,24 @@ type Tx struct {
 // tried again: with so many losses in a row something else is wrong.
 const writeTries = 20
 
+// takenTries bounds how often it is tried again because somebody else wrote the
+// same key: whoever tries again sees their row, unless it is no race at all.
+const takenTries = 2
+
 // Write runs do in one serializable transaction: all of it is durable when
 // Write returns nil, none of it otherwise. do may run several times and must
 // touch nothing but the transaction.
 func (db *DB) Write(ctx context.Context, do func(*Tx) error) error {
 	var err error
+	taken := 0
 	for range writeTries {
-		if err = db.once(ctx, db.write, &sql.TxOptions{Isolation: sql.LevelSerializable}, do); !unserializable(err) {
+		err = db.once(ctx, db.write, &sql.TxOptions{Isolation: sql.LevelSerializable}, do)
+		if isTaken(err) {
+			taken++
+		} else if !unserializable(err) {
+			return err
+		}
+		if taken > takenTries {
 			return err
 		}
 	}
@@ -235,4 +246,12 @@ func (db *DB) once(ctx context.Context, on *sql.DB, opts *sql.TxOptions, do func
 func unserializable(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
+}
+
+// isTaken tells PostgreSQL's answer to two that write one key at once. Neither saw
+// the other's row, so that it may stand for a transaction that could not be
+// serialized; the loser has to be told in its verb's words, not in the database's.
+func isTaken(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "23505"
 }

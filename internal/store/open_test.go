@@ -183,3 +183,46 @@ func TestGate(t *testing.T) {
 		}
 	}
 }
+
+// Two that write one key at the same moment do not know of each other: the one who
+// comes second is asked again, sees the other's, and says so in words of its own.
+func TestTwoWriteOneKeyAtOnce(t *testing.T) {
+	t.Parallel()
+	db := open(t, Postgres)
+	ctx := t.Context()
+	errKnown := errors.New("it is there already")
+	looked, first := make(chan struct{}), make(chan error, 1)
+	tries := 0
+	err := db.Write(ctx, func(tx *Tx) error {
+		tries++
+		tile, err := tx.Tile(ctx, 0, 1)
+		if err != nil || tile != nil {
+			return errors.Join(err, errKnown)
+		}
+		if tries == 1 {
+			go func() {
+				first <- db.Write(ctx, func(tx *Tx) error {
+					_, err := tx.ExecContext(ctx, "insert into tile (level, idx, body) values (0, 1, $1)", []byte{1})
+					return err
+				})
+				close(looked)
+			}()
+			<-looked
+		}
+		_, err = tx.ExecContext(ctx, "insert into tile (level, idx, body) values (0, 1, $1)", []byte{2})
+		return err
+	})
+	if ferr := <-first; ferr != nil || !errors.Is(err, errKnown) || tries != 2 {
+		t.Errorf("first: %v; second, after %d tries: %v", ferr, tries, err)
+	}
+	// Where it is no race, it is what it is.
+	tries = 0
+	err = db.Write(ctx, func(tx *Tx) error {
+		tries++
+		_, err := tx.ExecContext(ctx, "insert into tile (level, idx, body) values (0, 1, $1)", []byte{2})
+		return err
+	})
+	if !isTaken(err) || tries != 1+takenTries {
+		t.Errorf("after %d tries: %v", tries, err)
+	}
+}
