@@ -10,6 +10,7 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +36,7 @@ type app struct {
 	dir      string
 	server   string
 	as       string
+	paper    *tls.Config // of the folder's own server
 }
 
 // Main runs one command and returns its exit code.

@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"net"
 	"net/url"
@@ -27,7 +30,16 @@ func (a *app) connect() (*client.Client, error) {
 	if strings.ContainsFunc(token, unicode.IsControl) {
 		return nil, fmt.Errorf("%w: the token has a line break or control character in it: it is one line of letters and digits", errUsage)
 	}
-	return client.New(base, token), nil
+	return a.client(base, token), nil
+}
+
+// client is the way to a server with that token.
+func (a *app) client(base, token string) *client.Client {
+	c := client.New(base, token)
+	if a.paper != nil {
+		c.Over(a.paper)
+	}
+	return c
 }
 
 // base is the server's address.
@@ -37,16 +49,61 @@ func (a *app) base() (string, error) {
 		base = a.env("LESSOR_SERVER")
 	}
 	if base == "" {
-		listen, err := config.Listen(a.folder())
+		listen, certificate, err := config.Listen(a.folder())
 		if err != nil {
 			return "", fmt.Errorf("%w: no server is named: give --server or $LESSOR_SERVER, or name the folder of a configuration with --dir or $LESSOR_DIR; of %s: %w", errUsage, a.folder(), err)
 		}
-		base = listen
+		if base = listen; certificate != "" {
+			if base, err = a.beside(listen, certificate); err != nil {
+				return "", err
+			}
+		}
 	}
 	if !strings.Contains(base, "://") {
 		base = "http://" + base
 	}
 	return strings.TrimRight(base, "/"), private(base)
+}
+
+// beside is the address of the server of this folder, on this machine: whoever can
+// read the folder needs no authority to know its certificate, and its names need not
+// lead here.
+func (a *app) beside(listen, certificate string) (base string, err error) {
+	chain, err := os.ReadFile(certificate)
+	if err != nil {
+		return "", fmt.Errorf("%w: certificate of tls in lessor.yaml: %w; give --server to reach it by its name", errUsage, err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	roots.AppendCertsFromPEM(chain)
+	block, _ := pem.Decode(chain)
+	if block == nil {
+		return "", fmt.Errorf("%w: certificate of tls in lessor.yaml: %s holds none in PEM", errUsage, certificate)
+	}
+	leaf, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return "", fmt.Errorf("%w: certificate of tls in lessor.yaml: %s: %w", errUsage, certificate, err)
+	}
+	a.paper = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
+	switch {
+	case len(leaf.DNSNames) > 0:
+		a.paper.ServerName = leaf.DNSNames[0]
+	case len(leaf.IPAddresses) > 0:
+		a.paper.ServerName = leaf.IPAddresses[0].String()
+	}
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", err
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+		if ip.To4() == nil {
+			host = "::1"
+		}
+	}
+	return "https://" + net.JoinHostPort(host, port), nil
 }
 
 // token is whose token to show: the one named, else the environment's, else the

@@ -31,7 +31,7 @@ sign-in: those things are done at the portal.`,
 			if err != nil {
 				return err
 			}
-			server := client.New(base, "")
+			server := a.client(base, "")
 			w, err := server.AskLogin(c.Context(), "lessor on "+here())
 			if err != nil {
 				return err
@@ -42,7 +42,7 @@ sign-in: those things are done at the portal.`,
 				return err
 			}
 			if err := keepLogin(file, kept{Server: base, Login: l}); err != nil {
-				return errors.Join(err, client.New(base, l.Token).Logout(c.Context())) // a token that nobody can find is nobody's to end
+				return errors.Join(err, a.client(base, l.Token).Logout(c.Context())) // a token that nobody can find is nobody's to end
 			}
 			return a.done(map[string]any{"server": base, "identity": l.Identity, "end": l.End}, "signed in at %s as %s until %s", base, l.Identity, stamp(l.End))
 		}}
@@ -67,7 +67,7 @@ func (a *app) logoutCommand() *cobra.Command {
 				return fmt.Errorf("%w: nobody is signed in at %s", access.ErrNotFound, base)
 			}
 			// At the server first: a file that is gone leaves a token that nobody can end.
-			if err := client.New(base, was.Token).Logout(c.Context()); err != nil && !errors.Is(err, access.ErrDenied) {
+			if err := a.client(base, was.Token).Logout(c.Context()); err != nil && !errors.Is(err, access.ErrDenied) {
 				return err
 			}
 			if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -39,7 +39,7 @@ func TestScript(t *testing.T) {
 			return false, fmt.Errorf("no condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code": code1, "listen": listen, "await": await, "grab": grab, "flip": flip, "lastline": lastLine, "sub": sub, "json": parses, "jira": jira, "until": until, "status": status,
+			"code": code1, "listen": listen, "await": await, "grab": grab, "flip": flip, "lastline": lastLine, "sub": sub, "json": parses, "jira": jira, "until": until, "status": status, "certify": certify,
 		},
 	})
 }

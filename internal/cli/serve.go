@@ -34,7 +34,7 @@ func (a *app) serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(a.out, "listening on http://%s\n", l.Addr())
+			fmt.Fprintf(a.out, "listening on %s://%s\n", s.Scheme(), l.Addr())
 			if !s.PeopleSignIn() {
 				fmt.Fprintln(a.err, "nobody can sign in at the portal yet: write sign-in.yaml (docs/sign-in.md says how) and start anew; until then the command line and the API work with tokens")
 			}

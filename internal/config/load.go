@@ -13,7 +13,8 @@ import (
 // Config is a folder that cannot be wrong. Every path in it is absolute.
 type Config struct {
 	Dir             string
-	Listen          string // address:port of this machine's own loopback; port 0 is any free one
+	Listen          string // address:port, of this machine's own loopback unless there is TLS; port 0 is any free one
+	TLS             *TLS   // nil: plain http
 	Database        string // "sqlite:PATH", or empty if DatabaseRef is set
 	DatabaseRef     string // reference to a secret: a postgres:// URL
 	State           string // where the server writes what it keeps beside the database
@@ -81,30 +82,34 @@ func folder(dir string) (string, error) {
 	return abs, nil
 }
 
-// Listen reads from a folder only where its server listens. Whoever asks a
+// Listen reads from a folder only where its server listens, and the file of the
+// certificate that it shows there, if it does. Whoever asks a
 // running server for something must not be kept from it by a file that is being
 // written: only lessor.yaml is read, and of it only what is needed for the answer.
-func Listen(dir string) (string, error) {
+func Listen(dir string) (address, certificate string, err error) {
 	abs, err := folder(dir)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	d := &files{fsys: os.DirFS(abs), dir: abs}
 	found, ok := d.find()
 	if !ok {
-		return "", d.err()
+		return "", "", d.err()
 	}
 	if found.settings == "" && d.misnamed(settingsFile) {
-		return "", d.err() // the address that was meant stands in it
+		return "", "", d.err() // the address that was meant stands in it
 	}
 	d.report = report{}
-	address := defaultListen
+	address = defaultListen
 	if root, ok := d.parse(settingsFile, d.text(found.settings)); ok {
 		if f, ok := d.mapping(settingsFile, &root, "the file"); ok {
 			address = f.listen()
+			if t := d.readTLS(f); t != nil {
+				certificate = t.Certificate
+			}
 		}
 	}
-	return address, d.err()
+	return address, certificate, d.err()
 }
 
 // LoadFS reads a folder that says of itself that it is dir, an absolute path.

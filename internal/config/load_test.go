@@ -262,6 +262,8 @@ func TestListen(t *testing.T) {
 		{"another file is wrong, too", "directory.yaml", "identities: 7\n", "127.0.0.1:7317", ""},
 		{"another key is wrong", "lessor.yaml", "listen: 127.0.0.1:9999\nlisten_to: x\nanswer_within: P1Y\ntokens: [{}]\n", "127.0.0.1:9999", ""},
 		{"no address", "lessor.yaml", "listen: 0.0.0.0:80\n", "", "lessor.yaml:1:9: listen must be a loopback address"},
+		{"to others, by TLS", "lessor.yaml", "listen: 0.0.0.0:80\ntls: {certificate: a.pem, key_ref: env:A}\n", "0.0.0.0:80", ""},
+		{"TLS without a key", "lessor.yaml", "tls: {certificate: a.pem}\n", "", "tls needs key_ref"},
 		{"no YAML", "lessor.yaml", "listen: {\n", "", "lessor.yaml:"},
 		{"no mapping", "lessor.yaml", "- listen\n", "", "must be a mapping"},
 	} {
@@ -271,7 +273,7 @@ func TestListen(t *testing.T) {
 			if c.file != "" {
 				folder[c.file] = &fstest.MapFile{Data: []byte(c.text)}
 			}
-			got, err := Listen(onDisk(t, folder))
+			got, _, err := Listen(onDisk(t, folder))
 			switch {
 			case c.wrong == "" && (err != nil || got != c.want):
 				t.Errorf("%q, %v, want %q", got, err, c.want)
@@ -284,7 +286,7 @@ func TestListen(t *testing.T) {
 	misnamed["lessor.yml"] = misnamed["lessor.yaml"]
 	delete(misnamed, "lessor.yaml")
 	for _, dir := range []string{t.TempDir(), filepath.Join(t.TempDir(), "none"), onDisk(t, misnamed)} {
-		if got, err := Listen(dir); !errors.Is(err, access.ErrInvalid) {
+		if got, _, err := Listen(dir); !errors.Is(err, access.ErrInvalid) {
 			t.Errorf("%s: %q, %v", dir, got, err)
 		}
 	}

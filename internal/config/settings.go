@@ -23,7 +23,7 @@ const (
 )
 
 var (
-	settingsKeys = []string{"listen", "database", "database_ref", "log_key_ref", "state", "policy", "answer_within",
+	settingsKeys = []string{"listen", "tls", "database", "database_ref", "log_key_ref", "state", "policy", "answer_within",
 		"provision_within", "delegate_longest", "escalate_after", "break_glass", "pace", "backstop", "inventory", "classes", "notify", "tokens"}
 	paceKeys  = []string{"lease", "call", "retry", "slowest_off", "recheck", "confirm"}
 	tokenKeys = []string{"name", "identity", "sha256", "scopes", "strength", "expires"}
@@ -48,7 +48,7 @@ func (d *files) readSettings(c *Config, text []byte) {
 	if !ok {
 		return
 	}
-	c.Listen = f.listen()
+	c.Listen, c.TLS = f.listen(), d.readTLS(f)
 	c.State = d.stateDir(f)
 	c.Database, c.DatabaseRef = d.database(f, c.State)
 	c.LogKeyRef = d.reference(f, "log_key_ref", "file:log.key")
@@ -91,7 +91,7 @@ func (d *files) classes(f fields) []string {
 	return order
 }
 
-// listen reads an address that no other machine can reach.
+// listen reads an address that no other machine can reach, unless there is TLS.
 func (f fields) listen() string {
 	text, ok := f.read("listen")
 	if !ok {
@@ -106,8 +106,13 @@ func (f fields) listen() string {
 	if host == "localhost" { // a name may come to mean another address
 		host = "127.0.0.1"
 	}
-	if ip, err := netip.ParseAddr(host); err != nil || !ip.IsLoopback() || ip.Zone() != "" {
-		f.problem("listen", "listen must be a loopback address, such as %s: the API is for this machine alone", defaultListen)
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case f.has("tls") && (err != nil || ip.Zone() != ""):
+		f.problem("listen", "listen must be an address of this machine, such as 0.0.0.0:7317 or [::]:7317 for all it has")
+		return defaultListen
+	case !f.has("tls") && (err != nil || !ip.IsLoopback() || ip.Zone() != ""):
+		f.problem("listen", "listen must be a loopback address, such as %s, or there must be tls: without it tokens would travel in the clear", defaultListen)
 		return defaultListen
 	}
 	return net.JoinHostPort(host, strconv.FormatUint(number, 10))

@@ -88,6 +88,7 @@ func settingsChanged(was, is *config.Config) (names []string) {
 		same bool
 	}{
 		{"listen", was.Listen == is.Listen},
+		{"tls", tlsOf(was) == tlsOf(is)},
 		{"database", was.Database == is.Database},
 		{"database_ref", was.DatabaseRef == is.DatabaseRef},
 		{"state", was.State == is.State},
@@ -102,6 +103,14 @@ func settingsChanged(was, is *config.Config) (names []string) {
 		}
 	}
 	return names
+}
+
+// tlsOf is what of TLS would have to differ; what the files hold is read anew anyway.
+func tlsOf(c *config.Config) config.TLS {
+	if c.TLS == nil {
+		return config.TLS{}
+	}
+	return *c.TLS
 }
 
 // systemsChanged names the systems that differ.

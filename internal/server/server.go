@@ -20,7 +20,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -237,26 +236,6 @@ func (s *Server) knows(identity string, now time.Time) bool {
 // Handler is every door of the server.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// Listen opens the configured address, or the given one. Only loopback is
-// listened on: the local door has no TLS.
-func (s *Server) Listen(addr string) (net.Listener, error) {
-	if addr == "" {
-		addr = s.current.Load().Listen
-	}
-	host, _, err := net.SplitHostPort(addr)
-	if ip := net.ParseIP(host); err != nil || (host != "localhost" && (ip == nil || !ip.IsLoopback())) {
-		return nil, fmt.Errorf("%w: listen %q is not a loopback address such as 127.0.0.1:7317", access.ErrInvalid, addr)
-	}
-	l, err := net.Listen("tcp", addr)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%w: something listens on %s already: stop it, or say another address with --listen or in lessor.yaml", access.ErrConflict, addr)
-	case err != nil:
-		return nil, fmt.Errorf("%w: listen on %s: %w", access.ErrInvalid, addr, err)
-	}
-	return l, nil
-}
-
 // Run works and serves until the context ends, then lets what is under way end.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	// 1. What can no longer be held ends before anything else is done.
@@ -286,11 +265,11 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	lanes.Go(func() { s.follow(work) })
 	lanes.Go(func() { s.roster.watch(work, s.log) })
 	// 3. The doors, until told to stop.
-	h := &http.Server{Handler: s.handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+	h := &http.Server{Handler: stayOnTLS(s.handler), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
 	served := make(chan error, 1)
 	go func() { served <- h.Serve(l) }()
-	s.log.InfoContext(ctx, "serving", "address", l.Addr().String(), "systems", len(s.lanes))
+	s.log.InfoContext(ctx, "serving", "address", s.Scheme()+"://"+l.Addr().String(), "systems", len(s.lanes))
 	select {
 	case err = <-served:
 	case <-ctx.Done():

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lessor-iam/lessor/internal/api"
 	"github.com/lessor-iam/lessor/internal/config"
@@ -85,8 +86,9 @@ func Check(dir string) (c *config.Config, w engine.World, warnings []string, err
 	}
 	err = errors.Join(err, closeStores(stores))
 	_, badSites := jiraSites(c)
+	paper, badPaper := checkTLS(c, time.Now())
 	unreadable, badFeeds := checkSources(c)
-	return c, w, slices.Concat(warnings, more, still, unreadable), errors.Join(err, badTargets, badStores, badSites, badFeeds)
+	return c, w, slices.Concat(warnings, more, still, unreadable, paper), errors.Join(err, badTargets, badStores, badSites, badFeeds, badPaper)
 }
 
 func keysOf(c *config.Config) []api.Key {

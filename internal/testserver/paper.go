@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"testing"
 	"time"
 )
 
@@ -21,6 +22,17 @@ type Paper struct {
 	CA     *x509.CertPool
 	CAFile string          // the same, PEM
 	Cert   tls.Certificate // the server's own, for a proxy in front of it
+}
+
+// Certify makes a CA and a certificate of it for localhost and 127.0.0.1: ca.pem,
+// server.pem and server.key in dir.
+func Certify(t testing.TB, dir string) Paper {
+	t.Helper()
+	p, err := certify(dir, net.IPv4(127, 0, 0, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 // certify makes a CA and a server certificate for localhost and the addresses;
