@@ -98,7 +98,7 @@ func TestProofsRefuse(t *testing.T) {
 	}
 }
 
-func treeAt(t *testing.T, m Tiles, size int64) tlog.Tree {
+func treeAt(t testing.TB, m Tiles, size int64) tlog.Tree {
 	t.Helper()
 	root, err := Root(t.Context(), m, size)
 	if err != nil {

@@ -58,6 +58,7 @@ var rooms = map[string]struct {
 	"reconcile": {[]string{"access", "connector", "engine"}, false, "claims due assignments, acts, looks, tells the engine what it saw"},
 	"rotate":    {[]string{"access", "connector", "deliver", "engine"}, false, "makes credentials anew and ends them: issues, delivers, kills, tries, tells the engine what it saw"},
 	"inventory": {[]string{"access", "connector", "engine"}, false, "reads whole systems; what nobody granted becomes a finding"},
+	"published": {[]string{"evidence"}, false, "the log as files: kept in a folder, read from one or over http; signs and decides nothing"},
 	"report":    {[]string{"access", "engine", "evidence", "store"}, false, "read-only: bundles in plain words, the log against the tables, the figures"},
 
 	"auth":      {[]string{"access", "engine", "store"}, false, "who is at the portal's door: sessions; never what they may do"},
