@@ -22,6 +22,7 @@ var statuses = []struct {
 	{access.ErrDenied, http.StatusForbidden},
 	{access.ErrConflict, http.StatusConflict},
 	{access.ErrGone, http.StatusGone},
+	{access.ErrHalted, http.StatusServiceUnavailable},
 }
 
 // problem turns an engine's error into problem details (RFC 9457). What is none
@@ -45,7 +46,7 @@ func problem(err error) (answer error, ours bool) {
 var problemTypes = map[int]string{
 	http.StatusBadRequest: "invalid", http.StatusUnprocessableEntity: "invalid", http.StatusUnauthorized: "no-token", http.StatusForbidden: "denied",
 	http.StatusNotFound: "not-found", http.StatusMethodNotAllowed: "not-found", http.StatusNotAcceptable: "wrong-kind", http.StatusUnsupportedMediaType: "wrong-kind",
-	http.StatusConflict: "conflict", http.StatusGone: "gone", http.StatusRequestEntityTooLarge: "too-long", http.StatusTooManyRequests: "too-many", http.StatusInternalServerError: "failed",
+	http.StatusConflict: "conflict", http.StatusGone: "gone", http.StatusServiceUnavailable: "halted", http.StatusRequestEntityTooLarge: "too-long", http.StatusTooManyRequests: "too-many", http.StatusInternalServerError: "failed",
 }
 
 // problemType is a name and not a place: there is nothing to fetch.

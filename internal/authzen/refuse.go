@@ -73,7 +73,7 @@ func (d *door) refusalOf(r *http.Request, by access.Actor, err error) *refusal {
 		status int
 	}{
 		{access.ErrInvalid, http.StatusBadRequest}, {access.ErrNotFound, http.StatusNotFound}, {access.ErrDenied, http.StatusForbidden},
-		{access.ErrConflict, http.StatusConflict}, {access.ErrGone, http.StatusGone},
+		{access.ErrConflict, http.StatusConflict}, {access.ErrGone, http.StatusGone}, {access.ErrHalted, http.StatusServiceUnavailable},
 	} {
 		if errors.Is(err, s.err) {
 			return &refusal{status: s.status, detail: err.Error()}

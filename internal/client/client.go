@@ -85,6 +85,8 @@ func (p *Problem) Unwrap() error {
 		return access.ErrConflict
 	case http.StatusGone:
 		return access.ErrGone
+	case http.StatusServiceUnavailable:
+		return access.ErrHalted
 	}
 	return nil
 }

@@ -42,6 +42,12 @@ func (d *deed) adoptStray(ctx context.Context, ent access.Entitlement, s *stray,
 		s.note = "to be asked for after the next reading"
 		return nil
 	}
+	if err := d.mayGrant(ctx); errors.Is(err, access.ErrHalted) {
+		s.note = "to be asked for when grants are given again"
+		return nil
+	} else if err != nil {
+		return err
+	}
 	r, why, err := d.adoption(ctx, ent, s.Held, s.holder, s.holder, fmt.Sprintf("Found held at %s, and granted by nobody. Asked for on behalf of its holder: %s", ent.System, s.basis.Why))
 	switch {
 	case err != nil:

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,7 +65,11 @@ func (d *deed) birthrights(ctx context.Context, identities []string, b *born) er
 	for _, r := range rows {
 		was[[3]string{r.Identity, r.Rule, r.Entitlement}] = r
 	}
-	// 1. What the rules give.
+	// 1. What the rules give. While nothing is granted the next sweep asks for it.
+	give := d.mayGrant(ctx)
+	if give != nil && !errors.Is(give, access.ErrHalted) {
+		return give
+	}
 	for _, id := range identities {
 		i, ok := d.world.Directory.Identity(id)
 		if !ok || !d.active(id) {
@@ -79,6 +84,9 @@ func (d *deed) birthrights(ctx context.Context, identities []string, b *born) er
 				key := [3]string{id, rule.ID, ent}
 				row := was[key]
 				delete(was, key)
+				if give != nil {
+					continue
+				}
 				if err := d.bear(ctx, rule, i, ent, row, b); err != nil {
 					return err
 				}

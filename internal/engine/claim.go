@@ -64,13 +64,16 @@ func (d *deed) claim(ctx context.Context, holder string, was store.Job, grants [
 	if err != nil {
 		return Task{}, false, err
 	}
-	wanted := access.Wanted(grants, d.now)
+	wanted, postponed, err := d.postpone(ctx, was, grants, settled(job.State, w, d.now) && !lost)
+	if err != nil || postponed {
+		return Task{}, false, err
+	}
 	// 2. The intent, before the deed.
 	if moved, err := d.intend(ctx, &job, wanted, &w); err != nil {
 		return Task{}, false, err
 	} else if ticked && !moved && !lost && settled(job.State, w, d.now) && !unseen(grants, d.now) {
 		// 3. A reason came or went and others remain: nothing to do at the target.
-		next, more := access.NextAt(grants)
+		next, more := d.nextOf(job.ID, grants)
 		job.Work = w.Done(job.State, d.now, next, more, d.e.Pace)
 		d.wake(job.System, job.Work.Due)
 		return Task{}, false, d.SaveJob(ctx, was, job)
@@ -102,7 +105,8 @@ func (d *deed) intend(ctx context.Context, job *store.Job, wanted bool, w *acces
 }
 
 // tick moves each grant as its clock says, and asks once more, at its start,
-// whether it may be held: authority is checked when it is used (law 9).
+// whether it may be held: authority is checked when it is used (law 9). While there is
+// a halt none begins: those are left out of what it returns, and are no reasons.
 func (d *deed) tick(ctx context.Context, grants []access.Grant) (after []access.Grant, any bool, err error) {
 	for _, g := range grants {
 		g, err := d.fresh(ctx, g)
@@ -114,6 +118,14 @@ func (d *deed) tick(ctx context.Context, grants []access.Grant) (after []access.
 			return nil, any, err
 		}
 		if moved && next.State == access.Live {
+			halts, err := d.halts(ctx)
+			if err != nil {
+				return nil, any, err
+			}
+			if len(halts) > 0 {
+				d.keepBack(g)
+				continue
+			}
 			why, err := d.lostSince(ctx, g)
 			if err != nil {
 				return nil, any, err

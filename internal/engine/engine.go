@@ -17,6 +17,7 @@
 //	Sweep, Appraise                                                 whatever the directory no longer has, or understates
 //	RegisterWorkload, AcceptWorkload, ReviewWorkload, ChangeContract,
 //	RetireWorkload, JudgeWorkloads                                  workloads and agents, and what is found about them
+//	Halt, Resume, Halts                                             the gate before everything that makes access
 //	Sequence                                                        the log
 //
 // Each verb is one transaction holding the new state, the work that follows
@@ -51,7 +52,7 @@ type World struct {
 	ways      *ways            // what lists are found by; only read
 }
 
-// Config is what an engine is made of. Every field but Carries, Joined, Feeds, Signals, Nudge, Seam and Log is needed.
+// Config is what an engine is made of. Every field but Carries, Joined, Feeds, Signals, Halted, Nudge, Seam and Log is needed.
 type Config struct {
 	DB              *store.DB
 	World           func() World     // the snapshot in force; cheap, concurrent
@@ -79,6 +80,9 @@ type Config struct {
 	Feeds func() []access.Feed
 	// Signals are from whom signals are heard, and who is told of what was removed; nil: nobody.
 	Signals func() access.Signals
+	// Halted lists why nothing is granted now as far as only this process sees; nil: it
+	// sees nothing. It must be quick, and must not call the engine.
+	Halted func() []access.Halt
 	// Seam is called right before and right after a verb's commit, with "VERB before
 	// commit" and "VERB after commit"; tests stop the process there.
 	Seam func(step string)
@@ -118,6 +122,9 @@ func New(c Config) (*Engine, error) {
 	}
 	if c.Signals == nil {
 		c.Signals = func() access.Signals { return access.Signals{} }
+	}
+	if c.Halted == nil {
+		c.Halted = func() []access.Halt { return nil }
 	}
 	if c.Joined == nil {
 		c.Joined = func(context.Context, bool) {}
@@ -162,6 +169,9 @@ type deed struct {
 
 	charges map[string][]string // what people answer for, once that was asked
 	sweeps  bool                // it is part of a sweep, which comes round again
+
+	halted   *[]access.Halt       // why nothing is granted now, once that was asked
+	keptBack map[string]time.Time // assignment -> when to look again at grants that a halt keeps back
 }
 
 // do runs one verb in one transaction and, once it is durable, nudges the

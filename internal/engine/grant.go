@@ -63,8 +63,12 @@ func (d *deed) voidLost(ctx context.Context, r access.Request, i int, votes []ac
 }
 
 // issue stores a grant with its end, makes sure its assignment exists, and
-// wakes the reconciler for its start. why says what stands against it.
+// wakes the reconciler for its start. why says what stands against it; while there is a
+// halt nothing is issued, and the whole verb fails.
 func (d *deed) issue(ctx context.Context, r access.Request, it access.Item, votes []access.Approval, hold access.Decision) (g access.Grant, why string, err error) {
+	if err := d.mayGrant(ctx); err != nil {
+		return g, "", err
+	}
 	ent, ok := d.world.Directory.Entitlement(it.Entitlement)
 	id, known := d.world.Directory.Identity(r.Beneficiary)
 	if !ok || !known {

@@ -155,7 +155,7 @@ func (d *deed) sight(ctx context.Context, grants []access.Grant, seen access.Rec
 // released gives the lease back: settled until its grants move it again, or
 // under way and due at once if it has just turned round, else after a while.
 func (d settling) released(ctx context.Context, was, job store.Job, moved bool, grants []access.Grant, o Outcome) error {
-	next, more := access.NextAt(grants)
+	next, more := d.nextOf(job.ID, grants)
 	if job.State == access.Held || job.State == access.Absent {
 		job.Work = job.Work.Done(job.State, d.now, next, more, d.e.Pace)
 		if job.State == access.Held && unseen(grants, d.now) {
@@ -217,7 +217,7 @@ func (d *deed) unsettled(ctx context.Context, was, job store.Job, grants []acces
 	trouble := cmp.Or(o.Trouble, "the target does not yet show what was asked of it")
 	job.Work = job.Work.Release(d.now, d.e.Pace, trouble)
 	job.Work.Due = later(job.Work.Due, d.now.Add(min(o.Wait, d.e.Pace.SlowestOff)))
-	if next, more := access.NextAt(grants); more {
+	if next, more := d.nextOf(job.ID, grants); more {
 		job.Work = job.Work.At(next)
 	}
 	told := false

@@ -182,6 +182,8 @@ func noun(room string, ev event) (key, digest string, err error) {
 		return readNoun(ev.After, func(v access.Seal) (string, any) { return "seal " + v.ID, v })
 	case room == "emergency":
 		return readNoun(ev.After, func(v access.Emergency) (string, any) { return "emergency " + v.ID, v })
+	case room == "halt":
+		return readNoun(ev.After, func(v access.Halt) (string, any) { return "halt " + v.ID, v })
 	case room == "delegation":
 		return readNoun(ev.After, func(v access.Delegation) (string, any) { return "delegation " + v.ID, v })
 	case room == "absence":

@@ -32,6 +32,15 @@ func (r *replay) standIns(ctx context.Context) error {
 			return err
 		}
 	}
+	halts, err := r.tx.Halts(ctx, "", every)
+	if err != nil {
+		return err
+	}
+	for _, row := range halts {
+		if err := r.compare("halt "+row.ID, row); err != nil {
+			return err
+		}
+	}
 	seals, err := r.tx.Seals(ctx, "", every)
 	if err != nil {
 		return err

@@ -89,6 +89,8 @@ func (v *visit) failed(err error) {
 		v.trouble(http.StatusConflict, "It has changed meanwhile", said(err))
 	case errors.Is(err, access.ErrGone):
 		v.trouble(http.StatusGone, "It is over", said(err))
+	case errors.Is(err, access.ErrHalted):
+		v.trouble(http.StatusServiceUnavailable, "Not now", said(err))
 	default:
 		v.Log.ErrorContext(v.r.Context(), "failed", "path", v.r.URL.Path, "by", v.by.Identity, "error", err.Error())
 		v.trouble(http.StatusInternalServerError, "Something failed here", "It is not your doing, and nothing was changed. The server's log says what it was.")

@@ -123,7 +123,7 @@ func (p *portal) reviewGlass(v *visit) error {
 }
 
 func (v *visit) glassRefused(err error, with func(*glassView)) error {
-	if !errors.Is(err, access.ErrInvalid) && !errors.Is(err, access.ErrDenied) && !errors.Is(err, access.ErrConflict) && !errors.Is(err, access.ErrGone) {
+	if !errors.Is(err, access.ErrInvalid) && !errors.Is(err, access.ErrDenied) && !errors.Is(err, access.ErrConflict) && !errors.Is(err, access.ErrGone) && !errors.Is(err, access.ErrHalted) {
 		return err
 	}
 	view, broken := v.glass()

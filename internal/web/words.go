@@ -113,7 +113,7 @@ func capital(s string) string {
 func said(err error) string {
 	var lines []string
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		for _, kind := range []error{access.ErrInvalid, access.ErrDenied, access.ErrConflict, access.ErrGone, access.ErrNotFound} {
+		for _, kind := range []error{access.ErrInvalid, access.ErrDenied, access.ErrConflict, access.ErrGone, access.ErrNotFound, access.ErrHalted} {
 			if _, rest, ok := strings.Cut(line, kind.Error()+": "); ok {
 				line = rest
 			}

@@ -67,14 +67,15 @@ func (c *Channel) Read(ctx context.Context, ticket string, after time.Time) erro
 		return err
 	}
 	// 3. Answers in it, each taken once.
-	if err := r.answers(ctx); err != nil {
-		return err
+	waits := r.answers(ctx) // during a halt they are taken later; that a ticket was closed is not
+	if waits != nil && !errors.Is(waits, access.ErrHalted) {
+		return waits
 	}
 	// 4. What somebody did to it that may matter, and decides nothing.
 	if err := r.watch(ctx); err != nil {
 		return err
 	}
-	return r.keep(ctx)
+	return errors.Join(r.keep(ctx), waits)
 }
 
 // keep stores the ticket if anything of it has changed.
