@@ -19,6 +19,7 @@ type Config struct {
 	DatabaseRef     string // reference to a secret: a postgres:// URL
 	State           string // where the server writes what it keeps beside the database
 	LogKeyRef       string // reference to the secret that signs the log's checkpoints
+	LogCopy         string // a second folder that keeps the log and its head; empty: none
 	PolicyDir       string
 	AnswerWithin    time.Duration
 	ProvisionWithin time.Duration

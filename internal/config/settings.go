@@ -23,7 +23,7 @@ const (
 )
 
 var (
-	settingsKeys = []string{"listen", "tls", "database", "database_ref", "log_key_ref", "state", "policy", "answer_within",
+	settingsKeys = []string{"listen", "tls", "database", "database_ref", "log_key_ref", "log_copy", "state", "policy", "answer_within",
 		"provision_within", "delegate_longest", "escalate_after", "break_glass", "pace", "backstop", "inventory", "classes", "notify", "tokens"}
 	paceKeys  = []string{"lease", "call", "retry", "slowest_off", "recheck", "confirm"}
 	tokenKeys = []string{"name", "identity", "sha256", "scopes", "strength", "expires"}
@@ -52,6 +52,7 @@ func (d *files) readSettings(c *Config, text []byte) {
 	c.State = d.stateDir(f)
 	c.Database, c.DatabaseRef = d.database(f, c.State)
 	c.LogKeyRef = d.reference(f, "log_key_ref", "file:log.key")
+	c.LogCopy = d.logCopy(f, c.State)
 	c.PolicyDir = d.policyDir(f)
 	c.AnswerWithin = f.term("answer_within", access.Term(3*day)).D()
 	c.ProvisionWithin = f.term("provision_within", access.Term(15*time.Minute)).D()

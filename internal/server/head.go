@@ -3,12 +3,13 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
-	"github.com/lessor-iam/lessor/internal/report"
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/backup"
 )
 
 // headFile is the newest signed head of the log, kept outside the database: a
@@ -25,38 +26,38 @@ func (s *Server) continues(ctx context.Context) error {
 	} else if err != nil {
 		return err
 	}
-	if err := report.Continues(ctx, s.db, s.signer.VerifierKey(), string(kept)); err != nil {
-		return fmt.Errorf("the database does not go on from the head of the log in %s; restore the right one, or, if this is meant, move that file away: %w", name, err)
-	}
-	return nil
+	return s.goesOn(ctx, name, string(kept))
 }
 
-// keepHead writes the newest head down, whole or not at all. Where it cannot, the
-// server goes on: ending access does not wait for a file.
+// kept is what of the log was last written down, by this process.
+type kept struct {
+	mu   sync.Mutex
+	head string
+	back bool // it was said that the log went back
+}
+
+// keepHead writes the newest head down, whole or not at all, unless it stands there
+// already. Where it cannot, the server goes on: ending access does not wait for a file.
 func (s *Server) keepHead(ctx context.Context) {
+	s.kept.mu.Lock()
+	defer s.kept.mu.Unlock()
 	head, err := proof{s}.Checkpoint(ctx)
+	if err == nil && (head == "" || head == s.kept.head) {
+		return
+	}
+	// A log that went back meanwhile must not write over what shows it.
 	if err == nil {
-		name := filepath.Join(s.current.Load().State, headFile)
-		err = replaceFile(name, []byte(head))
+		if err = errors.Join(s.continues(ctx), s.continuesCopy(ctx)); errors.Is(err, access.ErrConflict) || s.kept.back {
+			s.kept.back = errors.Is(err, access.ErrConflict)
+			s.tellBack(ctx, err)
+		}
+	}
+	if err == nil {
+		err = errors.Join(backup.ReplaceFile(filepath.Join(s.current.Load().State, headFile), []byte(head)), s.keepCopy(ctx, head))
 	}
 	if err != nil {
 		s.log.ErrorContext(ctx, "the log's head could not be written down", "error", err.Error())
+		return
 	}
-}
-
-// replaceFile writes a file whole or not at all. Each writer has a file of its own
-// until then: replicas on one machine share the folder.
-func replaceFile(name string, body []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.new")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(body)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(f.Name()))
-	}
-	return nil
+	s.kept.head = head
 }

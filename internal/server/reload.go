@@ -93,6 +93,7 @@ func settingsChanged(was, is *config.Config) (names []string) {
 		{"database_ref", was.DatabaseRef == is.DatabaseRef},
 		{"state", was.State == is.State},
 		{"log_key_ref", was.LogKeyRef == is.LogKeyRef},
+		{"log_copy", was.LogCopy == is.LogCopy},
 		{"answer_within", was.AnswerWithin == is.AnswerWithin},
 		{"provision_within", was.ProvisionWithin == is.ProvisionWithin},
 		{"pace", was.Pace == is.Pace},

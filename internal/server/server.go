@@ -61,6 +61,7 @@ type Server struct {
 	wire     *news.Wire                  // what happens, read once for all who listen
 	signals  atomic.Pointer[signal.Room] // nil: none are heard or sent
 	roster   *roster                     // who holds a role of Lessor itself
+	kept     kept                        // what of the log was written down outside the database
 
 	sites    atomic.Pointer[carriers] // Jira sites whose tickets are carried
 	carrying sync.RWMutex             // held by whoever is at a ticket
@@ -174,7 +175,7 @@ func (s *Server) open(ctx context.Context, c *config.Config) (err error) {
 	if err := signedBy(ctx, s.db, s.signer); err != nil {
 		return err
 	}
-	return s.continues(ctx)
+	return errors.Join(s.continues(ctx), s.continuesCopy(ctx))
 }
 
 // DSN is where the configured database is.

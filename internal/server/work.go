@@ -161,9 +161,9 @@ type sequencer struct {
 
 // Work implements river.Worker.
 func (w *sequencer) Work(ctx context.Context, _ *river.Job[engine.SequenceJob]) error {
-	placed, err := w.s.engine.Sequence(ctx)
-	if err == nil && placed > 0 {
-		w.s.keepHead(ctx)
+	_, err := w.s.engine.Sequence(ctx)
+	if err == nil {
+		w.s.keepHead(ctx) // others sequence, too: whoever asks for a bundle
 	}
 	return err
 }
