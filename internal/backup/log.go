@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -243,16 +242,4 @@ func ReplaceFile(name string, body []byte) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-// folderOf is a folder, for reading.
-func folderOf(path string) (fs.FS, error) {
-	st, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", access.ErrNotFound, err)
-	}
-	if !st.IsDir() {
-		return nil, fmt.Errorf("%w: %s is no folder", access.ErrInvalid, strings.TrimSpace(path))
-	}
-	return os.DirFS(path), nil
 }
