@@ -16,7 +16,6 @@ import (
 
 	"github.com/lessor-iam/lessor/internal/config"
 	"github.com/lessor-iam/lessor/internal/server"
-	"github.com/lessor-iam/lessor/internal/store"
 )
 
 func (a *app) serveCommand() *cobra.Command {
@@ -104,32 +103,32 @@ func (a *app) checkCommand() *cobra.Command {
 
 func (a *app) migrateCommand() *cobra.Command {
 	var status bool
-	c := &cobra.Command{Use: "migrate", Short: "Bring the database's schema up to date (serve does it too)", Args: takes(cobra.NoArgs),
+	var role string
+	c := &cobra.Command{Use: "migrate", Short: "Bring the database's schema up to date (serve does it too, unless schema_ref is set)", Args: takes(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			conf, err := config.Load(a.folder())
 			if err != nil {
 				return err
 			}
-			dsn, err := server.DSN(conf)
-			if err != nil {
-				return err
-			}
-			open := store.Open
-			if status {
-				open = store.Inspect
-			}
-			db, err := open(c.Context(), dsn)
-			if err != nil {
+			db, runs, err := a.schema(c.Context(), conf, status, role)
+			if db == nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, db.Close()) }()
+			if err != nil {
+				return err
+			}
 			lines, err := db.MigrationStatus(c.Context())
 			if err != nil {
 				return err
 			}
+			if runs != "" {
+				fmt.Fprintf(a.err, "servers run as the role %s: it reads and writes rows, and can alter nothing\n", plain(runs))
+			}
 			return a.showOne(lines, func() error { a.line("%s", strings.Join(lines, "\n")); return nil })
 		}}
 	c.Flags().BoolVar(&status, "status", false, "only say what is applied")
+	c.Flags().StringVar(&role, "role", "", "as which role servers run, where schema_ref is set (default: as database_ref says)")
 	return c
 }
 

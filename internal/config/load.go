@@ -17,6 +17,7 @@ type Config struct {
 	TLS             *TLS   // nil: plain http
 	Database        string // "sqlite:PATH", or empty if DatabaseRef is set
 	DatabaseRef     string // reference to a secret: a postgres:// URL
+	SchemaRef       string // reference to a secret: the same database as a role that owns its schema; empty: servers do
 	State           string // where the server writes what it keeps beside the database
 	LogKeyRef       string // reference to the secret that signs the log's checkpoints
 	LogCopy         string // a second folder that keeps the log and its head; empty: none

@@ -23,7 +23,7 @@ const (
 )
 
 var (
-	settingsKeys = []string{"listen", "tls", "database", "database_ref", "log_key_ref", "log_copy", "state", "policy", "answer_within",
+	settingsKeys = []string{"listen", "tls", "database", "database_ref", "schema_ref", "log_key_ref", "log_copy", "state", "policy", "answer_within",
 		"provision_within", "delegate_longest", "escalate_after", "break_glass", "pace", "backstop", "inventory", "classes", "notify", "tokens"}
 	paceKeys  = []string{"lease", "call", "retry", "slowest_off", "recheck", "confirm"}
 	tokenKeys = []string{"name", "identity", "sha256", "scopes", "strength", "expires"}
@@ -51,6 +51,9 @@ func (d *files) readSettings(c *Config, text []byte) {
 	c.Listen, c.TLS = f.listen(), d.readTLS(f)
 	c.State = d.stateDir(f)
 	c.Database, c.DatabaseRef = d.database(f, c.State)
+	if c.SchemaRef = d.reference(f, "schema_ref", ""); f.has("schema_ref") && !f.has("database_ref") {
+		f.problem("schema_ref", "schema_ref is for PostgreSQL, with database_ref beside it: only there two roles can use one database")
+	}
 	c.LogKeyRef = d.reference(f, "log_key_ref", "file:log.key")
 	c.LogCopy = d.logCopy(f, c.State)
 	c.PolicyDir = d.policyDir(f)

@@ -103,13 +103,10 @@ func Open(t testing.TB, d store.Dialect, change ...func(*Options)) *Fixture {
 	for _, do := range change {
 		do(&o)
 	}
-	if o.DSN == "" {
-		o.DSN = DSN(t, d)
-	}
 	f := &Fixture{t: t, Clock: clock, Company: o.Company, Targets: map[string]*Target{}, Now: o.Now}
 	f.written = o.Company.World(t)
 	f.worlds = []worldFrom{{f.Now(), f.written}}
-	db, err := store.Open(t.Context(), o.DSN)
+	db, err := open(t, d, o.DSN)
 	if err != nil {
 		t.Fatalf("open %s: %v", d, err)
 	}

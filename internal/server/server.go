@@ -168,7 +168,7 @@ func (s *Server) open(ctx context.Context, c *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.db, err = store.Open(ctx, dsn); err != nil {
+	if s.db, err = s.openStore(ctx, c, dsn); err != nil {
 		return err
 	}
 	s.roster.db = s.db

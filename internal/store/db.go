@@ -40,6 +40,7 @@ type DB struct {
 	pool    *pgxpool.Pool // PostgreSQL only
 	lock    *folderLock   // SQLite only: one process per file
 	jobs    jobs
+	guest   bool // somebody else owns the schema
 
 	compiled map[*sql.DB]*statements // SQLite only
 }

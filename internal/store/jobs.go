@@ -42,5 +42,8 @@ func (tx *Tx) Enqueue(ctx context.Context, args river.JobArgs, opts *river.Inser
 
 // NewWorker returns a client that works the jobs cfg names. Start and stop are the caller's.
 func (db *DB) NewWorker(cfg *river.Config) (*river.Client[*sql.Tx], error) {
+	if db.guest {
+		cfg.ReindexerIndexNames = []string{} // only the owner of an index may make it anew
+	}
 	return river.NewClient(db.riverDriver(), cfg)
 }

@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -161,4 +163,33 @@ func asPostgres(dir string) (*syscall.Credential, error) {
 		return nil, err
 	}
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
+}
+
+// PostgresRoles returns two URLs of a fresh, empty database: of the role that owns
+// it, and of one that may not even look into it yet.
+func PostgresRoles(t testing.TB) (owner, runs string) {
+	t.Helper()
+	var name string
+	t.Cleanup(func() { // after the database, which refers to them
+		for _, role := range []string{name + "_runs", name + "_owner"} {
+			onCluster(t, "drop role if exists "+role)
+		}
+	})
+	u, err := url.Parse(Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	name = strings.TrimPrefix(u.Path, "/")
+	for _, stmt := range []string{
+		"create role " + name + "_owner login", "create role " + name + "_runs login",
+		"alter database " + name + " owner to " + name + "_owner",
+	} {
+		onCluster(t, stmt)
+	}
+	as := func(role string) string {
+		with := *u
+		with.User = url.User(name + role)
+		return with.String()
+	}
+	return as("_owner"), as("_runs")
 }
