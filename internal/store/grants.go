@@ -180,7 +180,7 @@ func (tx *Tx) Due(ctx context.Context, system string, now time.Time, limit int) 
 	for _, turn := range turns {
 		var due []Job
 		for _, state := range turn {
-			some, err := all(ctx, tx, scanJob, dueQuery, system, state, moment(now), limit-len(list))
+			some, err := all(ctx, tx, scanJob, dueIn(state), system, moment(now), limit-len(list))
 			if err != nil {
 				return nil, err
 			}
@@ -198,9 +198,13 @@ func (tx *Tx) Due(ctx context.Context, system string, now time.Time, limit int) 
 	return list, nil
 }
 
-const dueQuery = `select ` + assignmentColumns + ` from assignment
-	where system = $1 and state = $2 and due_at is not null and due_at <= $3 and (lease_until is null or lease_until <= $3)
-	order by due_at, object, id limit $4`
+// dueIn has the state in its text: where a value that is bound is compared with what a
+// partial index is made of, SQLite compiles the statement anew each time it runs.
+func dueIn(state access.AssignmentState) string {
+	return `select ` + assignmentColumns + ` from assignment
+	where system = $1 and state = '` + string(state) + `' and due_at is not null and due_at <= $2 and (lease_until is null or lease_until <= $2)
+	order by due_at, object, id limit $3`
+}
 
 // NextDue returns when the system's next work can be claimed; ok is false if there is none.
 func (tx *Tx) NextDue(ctx context.Context, system string) (next time.Time, ok bool, err error) {
