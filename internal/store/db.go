@@ -12,10 +12,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -184,7 +186,11 @@ type Tx struct {
 
 // writeTries bounds how often a transaction that could not be serialized is
 // tried again: with so many losses in a row something else is wrong.
-const writeTries = 20
+const (
+	writeTries   = 20
+	firstPause   = 2 * time.Millisecond // doubles with each loss
+	longestPause = 200 * time.Millisecond
+)
 
 // takenTries bounds how often it is tried again because somebody else wrote the
 // same key: whoever tries again sees their row, unless it is no race at all.
@@ -196,7 +202,10 @@ const takenTries = 2
 func (db *DB) Write(ctx context.Context, do func(*Tx) error) error {
 	var err error
 	taken := 0
-	for range writeTries {
+	for lost := range writeTries {
+		if lost > 0 {
+			stepAside(ctx, lost)
+		}
 		err = db.once(ctx, db.write, &sql.TxOptions{Isolation: sql.LevelSerializable}, do)
 		if isTaken(err) {
 			taken++
@@ -208,6 +217,16 @@ func (db *DB) Write(ctx context.Context, do func(*Tx) error) error {
 		}
 	}
 	return fmt.Errorf("gave up after %d tries: %w", writeTries, err)
+}
+
+// stepAside waits some part of a time that doubles with each loss: transactions that
+// collided and begin again at once collide again, and with several replicas some of
+// them lose every time.
+func stepAside(ctx context.Context, lost int) {
+	most := min(firstPause<<min(lost, 10), longestPause)
+	pause, cancel := context.WithTimeout(ctx, rand.N(most))
+	defer cancel()
+	<-pause.Done()
 }
 
 // Read runs do in one read-only snapshot.
