@@ -8,7 +8,7 @@ FAST = ./cmd/... ./internal/access ./internal/api ./internal/cli ./internal/clie
 RACED = ./internal/api ./internal/auth/... ./internal/channel/... ./internal/connector/... ./internal/deliver/... ./internal/engine ./internal/enginetest \
 	./internal/evidence ./internal/inventory ./internal/policy ./internal/reconcile ./internal/report ./internal/server ./internal/store ./internal/web/...
 
-.PHONY: test test/all check bench deps deps/all demo build generate
+.PHONY: test test/all check bench survive deps deps/all demo build generate
 
 ## test: install what tests need (Debian), and run every test but the long ones
 test: deps
@@ -32,6 +32,10 @@ check: $(LINT)
 bench: deps
 	LESSOR_TEST_ALL=1 $(GO) test -run '^$$' -bench . -benchtime 1s -timeout 60m ./internal/...
 	cd bench && $(GO) test -run '^$$' -bench . -timeout 30m ./...
+
+## survive: servers killed, frozen and cut off, ROUNDS storms of it (SEED to have one run again); docs/survival.md
+survive: deps
+	LESSOR_TEST_ALL=1 LESSOR_SURVIVE_ROUNDS=$(or $(ROUNDS),100) LESSOR_SURVIVE_SEED=$(SEED) LESSOR_SURVIVE_LOG=$(or $(LOG),$(CURDIR)/survive.log) $(GO) test -count=1 -v -timeout 24h -run 'TestSurvive$$' ./internal/survive
 
 deps:
 	@scripts/test-deps

@@ -97,13 +97,14 @@ var rooms = map[string]struct {
 	"enginetest/crash":  {nil, false, "SIGKILL between any two steps, and the oracle afterwards"},
 	"enginetest/linear": {nil, false, "deeds done at once could have been done one after the other"},
 	"enginetest":        {nil, false, "a workbench for engine tests, and the oracle of the invariants"},
+	"survive":           {nil, false, "running servers killed, frozen and cut off in a storm, and the oracle afterwards"},
 	"testserver":        {nil, false, "starts real servers for tests"},
 	"house":             {nil, false, "these tests"},
 	"abuse":             {nil, false, "what must never work: an attack, a test"},
 }
 
 // testRooms may import anything, and only tests may import them.
-var testRooms = []string{"enginetest/crash", "enginetest/linear", "connector/connectortest", "deliver/delivertest", "channel/channeltest", "enginetest", "testserver", "policy/policytest", "house", "abuse"}
+var testRooms = []string{"enginetest/crash", "enginetest/linear", "connector/connectortest", "deliver/delivertest", "channel/channeltest", "enginetest", "testserver", "policy/policytest", "house", "abuse", "survive"}
 
 // impure is what a pure room must not import: time is allowed as a type only,
 // which impureCalls holds.

@@ -31,6 +31,9 @@ type Local func(*auth.Sessions) (http.Handler, error)
 // SignInBy has the portal let people in by a local way.
 func SignInBy(l Local) Option { return func(s *Server) { s.local = l } }
 
+// Seam is called between the steps of every verb and every lane: tests stop the process there.
+func Seam(at func(step string)) Option { return func(s *Server) { s.seam = at } }
+
 // portal makes the pages, and who is at their door.
 func (s *Server) portal() (http.Handler, error) {
 	c := s.current.Load().SignIn

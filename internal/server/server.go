@@ -62,6 +62,7 @@ type Server struct {
 	signals  atomic.Pointer[signal.Room] // nil: none are heard or sent
 	roster   *roster                     // who holds a role of Lessor itself
 	kept     kept                        // what of the log was written down outside the database
+	seam     func(step string)           // nil, but in tests
 
 	sites    atomic.Pointer[carriers] // Jira sites whose tickets are carried
 	carrying sync.RWMutex             // held by whoever is at a ticket
@@ -117,7 +118,7 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 	}
 	// 3. The door, and a lane for each system.
 	if s.engine, err = engine.New(engine.Config{DB: s.db, World: func() engine.World { return *s.world.Load() }, Now: time.Now, Rand: rand.Reader, Signer: s.signer,
-		Pace: c.Pace, AnswerWithin: c.AnswerWithin, ProvisionWithin: c.ProvisionWithin, StandingIn: s.standingIn, Glass: s.glass, ReadEvery: s.readEvery, Nudge: s.nudge, Joined: s.joined, Signals: func() access.Signals { return s.current.Load().Signals.Known() }, Feeds: s.feeds, Carries: func(channel string) bool { return channel == jira.Name && len(*s.sites.Load()) > 0 }, Log: log}); err != nil {
+		Pace: c.Pace, AnswerWithin: c.AnswerWithin, ProvisionWithin: c.ProvisionWithin, StandingIn: s.standingIn, Glass: s.glass, ReadEvery: s.readEvery, Nudge: s.nudge, Joined: s.joined, Signals: func() access.Signals { return s.current.Load().Signals.Known() }, Feeds: s.feeds, Carries: func(channel string) bool { return channel == jira.Name && len(*s.sites.Load()) > 0 }, Seam: s.seam, Log: log}); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.lay(c, targets)
@@ -204,7 +205,7 @@ func (s *Server) lay(c *config.Config, targets map[string]connector.Connector) {
 		s.readers[id] = inventory.New(inventory.Config{Door: s.engine, System: id, Connector: target,
 			Directory: func() *access.Directory { return s.world.Load().Directory }, Now: time.Now, Log: s.log})
 		s.lanes[id] = reconcile.New(reconcile.Config{Door: s.engine, System: id, Connector: target, Holder: fmt.Sprintf("%s/%s", host, rand.Text()),
-			Width: batchesAtOnce, Pace: c.Pace, Backstop: c.Backstop, Now: time.Now, Log: s.log})
+			Width: batchesAtOnce, Pace: c.Pace, Backstop: c.Backstop, Now: time.Now, Seam: s.seam, Log: s.log})
 	}
 }
 

@@ -1,0 +1,165 @@
+package survive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/enginetest"
+	"github.com/lessor-iam/lessor/internal/store"
+)
+
+// mendWithin is how long everything may take to be as it should after a storm. The
+// leases of the dead run out in two seconds; the rest is for a slow machine.
+const mendWithin = 90 * time.Second
+
+// judge waits until nothing is wrong any more, and returns what still is in the end.
+// The oracle is asked over and over because what is on its way is no fault; what can
+// never be right again is still wrong when the time is over.
+func (l *life) judge(ctx context.Context) (problems []error) {
+	for end := time.Now().Add(mendWithin); ; {
+		busy, err := l.busy(ctx)
+		if err == nil && !busy {
+			problems, err = l.problems(ctx)
+		}
+		switch {
+		case err == nil && !busy && len(problems) == 0:
+			return nil
+		case time.Now().After(end):
+			if busy {
+				problems = append(problems, errors.New("something is still under way"))
+				more, also := l.problems(ctx)
+				problems, err = append(problems, more...), errors.Join(err, also)
+			}
+			if err != nil {
+				problems = append(problems, err)
+			}
+			return problems
+		}
+		<-time.After(50 * time.Millisecond)
+	}
+}
+
+// busy is the cheap question before the dear one: is anything under way or due?
+func (l *life) busy(ctx context.Context) (busy bool, err error) {
+	db, err := l.inspect(ctx)
+	if err != nil {
+		return false, err
+	}
+	err = db.Read(ctx, func(tx *store.Tx) error {
+		return tx.QueryRowContext(ctx, `select exists (select 1 from assignment where holder <> '' or state in ('adding', 'removing') or due_at <= $1)`,
+			time.Now().UnixMicro()).Scan(&busy)
+	})
+	return busy, err
+}
+
+// problems asks the oracle, and whether what servers answered for is so.
+func (l *life) problems(ctx context.Context) (problems []error, err error) {
+	db, err := l.inspect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	held := map[string][]connector.Ref{}
+	for _, s := range systems {
+		if held[s], err = l.targets.held(ctx, s); err != nil {
+			return nil, err
+		}
+	}
+	o := enginetest.Oracle{DB: db, VKey: l.vkey, Now: time.Now, World: l.world, Systems: systems, Provision: 30 * time.Second,
+		Held: func(system string) []connector.Ref { return held[system] }}
+	if problems, err = o.Problems(ctx, true); err != nil {
+		return problems, err
+	}
+	err = db.Read(ctx, func(tx *store.Tx) error {
+		broken, err := l.promises(ctx, tx)
+		problems = append(problems, broken...)
+		return err
+	})
+	return problems, err
+}
+
+// promises are kept if what was answered for is there, once, and what was said to
+// have ended has.
+func (l *life) promises(ctx context.Context, tx *store.Tx) (broken []error, err error) {
+	const everything = 1 << 30
+	requests, err1 := tx.Requests(ctx, "", "", "", everything)
+	grants, err2 := tx.GrantsOf(ctx, nil, false, "", everything)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	wrong := func(format string, a ...any) { broken = append(broken, fmt.Errorf(format, a...)) }
+	there, of := map[string]bool{}, map[string]int{}
+	for _, r := range requests {
+		there[r.ID] = true
+		if r.Reference != "" {
+			of[r.Reference]++
+		}
+	}
+	state := map[string]access.GrantState{}
+	for _, g := range grants {
+		state[g.ID] = g.State
+	}
+	l.kept.mu.Lock()
+	defer l.kept.mu.Unlock()
+	for id, reference := range l.kept.asked {
+		if !there[id] {
+			wrong("promise: request %s (%s) was answered for and is gone", id, reference)
+		}
+	}
+	for _, reference := range l.kept.references {
+		if of[reference] > 1 {
+			wrong("promise: %s was asked once and is %d requests", reference, of[reference])
+		}
+	}
+	for id, how := range l.kept.ended {
+		if state[id] != access.Ended {
+			wrong("promise: %q was answered for, and grant %s is %q", how, id, state[id])
+		}
+	}
+	return broken, nil
+}
+
+// ticketsRead says which tickets never became known.
+func (l *life) ticketsRead(ctx context.Context) (problems []error, err error) {
+	db, err := l.inspect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = db.Read(ctx, func(tx *store.Tx) error {
+		known := map[string]bool{}
+		rows, err := tx.QueryContext(ctx, "select id from ticket")
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var id string
+			if err := rows.Scan(&id); err != nil {
+				return err
+			}
+			known[id[strings.LastIndex(id, ":")+1:]] = true
+		}
+		for _, id := range l.kept.tickets {
+			if !known[id] {
+				problems = append(problems, fmt.Errorf("ticket %s was raised and never read", id))
+			}
+		}
+		return rows.Err()
+	})
+	return problems, err
+}
+
+// told is a list of problems, for people.
+func told(problems []error) string {
+	var list []string
+	for _, p := range problems {
+		list = append(list, "  "+p.Error())
+	}
+	slices.Sort(list)
+	return strings.Join(list, "\n")
+}

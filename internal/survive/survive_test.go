@@ -1,0 +1,284 @@
+package survive
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/channel/jira/jirasim"
+	"github.com/lessor-iam/lessor/internal/client"
+	"github.com/lessor-iam/lessor/internal/engine"
+	"github.com/lessor-iam/lessor/internal/server"
+	"github.com/lessor-iam/lessor/internal/store"
+)
+
+// What a run is told by the environment; `make survive` sets them.
+const (
+	roundsKey = "LESSOR_SURVIVE_ROUNDS"
+	seedKey   = "LESSOR_SURVIVE_SEED"
+	logKey    = "LESSOR_SURVIVE_LOG" // a file to which each round adds a line
+)
+
+const (
+	shortRounds = 3  // in the ordinary run
+	lifeRounds  = 12 // at most, in one life: the oracle reads the whole of it each time
+	replicas    = 3  // where the database allows more than one
+	fileEvery   = 5  // which life is on a file
+)
+
+// life is one folder and one database, and the servers on them.
+type life struct {
+	t        testing.TB
+	targets  *targets
+	cluster  *cluster // nil: the database is a file
+	toLedger []*wire  // each replica's way to the database
+	replicas []*replica
+	queue    *queue
+	tokens   map[string]string
+	dsn      string // as the oracle reaches it
+	db       *store.DB
+	vkey     string
+	world    func(time.Time) engine.World
+	line     *timeline
+	kept     *promised
+	tally    map[string]int
+}
+
+// begin makes a life. cluster nil is one on a file, with one server.
+func begin(t testing.TB, w *targets, c *cluster, tally map[string]int) *life {
+	t.Helper()
+	l := &life{t: t, targets: w, cluster: c, queue: newQueue(t), line: &timeline{}, kept: newPromised(), tally: tally}
+	database, n, name := "database: sqlite:lessor.db", 1, ""
+	if c != nil {
+		database, n, name = "database_ref: env:"+dsnKey, replicas, c.fresh(t)
+	}
+	t.Cleanup(func() {
+		if c != nil {
+			_ = c.run("postgres", "drop database "+name+" with (force)") // it is only in the way
+		}
+	})
+	var dir string
+	dir, l.tokens = w.folder(t, database, l.queue.config)
+	pub, err := os.ReadFile(dir + "/log.pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, world, _, err := server.Check(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.vkey, l.world = strings.TrimSpace(string(pub)), func(time.Time) engine.World { return world }
+	l.dsn = "sqlite:" + dir + "/lessor.db"
+	for i := range n {
+		dsn := ""
+		if c != nil {
+			l.toLedger = append(l.toLedger, newWire(t, c.addr()))
+			dsn, l.dsn = c.url(l.toLedger[i].addr, name), c.url(c.addr(), name)
+		}
+		l.replicas = append(l.replicas, newReplica(t, fmt.Sprintf("replica-%d", i), dir, dsn))
+	}
+	if problems := w.empty(t.Context()); len(problems) > 0 {
+		t.Fatalf("before a life begins:\n%s", told(problems))
+	}
+	for _, r := range l.replicas { // all at once, on a database that has no table yet
+		r.start(t, "", 0)
+	}
+	for _, r := range l.replicas {
+		r.ready(t)
+	}
+	t.Cleanup(func() {
+		if l.db != nil {
+			_ = l.db.Close()
+		}
+	})
+	return l
+}
+
+// inspect opens the database to be read, beside the servers.
+func (l *life) inspect(ctx context.Context) (*store.DB, error) {
+	if l.db != nil {
+		return l.db, nil
+	}
+	db, err := store.Inspect(ctx, l.dsn)
+	l.db = db
+	return db, err
+}
+
+// round is a storm with trouble in it, then quiet, then the oracle.
+func (l *life) round(ctx context.Context, n int, seed uint64) (what string, problems []error) {
+	rnd := rand.New(rand.NewChaCha8(sha256.Sum256(fmt.Append(nil, seed, n))))
+	l.line.add("ROUND %d", n)
+	l.queue.to.Store(&l.one(rnd).url)
+	l.queue.SetPost(jirasim.Post{Lose: func(jirasim.Delivery) bool { return rand.IntN(4) == 0 }, Copies: func(jirasim.Delivery) int { return 1 + rand.IntN(3) }, Shuffled: true})
+	c := &crowd{tokens: l.tokens, queue: l.queue, line: l.line, kept: l.kept, round: n}
+	for _, r := range l.replicas {
+		c.urls = append(c.urls, r.url)
+	}
+	list := troubles(l.cluster == nil)
+	tr := list[rnd.IntN(len(list))]
+	if tr.before != nil {
+		tr.before(l, rnd)
+	}
+	blow, still := context.WithTimeout(ctx, storm)
+	defer still()
+	var all sync.WaitGroup
+	for i := range 6 {
+		mine := rand.New(rand.NewPCG(rnd.Uint64(), rnd.Uint64()))
+		all.Go(func() { c.run(blow, i, mine) })
+	}
+	what = tr.do(l, blow, rnd)
+	l.tally[tr.kind]++
+	all.Wait()
+	l.line.add("QUIET")
+	l.mend(l.t)
+	return what, l.judge(ctx)
+}
+
+// end ends everything, waits until it is seen gone, and says what is not.
+func (l *life) end(ctx context.Context) (problems []error) {
+	sara := client.New(l.replicas[0].url, l.tokens[security])
+	l.queue.SetPost(jirasim.Post{})
+	for end := time.Now().Add(mendWithin); ; {
+		// A ticket that was read late may still become a grant: it is revoked in the next turn.
+		for _, g := range l.open(ctx) {
+			if err := sara.Revoke(ctx, g, "the end of a life"); err != nil {
+				l.line.add("revoking %s: %v", g, err)
+			}
+		}
+		if problems = append(l.judge(ctx), l.leftovers(ctx)...); len(problems) == 0 || time.Now().After(end) {
+			break
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+	for _, r := range l.replicas {
+		r.kill()
+		text, err := os.ReadFile(r.said)
+		if err != nil {
+			problems = append(problems, err)
+		}
+		l.tally["verbs given up as unserializable"] += strings.Count(string(text), "gave up after")
+		l.tally["settlings refused for their lease"] += strings.Count(string(text), `"msg":"reconciled"`) - strings.Count(string(text), `"refused":0`)
+	}
+	return problems
+}
+
+// leftovers is what there must not be at the end of a life: a ticket that is not
+// known, an open grant, anything held at a target.
+func (l *life) leftovers(ctx context.Context) (problems []error) {
+	problems, err := l.ticketsRead(ctx)
+	if err != nil {
+		return append(problems, err)
+	}
+	for _, g := range l.open(ctx) {
+		problems = append(problems, fmt.Errorf("grant %s is still open at the end of a life", g))
+	}
+	return append(problems, l.targets.empty(ctx)...)
+}
+
+// open lists what is granted.
+func (l *life) open(ctx context.Context) (list []string) {
+	db, err := l.inspect(ctx)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if err := db.Read(ctx, func(tx *store.Tx) error {
+		grants, err := tx.GrantsOf(ctx, nil, true, "", 1<<30)
+		for _, g := range grants {
+			list = append(list, g.ID)
+		}
+		return err
+	}); err != nil {
+		l.t.Fatal(err)
+	}
+	return list
+}
+
+// Whatever is killed, cut or frozen: after each storm reality is what authority says,
+// the log is whole, nothing that was answered for is lost and nothing is done twice.
+func TestSurvive(t *testing.T) {
+	rounds, err := strconv.Atoi(cmp.Or(os.Getenv(roundsKey), strconv.Itoa(shortRounds)))
+	if err != nil {
+		t.Fatalf("%s: %v", roundsKey, err)
+	}
+	seed := uint64(time.Now().UnixNano())
+	if s := os.Getenv(seedKey); s != "" {
+		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
+			t.Fatalf("%s: %v", seedKey, err)
+		}
+	}
+	t.Logf("seed %d, %d rounds: %s=%d %s=%d make survive", seed, rounds, seedKey, seed, roundsKey, rounds)
+	keep := logTo(t)
+	keep("%s seed %d, %d rounds", time.Now().UTC().Format(time.RFC3339), seed, rounds)
+	w, c, tally := newTargets(t), newCluster(t), map[string]int{}
+	for done, n := 0, 0; done < rounds && !t.Failed(); n++ {
+		t.Run(fmt.Sprintf("life %d", n), func(t *testing.T) {
+			on, words := c, "PostgreSQL"
+			if n%fileEvery == 1 {
+				on, words = nil, "SQLite"
+			}
+			if rounds <= shortRounds && done == rounds-1 {
+				on, words = nil, "SQLite" // the ordinary run has one of each
+			}
+			l := begin(t, w, on, tally)
+			for i := 0; i < lifeRounds && done < rounds; i++ {
+				if rounds <= shortRounds && words == "PostgreSQL" && done == rounds-1 {
+					break
+				}
+				began := time.Now()
+				what, problems := l.round(t.Context(), done, seed)
+				keep("round %d, life %d on %s: %s; mended after %s; violations %d", done, n, words, what, time.Since(began).Round(time.Millisecond), len(problems))
+				done++
+				l.fails(seed, what, problems)
+			}
+			problems := l.end(t.Context())
+			keep("end of life %d; violations %d", n, len(problems))
+			l.fails(seed, "the end of a life", problems)
+		})
+	}
+	var kinds []string
+	for _, k := range slices.Sorted(maps.Keys(tally)) {
+		kinds = append(kinds, fmt.Sprintf("%s %d", k, tally[k]))
+	}
+	keep("%s done: %s", time.Now().UTC().Format(time.RFC3339), strings.Join(kinds, ", "))
+	t.Logf("%s", strings.Join(kinds, ", "))
+}
+
+// fails ends the test with all that is known, if anything is wrong.
+func (l *life) fails(seed uint64, what string, problems []error) {
+	l.t.Helper()
+	if len(problems) == 0 {
+		return
+	}
+	for _, r := range l.replicas {
+		l.t.Logf("%s said last:\n%s", r.name, r.tail())
+	}
+	l.t.Logf("timeline:\n%s", l.line.last(400))
+	l.t.Fatalf("seed %d, after %s:\n%s", seed, what, told(problems))
+}
+
+// logTo writes lines to the log of the run, if one is wanted.
+func logTo(t testing.TB) func(format string, a ...any) {
+	t.Helper()
+	name := os.Getenv(logKey)
+	if name == "" {
+		return func(string, ...any) {}
+	}
+	return func(format string, a ...any) {
+		f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		fmt.Fprintf(f, format+"\n", a...)
+	}
+}
