@@ -3,9 +3,12 @@ package testserver
 import (
 	"encoding/hex"
 	"fmt"
+	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf16"
 
 	"github.com/go-ldap/ldap/v3"
@@ -75,6 +78,34 @@ func (s *SambaServer) Password(t testing.TB, dn, password string) {
 	}
 	s.Replace(t, dn, "unicodePwd", quoted.String())
 	s.Replace(t, dn, "userAccountControl", "512")
+}
+
+// sambaAges moves back when a password was set, beside the module that lets nobody do so.
+const sambaAges = `import sys
+import ldb
+from samba.auth import system_session
+from samba.param import LoadParm
+from samba.samdb import SamDB
+dir, dn, seconds = sys.argv[1:]
+lp = LoadParm()
+lp.load(dir + "/smb.conf")
+db = SamDB(url=dir + "/domain/private/sam.ldb", lp=lp, session_info=system_session())
+was = int(str(db.search(dn, ldb.SCOPE_BASE, attrs=["pwdLastSet"])[0]["pwdLastSet"]))
+m = ldb.Message()
+m.dn = ldb.Dn(db, dn)
+m["pwdLastSet"] = ldb.MessageElement(str(was - int(seconds) * 10**7), ldb.FLAG_MOD_REPLACE, "pwdLastSet")
+db.modify(m, ["local_oid:1.3.6.1.4.1.7165.4.3.12:0"])
+`
+
+// SambaAges makes a user's password older by as much, in the files of the domain that
+// runs from dir, as if that time had passed: nobody waits for the hour in which it
+// still takes the one before. Debian's own Python has the bindings, as samba-tool wants it.
+func SambaAges(dir, dn string, by time.Duration) error {
+	out, err := exec.Command("/usr/bin/python3", "-c", sambaAges, dir, dn, strconv.Itoa(int(by.Seconds()))).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("ages: %w: %s", err, out)
+	}
+	return nil
 }
 
 // Replace replaces all values of an attribute.

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,13 +20,17 @@ import (
 	"github.com/lessor-iam/lessor/internal/testserver"
 )
 
-// keyedTargets are the real systems.
+// keyedTargets are the real systems, and where what they make is kept.
 func keyedTargets() map[string]keyedTarget {
 	return map[string]keyedTarget{
-		"postgres":   {postgresAccount, openPostgres, psql, false},
-		"openldap":   {ldapAccount, openLDAP, ldapwhoami, false},
-		"gitea":      {giteaAccount, openGitea, curlGitea, false},
-		"kubernetes": {robotAccount, openKubernetes, curlKubernetes, true},
+		"postgres":             {begin: postgresAccount, open: openPostgres, signIn: psql, store: "age"},
+		"postgres, in Secrets": {begin: postgresAccount, open: openPostgres, signIn: psql, store: "kubernetes", slow: true},
+		"postgres, in Vault":   {begin: postgresAccount, open: openPostgres, signIn: psql, store: "vault", slow: true},
+		"openldap":             {begin: ldapAccount, open: openLDAP, signIn: ldapsearch, store: "age"},
+		"samba":                {begin: sambaAccount, open: openSamba, signIn: ldapsearch, store: "age", slow: true, later: anHourLater},
+		"gitea":                {begin: giteaAccount, open: openGitea, signIn: curlGitea, store: "age"},
+		"gitea, in Vault":      {begin: giteaAccount, open: openGitea, signIn: curlGitea, store: "vault", slow: true},
+		"kubernetes":           {begin: robotAccount, open: openKubernetes, signIn: curlKubernetes, store: "age", slow: true},
 	}
 }
 
@@ -35,7 +40,7 @@ func postgresAccount(t *testing.T, n int) keyed {
 	s := testserver.PostgresTarget(t, "15")
 	name := fmt.Sprintf("robot_%d_%d", n, time.Now().UnixNano())
 	s.Exec(t, "create role "+name+" login")
-	return keyed{Name: "postgres", Kind: "password", Address: s.Address, CA: s.CAFile, Account: name}
+	return keyed{Kind: "password", Address: s.Address, CA: s.CAFile, Account: name}
 }
 
 func openPostgres(t *testing.T, k keyed) connector.Issuer {
@@ -84,7 +89,7 @@ func ldapAccount(t *testing.T, n int) keyed {
   by * none`})
 	name := fmt.Sprintf("robot%d", n)
 	s.Person(t, name)
-	return keyed{Name: "openldap", Kind: "password", Address: s.URL, CA: s.CAFile, Account: name}
+	return keyed{Kind: "password", Address: s.URL, CA: s.CAFile, Account: name, Entry: "uid=" + name + "," + testserver.SlapdPeople}
 }
 
 func openLDAP(t *testing.T, k keyed) connector.Issuer {
@@ -98,19 +103,63 @@ func openLDAP(t *testing.T, k keyed) connector.Issuer {
 	return c
 }
 
-func ldapwhoami(t *testing.T, k keyed, worth string) bool {
+// ldapsearch binds as whoever has the worth would, and reads what every server shows.
+func ldapsearch(t *testing.T, k keyed, worth string) bool {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "worth")
 	if err := os.WriteFile(file, []byte(worth), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), "ldapwhoami", "-x", "-H", k.Address, "-D", "uid="+k.Account+","+testserver.SlapdPeople, "-y", file)
+	cmd := exec.CommandContext(t.Context(), "ldapsearch", "-x", "-H", k.Address, "-D", k.Entry, "-y", file, "-b", "", "-s", "base", "1.1")
 	cmd.Env = append(os.Environ(), "LDAPTLS_CACERT="+k.CA)
 	out, err := cmd.CombinedOutput()
 	if err != nil && !strings.Contains(string(out), "Invalid credentials (49)") {
-		t.Errorf("ldapwhoami: %v: %s", err, out)
+		t.Errorf("ldapsearch: %v: %s", err, out)
 	}
 	return err == nil
+}
+
+// sambaDomain is the area of a domain in which the accounts of all cases are, with the
+// right that the connector's page gives there.
+var sambaDomain struct {
+	sync.Once
+	*testserver.SambaArea
+}
+
+// sambaAccount is a user of its own in a domain that all share.
+func sambaAccount(t *testing.T, n int) keyed {
+	t.Helper()
+	s := testserver.Samba(t)
+	sambaDomain.Do(func() {
+		a := s.Area(t)
+		out, err := a.Shell("set -e\nSID=$(samba-tool user show svc-lessor --attributes=objectSid | sed -n 's/^objectSid: //p')\n" +
+			`samba-tool dsacl set --objectdn=` + a.People + ` --sddl="(OA;CIIO;CR;00299570-246d-11d0-a768-00aa006e0529;bf967aba-0de6-11d0-a285-00aa003049e2;$SID)"`)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		sambaDomain.SambaArea = a
+	})
+	entry := sambaDomain.Login(t, fmt.Sprintf("robot-%d-%d", n, time.Now().UnixNano()))
+	return keyed{Kind: "password", Address: s.URL, CA: s.CAFile, Account: ldap.DNPrefix + entry, Entry: entry, Dir: s.Dir}
+}
+
+func openSamba(t *testing.T, k keyed) connector.Issuer {
+	t.Helper()
+	c, err := ldap.New(ldap.Config{URL: k.Address, CA: roots(t, k.CA), BindDN: testserver.SambaService, Password: func() string { return testserver.SambaServiceSecret },
+		PeopleBase: "OU=people," + testserver.SambaBase, GroupsBase: "OU=groups," + testserver.SambaBase, Timeout: rotationPace.Call})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// anHourLater has the domain take no password but the present one.
+func anHourLater(t *testing.T, k keyed) {
+	t.Helper()
+	if err := testserver.SambaAges(k.Dir, k.Entry, 61*time.Minute); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // giteaAccount is a user of its own on a server that all share.
@@ -119,7 +168,7 @@ func giteaAccount(t *testing.T, n int) keyed {
 	s := testserver.Gitea(t)
 	name := fmt.Sprintf("robot-%d-%d", n, time.Now().UnixNano())
 	s.Must(t, http.MethodPost, "/admin/users", map[string]any{"username": name, "email": name + "@example.com", "password": testserver.GiteaPassword, "must_change_password": false})
-	return keyed{Name: "gitea", Kind: "access token", Address: s.URL, CA: s.CAFile, Account: name, Token: s.Token, Scopes: []string{"read:user"}}
+	return keyed{Kind: "access token", Address: s.URL, CA: s.CAFile, Account: name, Token: s.Token, Scopes: []string{"read:user"}}
 }
 
 func openGitea(t *testing.T, k keyed) connector.Issuer {
@@ -144,7 +193,7 @@ func robotAccount(t *testing.T, n int) keyed {
 	name := fmt.Sprintf("robot-%d-%d", n, time.Now().UnixNano())
 	s.Must(t, http.MethodPost, "/api/v1/namespaces", []byte(`{"metadata":{"name":"`+name+`"}}`))
 	s.Must(t, http.MethodPost, "/api/v1/namespaces/"+name+"/serviceaccounts", []byte(`{"metadata":{"name":"app"}}`))
-	return keyed{Name: "kubernetes", Kind: "service account token", Address: s.URL, CA: s.CAFile, Account: "serviceaccount:" + name + "/app",
+	return keyed{Kind: "service account token", Address: s.URL, CA: s.CAFile, Account: "serviceaccount:" + name + "/app",
 		Token: testserver.KubernetesAdmin + testserver.KubernetesToken}
 }
 
