@@ -44,6 +44,7 @@ import (
 // World is what the engine decides by, as one snapshot; see [NewWorld].
 type World struct {
 	Directory *access.Directory
+	Version   int64 // of what the database adds to it
 	Policy    *policy.Set
 	Lifecycle access.Lifecycle // what is said of those who join, move and leave
 	powers    *powers.Graph    // what everything in the catalog can become; only read
@@ -92,7 +93,8 @@ type Config struct {
 // Engine is the door. It is safe for concurrent use.
 type Engine struct {
 	Config
-	ids *ids
+	ids  *ids
+	told bool // World follows what the database adds, by Joined
 }
 
 // New returns an engine, or says everything that is missing.
@@ -126,7 +128,8 @@ func New(c Config) (*Engine, error) {
 	if c.Halted == nil {
 		c.Halted = func() []access.Halt { return nil }
 	}
-	if c.Joined == nil {
+	told := c.Joined != nil
+	if !told {
 		c.Joined = func(context.Context, bool) {}
 	}
 	if c.Glass == nil {
@@ -141,7 +144,7 @@ func New(c Config) (*Engine, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{Config: c, ids: &ids{rand: c.Rand}}, nil
+	return &Engine{Config: c, ids: &ids{rand: c.Rand}, told: told}, nil
 }
 
 // deed is one verb under way: its transaction, its moment, the snapshot it
@@ -177,9 +180,22 @@ type deed struct {
 // do runs one verb in one transaction and, once it is durable, nudges the
 // reconciler. The clock is read once: a verb happens at one moment.
 func (e *Engine) do(ctx context.Context, verb string, by access.Actor, do func(*deed) error) error {
+	err := e.try(ctx, verb, by, do)
+	if errors.Is(err, errBehind) { // somebody has left, and what is in force has it in a moment
+		e.Joined(ctx, false)
+		err = e.try(ctx, verb, by, do)
+	}
+	return err
+}
+
+// try is do by the snapshot that is in force now.
+func (e *Engine) try(ctx context.Context, verb string, by access.Actor, do func(*deed) error) error {
 	var d *deed
 	err := e.DB.Write(ctx, func(tx *store.Tx) error {
 		d = &deed{Tx: tx, e: e, now: e.Now().UTC().Truncate(time.Microsecond), by: by, world: e.World(), due: map[string]time.Time{}}
+		if err := d.upToDate(ctx); err != nil {
+			return err
+		}
 		if err := d.repeated(ctx); err != nil {
 			return err
 		}
@@ -196,6 +212,9 @@ func (e *Engine) do(ctx context.Context, verb string, by access.Actor, do func(*
 			return err
 		}
 		if err := d.wakeSequencer(ctx); err != nil {
+			return err
+		}
+		if err := d.hasten(ctx); err != nil {
 			return err
 		}
 		e.Seam(verb + " before commit")

@@ -170,9 +170,13 @@ func (f *Fixture) Change(do func(*Company)) {
 // joined has in force what the company says and what the database adds to it, but roles.
 func (f *Fixture) joined(ctx context.Context) {
 	f.t.Helper()
-	var j access.Joined
-	f.read(func(tx *store.Tx) (err error) { j, err = tx.JoinedAfter(context.WithoutCancel(ctx), 0); return err })
-	f.worlds = append(f.worlds, worldFrom{f.Now(), f.written.In(f.written.Directory.Join(j))})
+	added, err := f.DB.AddedAfter(context.WithoutCancel(ctx), 0)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	next := f.written.In(f.written.Directory.Join(added.Since))
+	next.Version = added.Version
+	f.worlds = append(f.worlds, worldFrom{f.Now(), next})
 }
 
 func (f *Fixture) world() engine.World { return f.worlds[len(f.worlds)-1].world }

@@ -207,6 +207,7 @@ func (e *estate) open(t testing.TB, prefix string, people, groups []string) {
 				return
 			}
 			next := world.In(written.Join(added.Since))
+			next.Version = added.Version
 			inForce.Store(&next)
 		}})
 	if err != nil {

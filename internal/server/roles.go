@@ -116,6 +116,7 @@ func (r *roster) join(members []store.Member, version int64, asOf time.Time) {
 		}
 		joined = r.files.In(r.files.Directory.WithMembers(more))
 	}
+	joined.Version = version
 	r.members, r.version, r.asOf, r.lapsed = members, version, asOf, false
 	r.world.Store(&joined)
 }
@@ -252,6 +253,7 @@ func (r *roster) lapse() bool {
 	}
 	r.lapsed = true
 	files := r.files
+	files.Version = r.version
 	r.world.Store(&files)
 	return true
 }

@@ -49,6 +49,24 @@ func (r *roster) rest() {
 	p.reading.Wait()
 }
 
+// upToDate has in force what must not wait: that somebody has left, or is suspended. What
+// may wait it does not ask for.
+func (r *roster) upToDate() error {
+	ctx, cancel := context.WithTimeout(context.Background(), rosterWait)
+	defer cancel()
+	urgent, err := r.db.Urgent(ctx)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	version := r.version
+	r.mu.Unlock()
+	if urgent <= version {
+		return nil
+	}
+	return r.keepUp(ctx)
+}
+
 // sees waits until the directory in force has what was stored before, together with
 // whoever else waits for it.
 func (r *roster) sees(ctx context.Context) error {

@@ -227,8 +227,13 @@ func (s *Server) stranded(ctx context.Context) error {
 	return err
 }
 
-// knows tells whether an identity may be at the door at all.
+// knows tells whether an identity may be at the door at all. Who has left, on whatever
+// replica it was said, may not from the moment in which that is stored.
 func (s *Server) knows(identity string, now time.Time) bool {
+	if err := s.roster.upToDate(); err != nil {
+		s.log.Warn("nobody is let in: who has left could not be read", "error", err.Error())
+		return false
+	}
 	dir := s.world.Load().Directory
 	id, ok := dir.Identity(identity)
 	person, _ := dir.Identity(dir.PersonOf(identity))

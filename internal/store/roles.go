@@ -63,6 +63,29 @@ func (db *DB) RosterVersion(ctx context.Context) (version int64, err error) {
 	return version, err
 }
 
+// Urgent is the last version of the roster of which nobody may go by an older one.
+func (db *DB) Urgent(ctx context.Context) (version int64, err error) {
+	err = db.Read(ctx, func(tx *Tx) error {
+		version, err = tx.Urgent(ctx)
+		return err
+	})
+	return version, err
+}
+
+// Urgent is that version, as this transaction sees it.
+func (tx *Tx) Urgent(ctx context.Context) (version int64, err error) {
+	if err := tx.QueryRowContext(ctx, `select version from roster_urgent`).Scan(&version); err != nil {
+		return 0, fmt.Errorf("urgent version: %w", err)
+	}
+	return version, nil
+}
+
+// Hasten has the version of the roster that this transaction makes be one that nobody
+// may be behind.
+func (tx *Tx) Hasten(ctx context.Context) error {
+	return tx.exec(ctx, "urgent version", `update roster_urgent set version = (select version from roster_version)`)
+}
+
 // ChangeRoster puts members on the roster and takes others off. It is idempotent.
 func (db *DB) ChangeRoster(ctx context.Context, put, take []Member) error {
 	return db.Write(ctx, func(tx *Tx) error {

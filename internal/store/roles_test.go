@@ -62,3 +62,24 @@ func TestRosterAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// What nobody may be behind is a version of its own: words that may wait do not move it.
+func TestUrgent(t *testing.T) {
+	each(t, func(t *testing.T, db *DB) {
+		is := func(want bool) {
+			t.Helper()
+			version, err := db.RosterVersion(t.Context())
+			must(t, err)
+			urgent, err := db.Urgent(t.Context())
+			must(t, err)
+			if (urgent == version) != want || urgent > version {
+				t.Errorf("urgent is %d of %d", urgent, version)
+			}
+		}
+		is(true)
+		must(t, db.ChangeRoster(t.Context(), []Member{{"security", "ann"}}, nil))
+		is(false)
+		must(t, db.Write(t.Context(), func(tx *Tx) error { return tx.Hasten(t.Context()) }))
+		is(true)
+	})
+}
