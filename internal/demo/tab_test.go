@@ -117,6 +117,19 @@ func (b *tab) text() string {
 	return s
 }
 
+// loads is what the page has asked for last, and when: whether it was told at all
+// shows in it.
+func (b *tab) loads() string {
+	ctx, cancel := context.WithTimeout(b.ctx, tabPatience)
+	defer cancel()
+	s, err := chromedp.Run(ctx, chromedp.Evaluate[string](`[document.visibilityState + ", now " + Math.round(performance.now()) + " ms, hears at " + document.querySelector("[data-live]")?.dataset.live,
+		...performance.getEntriesByType("resource").slice(-30).map(e => Math.round(e.startTime) + " +" + Math.round(e.duration) + " ms " + e.responseStatus + " " + e.name)].join("\n")`))
+	if err != nil {
+		return err.Error()
+	}
+	return s
+}
+
 // goTo opens a page of the portal.
 func (b *tab) goTo(path string) {
 	b.t.Helper()
@@ -135,7 +148,7 @@ func (b *tab) script(what, expression string) {
 			return
 		}
 		if time.Now().After(deadline) { // an error meanwhile is a page that is being left
-			b.t.Fatalf("%s: was not so within %s (%v)\nthe page says:\n%s", what, tabPatience, err, b.text())
+			b.t.Fatalf("%s: was not so within %s (%v)\nit loaded last:\n%s\nthe page says:\n%s", what, tabPatience, err, b.loads(), b.text())
 		}
 		select {
 		case <-b.t.Context().Done():
