@@ -9,12 +9,10 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
-	"github.com/lessor-iam/lessor/internal/config"
 	"github.com/lessor-iam/lessor/internal/server"
 )
 
@@ -98,37 +96,6 @@ func (a *app) checkCommand() *cobra.Command {
 				count(len(w.Policy.Rules()), "rule", "rules"), w.Policy.Digest())
 		}}
 	c.Flags().BoolVar(&strict, "strict", false, "fail on warnings too")
-	return c
-}
-
-func (a *app) migrateCommand() *cobra.Command {
-	var status bool
-	var role string
-	c := &cobra.Command{Use: "migrate", Short: "Bring the database's schema up to date (serve does it too, unless schema_ref is set)", Args: takes(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) (err error) {
-			conf, err := config.Load(a.folder())
-			if err != nil {
-				return err
-			}
-			db, runs, err := a.schema(c.Context(), conf, status, role)
-			if db == nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, db.Close()) }()
-			if err != nil {
-				return err
-			}
-			lines, err := db.MigrationStatus(c.Context())
-			if err != nil {
-				return err
-			}
-			if runs != "" {
-				fmt.Fprintf(a.err, "servers run as the role %s: it reads and writes rows, and can alter nothing\n", plain(runs))
-			}
-			return a.showOne(lines, func() error { a.line("%s", strings.Join(lines, "\n")); return nil })
-		}}
-	c.Flags().BoolVar(&status, "status", false, "only say what is applied")
-	c.Flags().StringVar(&role, "role", "", "as which role servers run, where schema_ref is set (default: as database_ref says)")
 	return c
 }
 

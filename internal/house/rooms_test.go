@@ -29,6 +29,7 @@ var rooms = map[string]struct {
 	"secret":   {nil, false, "references to secrets, and a value that never prints"},
 	"store":    {[]string{"access"}, false, "one database, one SQL text for both engines; decides nothing, tells no time"},
 	"backup":   {[]string{"access", "evidence", "store"}, false, "what is kept of a database outside of it: whole copies, and the log as it grows; decides nothing"},
+	"move":     {[]string{"access", "store"}, false, "a whole database from SQLite to PostgreSQL, while it is used; decides nothing"},
 	"config":   {[]string{"access", "secret"}, false, "one folder read strictly: settings, directory, catalog"},
 	"setup":    {[]string{"access", "evidence"}, false, "writes a first folder: files, the log's key, tokens"},
 
@@ -82,7 +83,7 @@ var rooms = map[string]struct {
 	"deliver/delivertest": {nil, false, "the conformance suite every secret store passes"},
 
 	"demo": {[]string{"access", "api", "auth", "channel/jira/jirasim", "client", "config", "connector/scimtarget", "engine", "evidence", "report", "server", "setup", "web"}, false, "the whole product on one machine"},
-	"cli":  {[]string{"access", "backup", "channel/jira/audit", "client", "config", "connector/exec/check", "demo", "engine", "evidence", "policy", "powers", "powers/export", "report", "secret", "server", "setup", "store"}, false, "the command line"},
+	"cli":  {[]string{"access", "backup", "channel/jira/audit", "client", "config", "connector/exec/check", "demo", "engine", "evidence", "move", "policy", "powers", "powers/export", "report", "secret", "server", "setup", "store"}, false, "the command line"},
 
 	"channel/jira":         {[]string{"access", "channel/jira/adf", "channel/jira/rest", "channel/jira/webhook", "config", "engine", "secret"}, false, "tickets in, what was decided and seen out; no rule of its own"},
 	"channel/jira/audit":   {[]string{"access", "channel/jira/adf", "channel/jira/rest", "config", "engine", "secret"}, false, "how a site is arranged and used: doctor, setup, audits; changes nothing of ours"},
@@ -209,7 +210,8 @@ func TestOneDoor(t *testing.T) {
 				t.Errorf("%s: only the engine may say %q", s.path, w)
 			}
 		}
-		if s.room != "store" && s.room != "engine" && strings.Contains(s.text, ".Write(ctx, func(tx") {
+		// A move writes rows as they stand, into a database that nobody can serve yet, and knows no noun.
+		if s.room != "store" && s.room != "engine" && s.room != "move" && strings.Contains(s.text, ".Write(ctx, func(tx") {
 			t.Errorf("%s: only the engine opens a writing transaction", s.path)
 		}
 	}

@@ -60,6 +60,9 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 	if err := db.migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("migrate %s: %w", db.Dialect, worded(err)), db.Close())
 	}
+	if err := db.mayServe(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	if err := db.openJobs(); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

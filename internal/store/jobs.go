@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverdatabasesql"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
+	"github.com/riverqueue/river/rivertype"
 )
 
 // jobs inserts background work; it works none. Working is the server's.
@@ -47,3 +49,43 @@ func (db *DB) NewWorker(cfg *river.Config) (*river.Client[*sql.Tx], error) {
 	}
 	return river.NewClient(db.riverDriver(), cfg)
 }
+
+// Undone is one piece of background work that is not done, as it was asked for.
+type Undone struct {
+	kind string
+	args json.RawMessage
+	opts river.InsertOpts
+}
+
+// Undone hands out the background work that is not done, in the order it was asked for.
+func (tx *Tx) Undone(ctx context.Context, yield func(*Undone) error) error {
+	const page = 500
+	params := river.NewJobListParams().First(page).States(rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
+		rivertype.JobStateRunning, rivertype.JobStateScheduled)
+	for {
+		list, err := tx.db.jobs.client.JobListTx(ctx, tx.Tx, params)
+		if err != nil {
+			return fmt.Errorf("read background work: %w", err)
+		}
+		for _, r := range list.Jobs {
+			if err := yield(&Undone{r.Kind, r.EncodedArgs, river.InsertOpts{MaxAttempts: r.MaxAttempts, Priority: r.Priority, Queue: r.Queue, ScheduledAt: r.ScheduledAt, Tags: r.Tags}}); err != nil {
+				return err
+			}
+		}
+		if len(list.Jobs) < page {
+			return nil
+		}
+		params = params.After(list.LastCursor)
+	}
+}
+
+// EnqueueAgain adds background work of another database, to be done as if it had
+// just been asked for. What keeps one of a kind from being there twice is not known
+// here: it may come to be done twice, which any of it may.
+func (tx *Tx) EnqueueAgain(ctx context.Context, u *Undone) error { return tx.Enqueue(ctx, u, &u.opts) }
+
+// Kind implements river.JobArgs.
+func (u *Undone) Kind() string { return u.kind }
+
+// MarshalJSON gives the arguments as they were stored.
+func (u *Undone) MarshalJSON() ([]byte, error) { return u.args, nil }

@@ -26,7 +26,7 @@ var kept = []string{"request", "approval", "grants", "assignment", "receipt", "e
 var written = map[string]string{"event": "seq", "checkpoint": "", "receipt": ""}
 
 // read are tables of which a server only needs to know what they say.
-var read = []string{"goose_db_version", "river_migration"}
+var read = []string{"goose_db_version", "river_migration", "move"}
 
 // OpenAs opens a PostgreSQL whose schema somebody else brings up to date. It alters
 // nothing, and refuses a schema that this program does not know how to work on.
@@ -38,6 +38,9 @@ func OpenAs(ctx context.Context, dsn string) (*DB, error) {
 	db.guest = true
 	if err := db.fits(ctx); err != nil {
 		return nil, errors.Join(worded(err), db.Close())
+	}
+	if err := db.mayServe(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
 	if err := db.openJobs(); err != nil {
 		return nil, errors.Join(err, db.Close())

@@ -62,7 +62,11 @@ var columnTypes = map[string]ColumnType{
 // EachRow hands out every row of a table, in no order; columns come once, before the
 // first row, also where there is none. The row is good until yield returns.
 func (tx *Tx) EachRow(ctx context.Context, table string, columns func([]Column) error, yield func(row []any) error) error {
-	rows, err := tx.Tx.QueryContext(ctx, "select * from "+table)
+	return tx.eachRow(ctx, table, "select * from "+table, nil, columns, yield)
+}
+
+func (tx *Tx) eachRow(ctx context.Context, table, query string, args []any, columns func([]Column) error, yield func(row []any) error) error {
+	rows, err := tx.Tx.QueryContext(ctx, query, args...)
 	if err != nil {
 		return fmt.Errorf("read table %s: %w", table, err)
 	}
