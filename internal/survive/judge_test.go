@@ -47,11 +47,7 @@ func (l *life) judge(ctx context.Context) (problems []error) {
 
 // busy is the cheap question before the dear one: is anything under way or due?
 func (l *life) busy(ctx context.Context) (busy bool, err error) {
-	db, err := l.inspect(ctx)
-	if err != nil {
-		return false, err
-	}
-	err = db.Read(ctx, func(tx *store.Tx) error {
+	err = l.db.Read(ctx, func(tx *store.Tx) error {
 		return tx.QueryRowContext(ctx, `select exists (select 1 from assignment where holder <> '' or state in ('adding', 'removing') or due_at <= $1)`,
 			time.Now().UnixMicro()).Scan(&busy)
 	})
@@ -60,22 +56,18 @@ func (l *life) busy(ctx context.Context) (busy bool, err error) {
 
 // problems asks the oracle, and whether what servers answered for is so.
 func (l *life) problems(ctx context.Context) (problems []error, err error) {
-	db, err := l.inspect(ctx)
-	if err != nil {
-		return nil, err
-	}
 	held := map[string][]connector.Ref{}
 	for _, s := range systems {
 		if held[s], err = l.targets.held(ctx, s); err != nil {
 			return nil, err
 		}
 	}
-	o := enginetest.Oracle{DB: db, VKey: l.vkey, Now: time.Now, World: l.world, Systems: systems, Provision: 30 * time.Second,
+	o := enginetest.Oracle{DB: l.db, VKey: l.vkey, Now: time.Now, World: l.world, Systems: systems, Provision: 30 * time.Second,
 		Held: func(system string) []connector.Ref { return held[system] }}
 	if problems, err = o.Problems(ctx, true); err != nil {
 		return problems, err
 	}
-	err = db.Read(ctx, func(tx *store.Tx) error {
+	err = l.db.Read(ctx, func(tx *store.Tx) error {
 		broken, err := l.promises(ctx, tx)
 		problems = append(problems, broken...)
 		return err
@@ -126,11 +118,7 @@ func (l *life) promises(ctx context.Context, tx *store.Tx) (broken []error, err 
 
 // ticketsRead says which tickets never became known.
 func (l *life) ticketsRead(ctx context.Context) (problems []error, err error) {
-	db, err := l.inspect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	err = db.Read(ctx, func(tx *store.Tx) error {
+	err = l.db.Read(ctx, func(tx *store.Tx) error {
 		known := map[string]bool{}
 		rows, err := tx.QueryContext(ctx, "select id from ticket")
 		if err != nil {

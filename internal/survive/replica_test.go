@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -26,6 +27,7 @@ type plan struct {
 	Dir, Listen string
 	Seam        string // where it dies; empty: nowhere
 	Nth         int    // the how-manieth time it comes there
+	Stops       bool   // it does not die there but stops, as if it had been frozen
 }
 
 const (
@@ -61,7 +63,11 @@ func (p plan) serve() (err error) {
 		if step != p.Seam {
 			return
 		}
-		if came++; came == p.Nth {
+		switch came++; {
+		case came != p.Nth:
+		case p.Stops:
+			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		default:
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 			select {}
 		}
@@ -163,6 +169,13 @@ func (r *replica) thaw() {
 		_ = r.cmd.Process.Signal(syscall.SIGCONT)
 		r.frozen = false
 	}
+}
+
+// stopped tells whether the process stands still.
+func (r *replica) stopped() bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", r.cmd.Process.Pid))
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return err == nil && strings.HasPrefix(rest, "T")
 }
 
 // answers asks it whether it is well.

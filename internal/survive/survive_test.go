@@ -52,15 +52,18 @@ type life struct {
 	line     *timeline
 	kept     *promised
 	tally    map[string]int
+	begun    time.Time
 }
 
-// begin makes a life. cluster nil is one on a file, with one server.
-func begin(t testing.TB, w *targets, c *cluster, tally map[string]int) *life {
+// begin makes a life with that many servers. cluster nil is one on a file, with one.
+func begin(t testing.TB, w *targets, c *cluster, n int, tally map[string]int) *life {
 	t.Helper()
-	l := &life{t: t, targets: w, cluster: c, queue: newQueue(t), line: &timeline{}, kept: newPromised(), tally: tally}
-	database, n, name := "database: sqlite:lessor.db", 1, ""
-	if c != nil {
-		database, n, name = "database_ref: env:"+dsnKey, replicas, c.fresh(t)
+	l := &life{t: t, targets: w, cluster: c, queue: newQueue(t), line: &timeline{}, kept: newPromised(), tally: tally, begun: time.Now()}
+	database, name := "database: sqlite:lessor.db", ""
+	if c == nil {
+		n = 1
+	} else {
+		database, name = "database_ref: env:"+dsnKey, c.fresh(t)
 	}
 	t.Cleanup(func() {
 		if c != nil {
@@ -96,22 +99,11 @@ func begin(t testing.TB, w *targets, c *cluster, tally map[string]int) *life {
 	for _, r := range l.replicas {
 		r.ready(t)
 	}
-	t.Cleanup(func() {
-		if l.db != nil {
-			_ = l.db.Close()
-		}
-	})
-	return l
-}
-
-// inspect opens the database to be read, beside the servers.
-func (l *life) inspect(ctx context.Context) (*store.DB, error) {
-	if l.db != nil {
-		return l.db, nil
+	if l.db, err = store.Inspect(t.Context(), l.dsn); err != nil {
+		t.Fatal(err)
 	}
-	db, err := store.Inspect(ctx, l.dsn)
-	l.db = db
-	return db, err
+	t.Cleanup(func() { _ = l.db.Close() })
+	return l
 }
 
 // round is a storm with trouble in it, then quiet, then the oracle.
@@ -136,12 +128,24 @@ func (l *life) round(ctx context.Context, n int, seed uint64) (what string, prob
 		mine := rand.New(rand.NewPCG(rnd.Uint64(), rnd.Uint64()))
 		all.Go(func() { c.run(blow, i, mine) })
 	}
+	seeing, blind := context.WithCancel(ctx)
+	defer blind()
+	eye := &watch{l: l, seen: map[string]error{}}
+	var looking sync.WaitGroup
+	looking.Go(func() { eye.run(seeing) })
 	what = tr.do(l, blow, rnd)
 	l.tally[tr.kind]++
 	all.Wait()
 	l.line.add("QUIET")
 	l.mend(l.t)
-	return what, l.judge(ctx)
+	problems = l.judge(ctx)
+	blind()
+	looking.Wait()
+	if bounded := !strings.Contains(what, "froze") && !strings.Contains(what, string(hangs)); bounded {
+		l.tally["settled assignments held against their target in a storm"] += eye.looks
+		problems = append(problems, eye.problems()...)
+	}
+	return what, problems
 }
 
 // end ends everything, waits until it is seen gone, and says what is not.
@@ -187,11 +191,7 @@ func (l *life) leftovers(ctx context.Context) (problems []error) {
 
 // open lists what is granted.
 func (l *life) open(ctx context.Context) (list []string) {
-	db, err := l.inspect(ctx)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	if err := db.Read(ctx, func(tx *store.Tx) error {
+	if err := l.db.Read(ctx, func(tx *store.Tx) error {
 		grants, err := tx.GrantsOf(ctx, nil, true, "", 1<<30)
 		for _, g := range grants {
 			list = append(list, g.ID)
@@ -229,7 +229,7 @@ func TestSurvive(t *testing.T) {
 			if rounds <= shortRounds && done == rounds-1 {
 				on, words = nil, "SQLite" // the ordinary run has one of each
 			}
-			l := begin(t, w, on, tally)
+			l := begin(t, w, on, replicas, tally)
 			for i := 0; i < lifeRounds && done < rounds; i++ {
 				if rounds <= shortRounds && words == "PostgreSQL" && done == rounds-1 {
 					break

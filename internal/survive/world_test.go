@@ -121,7 +121,7 @@ func (w *targets) empty(ctx context.Context) (problems []error) {
 func tool(ctx context.Context, env []string, name string, args ...string) (string, error) {
 	var said bytes.Buffer
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env, cmd.Stderr = append(os.Environ(), env...), &said
+	cmd.Env, cmd.Stderr, cmd.Dir = append(os.Environ(), env...), &said, os.TempDir()
 	out, err := cmd.Output()
 	if err != nil {
 		err = fmt.Errorf("%s: %w: %s", name, err, said.String())
