@@ -116,6 +116,7 @@ or input; 3 denied; 4 not found; 5 conflict or gone; 6 server not reached.`,
 	root.AddCommand(
 		a.powersCommand(),
 		a.watchCommand(),
+		a.backupCommand(),
 		a.leaverCommand(), a.rejoinCommand(), a.handoverCommand(),
 		a.initCommand(), a.demoCommand(), a.serveCommand(), a.checkCommand(), a.migrateCommand(), a.tokenCommand(), a.reloadCommand(), a.statusCommand(),
 		a.policyCommand(), a.requestCommand(), a.editCommand(), a.listCommand(), a.showCommand(), a.approveCommand(), a.denyCommand(), a.withdrawCommand(),

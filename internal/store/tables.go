@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"strings"
 )
@@ -32,6 +31,7 @@ var Tables = []Table{
 	{Name: "registration"}, {Name: "machine_account"}, {Name: "rotation"},
 	{Name: "delegation"}, {Name: "absence"}, {Name: "emergency"}, {Name: "seal"},
 	{Name: "signal_heard"}, {Name: "signal_out"}, {Name: "halt"},
+	{Name: "recovery"}, {Name: "held_over"},
 }
 
 // seeded are the tables that migrating itself writes rows into: an empty database has them.
@@ -211,22 +211,4 @@ func CopyTable(ctx context.Context, from, to *Tx, table string) (rows int64, err
 		return rows, err
 	}
 	return rows, into.Flush(ctx)
-}
-
-// Filled names a table that has rows, but for those that migrating wrote; "": there is none.
-func (tx *Tx) Filled(ctx context.Context) (table string, err error) {
-	for _, t := range Tables {
-		if seeded[t.Name] {
-			continue
-		}
-		n := 0
-		switch err := tx.Tx.QueryRowContext(ctx, "select 1 from "+t.Name+" limit 1").Scan(&n); {
-		case errors.Is(err, sql.ErrNoRows):
-		case err != nil:
-			return "", fmt.Errorf("read table %s: %w", t.Name, err)
-		default:
-			return t.Name, nil
-		}
-	}
-	return "", nil
 }
