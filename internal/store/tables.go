@@ -25,7 +25,7 @@ var Tables = []Table{
 	{Name: "session", Door: true}, {Name: "login", Door: true}, {Name: "person_token", Door: true}, {Name: "logout_said", Door: true},
 	{Name: "door_key", Door: true}, {Name: "answered", Door: true},
 	{Name: "authzen_task"}, {Name: "request_key"}, {Name: "opened"},
-	{Name: "roster"}, {Name: "roster_version"}, {Name: "said_object"}, {Name: "said_powers"},
+	{Name: "roster"}, {Name: "roster_version"}, {Name: "roster_urgent"}, {Name: "said_object"}, {Name: "said_powers"},
 	{Name: "identity"}, {Name: "hand"}, {Name: "feed_record"}, {Name: "feed_mark"}, {Name: "feed_member"},
 	{Name: "handover"}, {Name: "departure"}, {Name: "place"}, {Name: "birthright"},
 	{Name: "registration"}, {Name: "machine_account"}, {Name: "rotation"},
