@@ -70,7 +70,12 @@ func (a *app) migrate(ctx context.Context, status bool, role string) (err error)
 	if runs != "" {
 		fmt.Fprintf(a.err, "servers run as the role %s: it reads and writes rows, and can alter nothing\n", plain(runs))
 	}
-	return a.showOne(lines, func() error { a.line("%s", strings.Join(lines, "\n")); return nil })
+	return a.showOne(lines, func() error {
+		for _, l := range lines {
+			a.line("%s", l)
+		}
+		return nil
+	})
 }
 
 // configured is the database that the folder names.

@@ -193,3 +193,26 @@ func PostgresRoles(t testing.TB) (owner, runs string) {
 	}
 	return as("_owner"), as("_runs")
 }
+
+// Home is a new folder, removed when the test ends, and as whom to work in it so
+// that a PostgreSQL server can be made there: nil, or the user postgres where the
+// test is root.
+func Home(t testing.TB) (dir string, as *syscall.Credential) {
+	t.Helper()
+	if postgresBin() == "" {
+		Missing(t, "the PostgreSQL server (/usr/lib/postgresql/*/bin/initdb)")
+	}
+	dir, err := os.MkdirTemp(clusterParent(), "lessor-home-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if as, err = asPostgres(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir, as
+}
