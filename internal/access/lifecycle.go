@@ -13,6 +13,7 @@ type Lifecycle struct {
 	Due           time.Duration // how long a handover may take
 	DuePrivileged time.Duration // the same, of what is privileged
 	Leavers       []string      // groups whose people may say that somebody has left
+	StepUp        string        // how strongly they must be signed in to say so; empty: as they are
 }
 
 // What is so where nothing is said.

@@ -27,7 +27,7 @@ var (
 	birthrightKeys    = []string{"id", "for", "entitlements", "bundle", "term", "owner", "author"}
 	placeKeys         = []string{"departments", "groups", "external", "kinds"}
 	moverKeys         = []string{"grace", "review"}
-	leaverKeys        = []string{"due", "due_privileged", "said_by"}
+	leaverKeys        = []string{"due", "due_privileged", "said_by", "step_up"}
 	bornKinds         = []string{string(access.Person), string(access.Workload), string(access.Agent)}
 )
 
@@ -42,6 +42,7 @@ func (d *files) readLifecycle(text []byte) {
 	}
 	if l, ok := f.within("leavers", leaverKeys); ok {
 		d.lifecycle.Due, d.lifecycle.DuePrivileged = l.days("due"), l.days("due_privileged")
+		d.lifecycle.StepUp = l.text("step_up")
 		d.leavers = l.texts("said_by")
 		d.lifecycle.Leavers = plainTexts(d.leavers)
 		if l.has("said_by") && len(d.leavers) == 0 {

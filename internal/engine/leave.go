@@ -54,7 +54,7 @@ func (l *Left) work() int {
 func (e *Engine) Leave(ctx context.Context, by access.Actor, identity, reason string) (left Left, err error) {
 	err = e.do(ctx, "leave", by, func(d *deed) error {
 		left = Left{}
-		if err := d.mayLeave(ctx); err != nil {
+		if err := d.maySayLeft(ctx); err != nil {
 			return err
 		}
 		if why := unsaid(reason); why != "" {
@@ -94,6 +94,30 @@ func (d *deed) mayLeave(_ context.Context) error {
 		return fmt.Errorf("%w: only people of %s say who has left or is back", access.ErrDenied, strings.Join(who, ", "))
 	}
 	return nil
+}
+
+// maySayLeft is mayLeave, with as strong a sign-in as it takes.
+func (d *deed) maySayLeft(ctx context.Context) error {
+	if err := d.mayLeave(ctx); err != nil {
+		return err
+	}
+	if strong := d.world.Lifecycle.StepUp; strong != "" && d.by.Strength != strong {
+		return fmt.Errorf("%w: to say who has left or is back takes a sign-in by %s", access.ErrDenied, strong)
+	}
+	return nil
+}
+
+// SaysWhoLeft tells whether the actor may say who has left or is back, and, where it
+// takes more than their sign-in, how strong a one.
+func (e *Engine) SaysWhoLeft(ctx context.Context, by access.Actor) (may bool, stronger string) {
+	d := &deed{e: e, now: e.Now().UTC(), by: by, world: e.World()}
+	if d.mayLeave(ctx) != nil {
+		return false, ""
+	}
+	if strong := d.world.Lifecycle.StepUp; by.Strength != strong {
+		stronger = strong
+	}
+	return true, stronger
 }
 
 // deactivate has every identity of a person inactive, whatever files and feeds say.
@@ -346,7 +370,7 @@ func (d *deed) endGrants(ctx context.Context, _ string, whose []string, note str
 func (e *Engine) Rejoin(ctx context.Context, by access.Actor, identity, reason string) error {
 	var person string
 	if err := e.do(ctx, "rejoin", by, func(d *deed) error {
-		if err := d.mayLeave(ctx); err != nil {
+		if err := d.maySayLeft(ctx); err != nil {
 			return err
 		}
 		if why := unsaid(reason); why != "" {

@@ -150,7 +150,7 @@ func (e *Engine) HeedHeld(ctx context.Context, by access.Actor, transmitter stri
 	err = e.do(ctx, "heed held", by, func(d *deed) error {
 		n = 0
 		kept := 0
-		if err := d.mayLeave(ctx); err != nil {
+		if err := d.maySayLeft(ctx); err != nil {
 			return err
 		}
 		if why := unsaid(reason); why != "" {
@@ -196,3 +196,38 @@ func (e *Engine) HeedHeld(ctx context.Context, by access.Actor, transmitter stri
 	})
 	return n, err
 }
+
+// HeldSignals is what waits of one transmitter for somebody's word.
+type HeldSignals struct {
+	Transmitter string         `json:"transmitter"`
+	Signals     []access.Heard `json:"signals"`        // the first of them
+	More        bool           `json:"more,omitempty"` // there are more than are listed
+}
+
+// SignalsHeld lists what is held of each transmitter that has ended too much at once, to
+// whoever may decide it, security and auditors. Of one that the files no longer have it
+// can only be dropped.
+func (e *Engine) SignalsHeld(ctx context.Context, by access.Actor) (list []HeldSignals, err error) {
+	err = e.look(ctx, by, func(d *deed) error {
+		groups := d.world.Directory.GroupsOf(by.Identity)
+		if err := d.mayLeave(ctx); err != nil && !slices.Contains(groups, "security") && !slices.Contains(groups, "auditors") {
+			return err
+		}
+		open, err := d.OpenFindings(ctx, signalHeld)
+		if err != nil {
+			return err
+		}
+		for _, f := range open {
+			held, err := d.HeardAs(ctx, f.Subject, access.DidHold, mostHeld)
+			if err != nil {
+				return err
+			}
+			list = append(list, HeldSignals{f.Subject, held[:min(len(held), mostHeldShown)], len(held) > mostHeldShown})
+		}
+		return nil
+	})
+	return list, err
+}
+
+// mostHeldShown is how many of one transmitter's are listed.
+const mostHeldShown = 50

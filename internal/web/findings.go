@@ -177,7 +177,7 @@ func (p *portal) settle(v *visit) error {
 // and most are over only when it is so no longer.
 var closings = map[string]string{
 	access.BreakGlassReview: "It closes when somebody else who answers for it has reviewed it: see break glass.",
-	access.SealUsed:         "It closes when somebody who does not keep the seal says in which incident it was used: lessor break-glass settle.",
+	access.SealUsed:         "It closes when somebody who does not keep the seal says in which incident it was used.",
 	"late_removal":          "It closes when the target is seen without the access. Lessor goes on trying for ever; what stands in its way is at the system, and so is the remedy.",
 	"late_provisioning":     "It closes when the access is seen, or its grant ends. Lessor goes on trying; what stands in its way is at the system, and so is the remedy.",
 	"seen_again":            "It closes when the target is seen without the access again. Find out who gave it back; Lessor is removing it.",

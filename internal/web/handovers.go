@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/lessor-iam/lessor/internal/access"
-	"github.com/lessor-iam/lessor/internal/engine"
 )
 
 // handoverView is one handover in words.
@@ -103,31 +102,4 @@ func (p *portal) decideHandover(v *visit) error {
 	view := v.handoverRow(h)
 	view.Wrong, view.Note, view.To = said(err), note, to
 	return v.page(http.StatusUnprocessableEntity, "To hand over", "/handovers", handoverPage(view))
-}
-
-// leaving shows what somebody's leaving would end, or what of it is not seen gone yet.
-func (p *portal) leaving(v *visit) error {
-	who := strings.TrimSpace(v.r.FormValue("who"))
-	var l *engine.Leaving
-	wrong := ""
-	if who != "" {
-		found, err := p.Engine.Leaving(v.r.Context(), v.by, who)
-		switch {
-		case errors.Is(err, access.ErrNotFound):
-			wrong = "There is no such person. Type their id, as the directory has it."
-		case err != nil:
-			return unknown(err)
-		default:
-			l = &found
-		}
-	} else if !v.audits() {
-		return access.ErrNotFound
-	}
-	var rows []handoverView
-	if l != nil {
-		for _, h := range l.Decisions {
-			rows = append(rows, v.handoverRow(h))
-		}
-	}
-	return v.page(http.StatusOK, "Leaving", "/handovers", leavingPage(who, wrong, l, rows))
 }

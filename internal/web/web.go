@@ -104,11 +104,12 @@ func (p *portal) routes(mux *http.ServeMux) {
 		{"GET /signed-in", p.signedIn}, {"POST /signed-in", p.endSignedIn},
 		{"GET /live", p.live}, {"GET /grants/{id}", p.grant}, {"GET /entitlements", p.entitlementPage}, {"GET /people", p.person}, {"GET /systems", p.systemPage},
 		{"GET /findings", p.findings}, {"GET /findings/{id}", p.finding}, {"POST /findings/{id}", p.settle}, {"GET /operations", p.operations}, {"GET /numbers", p.numbers}, {"GET /register", p.registerAll}, {"GET /register.csv", p.registerFile},
-		{"GET /handovers", p.handovers}, {"GET /handovers/{id}", p.handover}, {"POST /handovers/{id}", p.decideHandover}, {"GET /leavers", p.leaving},
+		{"GET /handovers", p.handovers}, {"GET /handovers/{id}", p.handover}, {"POST /handovers/{id}", p.decideHandover}, {"GET /leavers", p.leaving}, {"POST /leavers", p.sayLeft}, {"GET /signals", p.held}, {"POST /signals", p.decideHeld},
 		{"GET /workloads", p.ownWorkloads}, {"GET /workloads/estate", p.estate}, {"GET /workloads/register", p.registerForm}, {"POST /workloads/register", p.registerWorkload},
 		{"GET /workload", p.workload}, {"POST /workload", p.decideWorkload}, {"POST /registrations/{id}", p.decideRegistration},
 		{"GET /credentials", p.credentials}, {"GET /credential", p.credential}, {"POST /credential", p.decideCredential},
 		{"GET /stand-ins", p.standIns}, {"POST /stand-ins", p.standInsDo},
+		{"GET /workload/contract", p.contractForm}, {"POST /workload/contract", p.changeContract}, {"GET /seals", p.seals}, {"POST /seals/{id}", p.decideSeal},
 		{"GET /break-glass", p.breakGlass}, {"POST /break-glass", p.takeGlass}, {"POST /break-glass/{id}", p.reviewGlass},
 		{"/", func(*visit) error { return access.ErrNotFound }},
 	} {

@@ -68,26 +68,11 @@ func (p *portal) registerWorkload(v *visit) error {
 
 // newWorkload reads what somebody typed; whether it may be so, the engine says.
 func newWorkload(f url.Values) (w engine.NewWorkload, err error) {
-	w = engine.NewWorkload{ID: typed(f, "id"), Kind: access.IdentityKind(f.Get("kind")), Name: typed(f, "name"), Owner: typed(f, "owner"), Finding: f.Get("finding"), Reason: typed(f, "reason"),
-		Contract: access.Contract{Deputy: typed(f, "deputy"), Purpose: typed(f, "purpose"), Environment: typed(f, "environment"), Consumers: words(f, "consumers"),
-			Systems: f["system"], Entitlements: words(f, "entitlements"), RetiresWhen: typed(f, "retires_when"), ThirdParty: typed(f, "third_party")}}
-	var errs []error
+	w = engine.NewWorkload{ID: typed(f, "id"), Kind: access.IdentityKind(f.Get("kind")), Name: typed(f, "name"), Owner: typed(f, "owner"), Finding: f.Get("finding"), Reason: typed(f, "reason")}
+	w.Contract, err = contractIn(f)
+	errs := []error{err}
 	wrong := func(format string, a ...any) {
 		errs = append(errs, fmt.Errorf("%w: "+format, append([]any{access.ErrInvalid}, a...)...))
-	}
-	for name, to := range map[string]*access.Term{"rotate_every": &w.Contract.RotateEvery, "review_every": &w.Contract.ReviewEvery} {
-		if text := typed(f, name); text != "" {
-			if *to, err = access.ParseTerm(text); err != nil {
-				errs = append(errs, err)
-			}
-		}
-	}
-	if text := typed(f, "retires"); text != "" {
-		day, err := time.Parse(time.DateOnly, text)
-		if err != nil {
-			wrong("%.40q is not a day such as 2030-12-31", text)
-		}
-		w.Contract.Retires = day.AddDate(0, 0, 1) // the day is its last
 	}
 	for line := range strings.SplitSeq(typed(f, "accounts"), "\n") {
 		if line = strings.TrimSpace(line); line == "" {
@@ -104,6 +89,44 @@ func newWorkload(f url.Values) (w engine.NewWorkload, err error) {
 		w.Accounts[strings.TrimSpace(system)] = strings.TrimSpace(account)
 	}
 	return w, errors.Join(errs...)
+}
+
+// contractIn reads the contract that stands on a form.
+func contractIn(f url.Values) (c access.Contract, err error) {
+	c = access.Contract{Deputy: typed(f, "deputy"), Purpose: typed(f, "purpose"), Environment: typed(f, "environment"), Consumers: words(f, "consumers"),
+		Systems: f["system"], Entitlements: words(f, "entitlements"), RetiresWhen: typed(f, "retires_when"), ThirdParty: typed(f, "third_party")}
+	var errs []error
+	for name, to := range map[string]*access.Term{"rotate_every": &c.RotateEvery, "review_every": &c.ReviewEvery} {
+		if text := typed(f, name); text != "" {
+			if *to, err = access.ParseTerm(text); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	if text := typed(f, "retires"); text != "" {
+		day, err := time.Parse(time.DateOnly, text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%w: %.40q is not a day such as 2030-12-31", access.ErrInvalid, text))
+		}
+		c.Retires = day.AddDate(0, 0, 1) // the day is its last
+	}
+	return c, errors.Join(errs...)
+}
+
+// contractOn is a contract as a form has it.
+func contractOn(c access.Contract) url.Values {
+	f := url.Values{"deputy": {c.Deputy}, "purpose": {c.Purpose}, "environment": {c.Environment}, "consumers": {strings.Join(c.Consumers, " ")}, "system": c.Systems,
+		"entitlements": {strings.Join(c.Entitlements, " ")}, "retires_when": {c.RetiresWhen}, "third_party": {c.ThirdParty}}
+	if c.RotateEvery > 0 {
+		f.Set("rotate_every", c.RotateEvery.String())
+	}
+	if c.ReviewEvery > 0 {
+		f.Set("review_every", c.ReviewEvery.String())
+	}
+	if !c.Retires.IsZero() {
+		f.Set("retires", c.Retires.AddDate(0, 0, -1).Format(time.DateOnly))
+	}
+	return f
 }
 
 // words are what a field lists, by spaces, commas or lines.

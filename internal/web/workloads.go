@@ -207,7 +207,7 @@ func (p *portal) workload(v *visit) error {
 		return err
 	}
 	view.Said = map[string]string{"review": "Reviewed: its contract is still right.", "retire": "Retired. What it held counts as gone once it was seen gone.",
-		"registered": "Registered. You answer for it from now on."}[v.justDone()]
+		"contract": "It has another contract, and you looked at it today.", "registered": "Registered. You answer for it from now on."}[v.justDone()]
 	return v.page(http.StatusOK, orElse(view.Identity.Name, view.Identity.ID), "/workloads", workloadPage(view, v.now))
 }
 

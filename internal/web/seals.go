@@ -1,0 +1,111 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/engine"
+)
+
+// mostSeals is how many one page lists.
+const mostSeals = 50
+
+// sealView is one seal in words.
+type sealView struct {
+	access.Seal
+
+	Keepers  []string
+	Breaks   bool // the reader may say that it is not to be relied on
+	Retires  bool
+	Settles  bool // a use of it may wait for the reader's word; policy says so when it is given
+	Incident string
+	Reason   string
+	Wrong    string
+}
+
+// sealsView is the seals the reader may know of.
+type sealsView struct {
+	Rows []sealView
+	More string
+	Said string
+}
+
+// seals lists the credentials that lie sealed for the day Lessor is down.
+func (p *portal) seals(v *visit) error {
+	view, err := v.seals()
+	if err != nil {
+		return err
+	}
+	view.Said = map[string]string{"break": "The seal is broken: what its account holds counts as access nobody granted.", "retire": "Retired: its account is as any other from now on.",
+		"settle": "Settled, in that incident. Make the credential anew, and seal it."}[v.justDone()]
+	return v.page(http.StatusOK, "Sealed credentials", "/break-glass", sealsPage(view, v.now))
+}
+
+func (v *visit) seals() (view sealsView, err error) {
+	list, err := v.Engine.Seals(v.r.Context(), v.by, v.r.URL.Query().Get("before"), mostSeals)
+	if err != nil {
+		return view, err
+	}
+	security := slices.Contains(v.dir.GroupsOf(v.by.Identity), "security")
+	for _, s := range list {
+		row := sealView{Seal: s}
+		for _, c := range s.Custodians {
+			row.Keepers = append(row.Keepers, v.name(c))
+		}
+		keeps := s.Keeps(v.dir.PersonOf(v.by.Identity))
+		row.Breaks, row.Retires = s.State == access.SealWhole && (keeps || security), s.Stands() && security
+		row.Settles = s.State == access.SealBroken && s.SettledAt.IsZero() && !keeps
+		view.Rows = append(view.Rows, row)
+	}
+	if len(list) == mostSeals {
+		view.More = list[len(list)-1].ID
+	}
+	return view, nil
+}
+
+// decideSeal breaks, retires or settles the use of one.
+func (p *portal) decideSeal(v *visit) error {
+	view, err := v.seals()
+	if err != nil {
+		return err
+	}
+	id, f := v.r.PathValue("id"), v.r.PostForm
+	how, incident, reason := f.Get("how"), typed(f, "incident"), typed(f, "reason")
+	switch how {
+	case "break", "retire":
+		_, err = p.Engine.Unseal(v.r.Context(), v.by, engine.Unsealing{Seal: id, Retire: how == "retire", Reason: reason})
+	case "settle":
+		_, err = p.Engine.SettleSeal(v.r.Context(), v.by, engine.SealUse{Seal: id, Incident: incident, Text: reason})
+	default:
+		err = fmt.Errorf("%w: a seal is broken, retired or the use of it settled, not %.20q", access.ErrInvalid, how)
+	}
+	switch {
+	case err == nil:
+		return v.done("/seals", how)
+	case !errors.Is(err, access.ErrInvalid) && !errors.Is(err, access.ErrDenied) && !errors.Is(err, access.ErrGone):
+		return err
+	}
+	for i := range view.Rows {
+		if row := &view.Rows[i]; row.ID == id {
+			row.Wrong, row.Incident, row.Reason = said(err), incident, reason
+		}
+	}
+	return v.page(http.StatusUnprocessableEntity, "Sealed credentials", "/break-glass", sealsPage(view, v.now))
+}
+
+// stands says how a seal stands.
+func (s sealView) stands(now time.Time) string {
+	switch {
+	case s.State == access.SealWhole && !s.Whole(now):
+		return "past its date: renew it"
+	case s.State == access.SealBroken && !s.SettledAt.IsZero():
+		return "broken, and its use is settled: renew it"
+	case s.State == access.SealBroken:
+		return "broken"
+	}
+	return string(s.State)
+}
