@@ -31,6 +31,7 @@ var rooms = map[string]struct {
 	"backup":   {[]string{"access", "evidence", "store"}, false, "what is kept of a database outside of it: whole copies, and the log as it grows; decides nothing"},
 	"move":     {[]string{"access", "store"}, false, "a whole database from SQLite to PostgreSQL, while it is used; decides nothing"},
 	"config":   {[]string{"access", "secret"}, false, "one folder read strictly: settings, directory, catalog"},
+	"sbom":     {nil, true, "what a program is made of, as CycloneDX, from what the linker wrote into it"},
 	"setup":    {[]string{"access", "evidence"}, false, "writes a first folder: files, the log's key, tokens"},
 
 	"powers/export": {[]string{"access", "powers"}, true, "reads roles that Azure, AWS and Kubernetes export, and lists of rights"},
@@ -83,7 +84,7 @@ var rooms = map[string]struct {
 	"deliver/delivertest": {nil, false, "the conformance suite every secret store passes"},
 
 	"demo": {[]string{"access", "api", "auth", "channel/jira/jirasim", "client", "config", "connector/scimtarget", "engine", "evidence", "report", "server", "setup", "web"}, false, "the whole product on one machine"},
-	"cli":  {[]string{"access", "backup", "channel/jira/audit", "client", "config", "connector/exec/check", "demo", "engine", "evidence", "move", "policy", "powers", "powers/export", "report", "secret", "server", "setup", "store"}, false, "the command line"},
+	"cli":  {[]string{"access", "backup", "channel/jira/audit", "client", "config", "connector/exec/check", "demo", "engine", "evidence", "move", "policy", "powers", "powers/export", "report", "sbom", "secret", "server", "setup", "store"}, false, "the command line"},
 
 	"channel/jira":         {[]string{"access", "channel/jira/adf", "channel/jira/rest", "channel/jira/webhook", "config", "engine", "secret"}, false, "tickets in, what was decided and seen out; no rule of its own"},
 	"channel/jira/audit":   {[]string{"access", "channel/jira/adf", "channel/jira/rest", "config", "engine", "secret"}, false, "how a site is arranged and used: doctor, setup, audits; changes nothing of ours"},
