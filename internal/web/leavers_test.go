@@ -3,6 +3,7 @@ package web_test
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -30,14 +31,16 @@ func TestLeaverPage(t *testing.T) {
 	sara.send(http.MethodPost, "/sign-in", url.Values{"who": {"sara"}, "strength": {"mfa"}, "next": {"/leavers?who=eve"}})
 	sara.is(http.StatusOK, "If eve left now")
 	sara.press("They have left", url.Values{"reason": {""}})
-	sara.is(http.StatusUnprocessableEntity, "Nothing was done", "reason")
+	sara.is(http.StatusUnprocessableEntity, "Nothing was done", "Reason is empty")
 	sara.press("They have left", url.Values{"reason": {"the contract is over"}})
-	sara.is(http.StatusOK, "It is said", "eve has left", "not seen gone", "Say that eve is back")
+	sara.is(http.StatusOK, "It is said", "eve has left", "Not seen gone yet", "Say that eve is back")
 	if g := p.Grant(g.ID); g.State != access.Ended || g.Ended != access.EndLeaver {
 		t.Errorf("her grant is %s (%s)", g.State, g.Ended)
 	}
 	eve.goTo("/access")
-	eve.is(http.StatusOK, "sign in here")
+	if !strings.HasPrefix(eve.at, "/sign-in") {
+		t.Errorf("a leaver is at %s", eve.at)
+	}
 	sara.press("They are back", url.Values{"reason": {"it was another eve"}})
 	sara.is(http.StatusOK, "The word is taken back", "If eve left now")
 	if i, _ := p.Engine.World().Directory.Identity("eve"); i.Inactive || p.Grant(g.ID).State != access.Ended {
