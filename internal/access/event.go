@@ -43,6 +43,7 @@ type Event struct {
 	Note       string    `json:"note,omitempty"`
 	Digests    Digests   `json:"digests,omitzero"`
 	Opened     time.Time `json:"opened,omitzero"` // of a vote: when the voter first laid what they voted on open; zero: not at its own page
+	Trace      string    `json:"trace,omitempty"` // of a request's first event: of which trace its whole life is
 	After      any       `json:"after,omitempty"`
 }
 

@@ -17,12 +17,12 @@ import (
 )
 
 func (a *app) serveCommand() *cobra.Command {
-	var listen string
+	var listen, metrics string
 	var verbose bool
 	c := &cobra.Command{Use: "serve", Short: "Run the server; a hang-up signal has it read its folder anew", Args: takes(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			log := logTo(a.err, verbose)
-			s, err := server.New(c.Context(), a.folder(), log)
+			s, err := server.New(c.Context(), a.folder(), log, server.MetricsAt(metrics))
 			if err != nil {
 				return err
 			}
@@ -39,6 +39,7 @@ func (a *app) serveCommand() *cobra.Command {
 			return s.Run(c.Context(), l)
 		}}
 	c.Flags().StringVar(&listen, "listen", "", "loopback address (default: as lessor.yaml says)")
+	c.Flags().StringVar(&metrics, "metrics", "", "address of the figures' own listener (default: as metrics in lessor.yaml says)")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "log every verb")
 	return c
 }

@@ -40,6 +40,8 @@ type Config struct {
 	Stores          []SecretStore // none: credentials are delivered nowhere
 	Signals         *Signals      // nil: no signals are heard or sent
 	Lifecycle       access.Lifecycle
+	Metrics         *Metrics // nil: nobody reads figures
+	Traces          *Traces  // nil: no spans are sent
 	Warnings        Problems // what is allowed and most likely not meant
 
 	systems  map[string]mark

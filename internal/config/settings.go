@@ -24,7 +24,8 @@ const (
 
 var (
 	settingsKeys = []string{"listen", "tls", "database", "database_ref", "schema_ref", "log_key_ref", "log_copy", "state", "policy", "answer_within",
-		"provision_within", "delegate_longest", "escalate_after", "break_glass", "pace", "backstop", "inventory", "classes", "notify", "tokens"}
+		"provision_within", "delegate_longest", "escalate_after", "break_glass", "pace", "backstop", "inventory", "classes", "notify", "tokens",
+		"metrics", "traces"}
 	paceKeys  = []string{"lease", "call", "retry", "slowest_off", "recheck", "confirm"}
 	tokenKeys = []string{"name", "identity", "sha256", "scopes", "strength", "expires"}
 	scopes    = []string{"request", "approve", "view", "revoke", "evaluate", "audit", "admin"}
@@ -66,6 +67,7 @@ func (d *files) readSettings(c *Config, text []byte) {
 	c.StandIn = d.readStandIn(f, c.Classes)
 	c.BreakGlass = d.readGlass(f)
 	c.Notify = d.command(f)
+	c.Metrics, c.Traces = d.readMetrics(f), d.readTraces(f)
 	each(f, "tokens", "a token", tokenKeys, d.readToken)
 }
 

@@ -14,6 +14,7 @@ import (
 // decide asks policy about each entitlement of a submitted request: denied at
 // once, granted at once, or waiting for its stages. The request is stored as submitted.
 func (d *deed) decide(ctx context.Context, r access.Request) (access.Request, error) {
+	defer d.part("decide", r.ID)()
 	was := r
 	r.Items = slices.Clone(r.Items)
 	r.Policy = d.world.Policy.Digest()

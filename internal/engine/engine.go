@@ -53,7 +53,7 @@ type World struct {
 	ways      *ways            // what lists are found by; only read
 }
 
-// Config is what an engine is made of. Every field but Carries, Joined, Feeds, Signals, Halted, Nudge, Seam and Log is needed.
+// Config is what an engine is made of. Every field but Carries, Joined, Feeds, Signals, Halted, Nudge, Watch, Seam and Log is needed.
 type Config struct {
 	DB              *store.DB
 	World           func() World     // the snapshot in force; cheap, concurrent
@@ -84,6 +84,8 @@ type Config struct {
 	// Halted lists why nothing is granted now as far as only this process sees; nil: it
 	// sees nothing. It must be quick, and must not call the engine.
 	Halted func() []access.Halt
+	// Watch is told of each verb once it is over; nil: nobody watches. It must not block.
+	Watch func(Did)
 	// Seam is called right before and right after a verb's commit, with "VERB before
 	// commit" and "VERB after commit"; tests stop the process there.
 	Seam func(step string)
@@ -170,6 +172,10 @@ type deed struct {
 	newly []string            // identities that records of feeds have become in this deed
 	mails map[string][]string // whose an address is, once that was asked
 
+	happened []Happened // for whoever watches, as are the next two
+	parts    []Part
+	gone     []Gone
+
 	charges map[string][]string // what people answer for, once that was asked
 	sweeps  bool                // it is part of a sweep, which comes round again
 
@@ -191,6 +197,10 @@ func (e *Engine) do(ctx context.Context, verb string, by access.Actor, do func(*
 // try is do by the snapshot that is in force now.
 func (e *Engine) try(ctx context.Context, verb string, by access.Actor, do func(*deed) error) error {
 	var d *deed
+	var from time.Time
+	if e.Watch != nil {
+		from = e.Now()
+	}
 	err := e.DB.Write(ctx, func(tx *store.Tx) error {
 		d = &deed{Tx: tx, e: e, now: e.Now().UTC().Truncate(time.Microsecond), by: by, world: e.World(), due: map[string]time.Time{}}
 		if err := d.upToDate(ctx); err != nil {
@@ -221,6 +231,7 @@ func (e *Engine) try(ctx context.Context, verb string, by access.Actor, do func(
 		return nil
 	})
 	attrs := []any{"verb", verb, "by", by.Identity, "channel", by.Channel}
+	defer func() { e.watched(ctx, verb, by, from, d, err) }()
 	if err != nil {
 		e.Log.InfoContext(ctx, "refused", append(attrs, "error", err.Error())...)
 		return fmt.Errorf("%s: %w", verb, err)
@@ -255,6 +266,7 @@ func (d *deed) tell(ctx context.Context, ev access.Event) error {
 		return err
 	}
 	d.events++
+	d.happened = append(d.happened, Happened{ev.Kind, ev.To, ev.Request, ev.Grant, ev.Assignment, ev.Finding})
 	d.subject = cmp.Or(d.subject, ev.Request, ev.Grant, ev.Finding)
 	if ev.Kind != "ticket."+ev.To {
 		d.mention(ev.Request)

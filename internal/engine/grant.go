@@ -16,6 +16,7 @@ import (
 // entitlement waits again; if policy says no for another reason, it is denied;
 // otherwise the grant is stored together with its end.
 func (d *deed) conclude(ctx context.Context, r *access.Request, i int, votes []access.Approval) error {
+	defer d.part("conclude", r.ID)()
 	it := &r.Items[i]
 	f, err := d.facts(ctx, *r, i, votes)
 	if err != nil {

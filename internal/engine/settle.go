@@ -54,7 +54,10 @@ func (e *Engine) Settle(ctx context.Context, holder string, outcomes []Outcome) 
 		if err != nil {
 			return err
 		}
-		s := settling{d, found}
+		s := &settling{deed: d, found: found}
+		if err := s.lastEnds(ctx, outcomes); err != nil {
+			return err
+		}
 		for _, job := range jobs {
 			o := of[job.ID]
 			if !job.Work.MaySettle(holder, o.Fence, d.now) {
@@ -73,13 +76,14 @@ func (e *Engine) Settle(ctx context.Context, holder string, outcomes []Outcome) 
 // settling is the settling of one batch.
 type settling struct {
 	*deed
-	found map[string]bool // assignments about which something of foundUnderWay is open
+	found map[string]bool      // assignments about which something of foundUnderWay is open
+	ends  map[string]time.Time // by assignment: when its last reason ended; for whoever watches
 }
 
 // foundUnderWay is what is found of an assignment that is not as it is wanted.
 var foundUnderWay = []string{"late_removal", "late_provisioning", "seen_again", "drift"}
 
-func (d settling) settle(ctx context.Context, was store.Job, o Outcome, grants []access.Grant) error {
+func (d *settling) settle(ctx context.Context, was store.Job, o Outcome, grants []access.Grant) error {
 	job := was
 	if o.Unanswered {
 		job.Work = job.Work.Suspect(d.now, d.e.Pace)
@@ -154,7 +158,7 @@ func (d *deed) sight(ctx context.Context, grants []access.Grant, seen access.Rec
 
 // released gives the lease back: settled until its grants move it again, or
 // under way and due at once if it has just turned round, else after a while.
-func (d settling) released(ctx context.Context, was, job store.Job, moved bool, grants []access.Grant, o Outcome) error {
+func (d *settling) released(ctx context.Context, was, job store.Job, moved bool, grants []access.Grant, o Outcome) error {
 	next, more := d.nextOf(job.ID, grants)
 	if job.State == access.Held || job.State == access.Absent {
 		job.Work = job.Work.Done(job.State, d.now, next, more, d.e.Pace)
@@ -166,6 +170,7 @@ func (d settling) released(ctx context.Context, was, job store.Job, moved bool, 
 			return err
 		}
 		if moved && job.State == access.Absent {
+			d.sawGone(job.Assignment)
 			if err := errors.Join(d.traceLater(ctx, job), d.signalGone(ctx, job)); err != nil {
 				return err
 			}
@@ -261,7 +266,7 @@ func (d *deed) complain(ctx context.Context, job store.Job) error {
 }
 
 // quiet closes what was found while the assignment was under way.
-func (d settling) quiet(ctx context.Context, job store.Job) error {
+func (d *settling) quiet(ctx context.Context, job store.Job) error {
 	if !d.found[job.ID] {
 		return nil
 	}

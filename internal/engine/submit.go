@@ -81,7 +81,7 @@ func (e *Engine) Submit(ctx context.Context, by access.Actor, ask Ask) (r access
 			return err
 		}
 		ev := d.event("request.submitted")
-		ev.Request, ev.To, ev.Digests.Request, ev.After = r.ID, string(r.State), r.Digest, r
+		ev.Request, ev.To, ev.Digests.Request, ev.Trace, ev.After = r.ID, string(r.State), r.Digest, traceOf(ctx, r.ID), r
 		if err := d.tell(ctx, ev); err != nil {
 			return err
 		}

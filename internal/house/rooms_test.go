@@ -26,6 +26,7 @@ var rooms = map[string]struct {
 	"policy":   {[]string{"access"}, true, "rules -> Policy; questions and facts -> decisions"},
 	"evidence": {nil, true, "leaves -> Merkle tree -> signed checkpoint; bundles; knows nothing of access"},
 	"powers":   {[]string{"access"}, true, "what an entitlement can become: graph, closure, rules per system; decides nothing"},
+	"trace":    {nil, true, "which spans belong together: ids of W3C Trace Context, and of a request's own trace"},
 	"secret":   {nil, false, "references to secrets, and a value that never prints"},
 	"store":    {[]string{"access"}, false, "one database, one SQL text for both engines; decides nothing, tells no time"},
 	"backup":   {[]string{"access", "evidence", "store"}, false, "what is kept of a database outside of it: whole copies, and the log as it grows; decides nothing"},
@@ -57,12 +58,14 @@ var rooms = map[string]struct {
 	"source/ldap":  {[]string{"access", "source"}, false, "people in OpenLDAP and its kin, 389 Directory Server, Active Directory"},
 	"source/table": {[]string{"access", "source"}, false, "people in a file, CSV or YAML"},
 
-	"engine":    {[]string{"access", "evidence", "policy", "powers", "store"}, false, "THE DOOR: one verb a file"},
+	"engine":    {[]string{"access", "evidence", "policy", "powers", "store", "trace"}, false, "THE DOOR: one verb a file"},
 	"reconcile": {[]string{"access", "connector", "engine"}, false, "claims due assignments, acts, looks, tells the engine what it saw"},
 	"rotate":    {[]string{"access", "connector", "deliver", "engine"}, false, "makes credentials anew and ends them: issues, delivers, kills, tries, tells the engine what it saw"},
 	"inventory": {[]string{"access", "connector", "engine"}, false, "reads whole systems; what nobody granted becomes a finding"},
 	"published": {[]string{"evidence"}, false, "the log as files: kept in a folder, read from one or over http; signs and decides nothing"},
 	"report":    {[]string{"access", "engine", "evidence", "store"}, false, "read-only: bundles in plain words, the log against the tables, the figures"},
+
+	"watch": {[]string{"access", "engine", "reconcile", "report"}, false, "what is seen of the work from outside: figures and spans; changes nothing, names nobody"},
 
 	"auth":      {[]string{"access", "engine", "store"}, false, "who is at the portal's door: sessions; never what they may do"},
 	"auth/oidc": {[]string{"access"}, false, "asks an OpenID provider who somebody is, and checks the answer; knows nobody of ours"},
@@ -74,7 +77,7 @@ var rooms = map[string]struct {
 	"scim":    {[]string{"access", "engine"}, false, "the door by which feeds tell of people by themselves: SCIM 2.0; keeps nothing, matches and believes nothing"},
 	"signal":  {[]string{"access"}, false, "OpenID Shared Signals: checks, signs, sends and fetches them; decides nothing"},
 	"client":  {[]string{"access", "api", "engine", "policy"}, false, "speaks to the JSON door"},
-	"server": {[]string{"access", "api", "auth", "auth/oidc", "authzen", "backup", "channel/jira", "channel/jira/audit", "channel/jira/rest", "config", "connector", "connector/exec", "connector/gitea", "connector/kubernetes", "connector/ldap", "connector/manual", "connector/openssh", "connector/postgres", "connector/roles", "connector/scim", "deliver", "deliver/age", "deliver/kubernetes", "deliver/vault", "engine", "evidence", "inventory", "news", "policy", "reconcile", "report", "rotate", "scim", "secret", "signal", "source", "source/ldap", "source/table", "store", "web"},
+	"server": {[]string{"access", "api", "auth", "auth/oidc", "authzen", "backup", "channel/jira", "channel/jira/audit", "channel/jira/rest", "config", "connector", "connector/exec", "connector/gitea", "connector/kubernetes", "connector/ldap", "connector/manual", "connector/openssh", "connector/postgres", "connector/roles", "connector/scim", "deliver", "deliver/age", "deliver/kubernetes", "deliver/vault", "engine", "evidence", "inventory", "news", "policy", "reconcile", "report", "rotate", "scim", "secret", "signal", "source", "source/ldap", "source/table", "store", "watch", "web"},
 		false, "wires the rooms; the only one that names concrete adapters"},
 	"deliver": {[]string{"connector"}, false, "the port to secret stores"},
 

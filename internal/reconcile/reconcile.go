@@ -32,7 +32,7 @@ type Door interface {
 	NextDue(ctx context.Context, system string) (next time.Time, ok bool, err error)
 }
 
-// Config is what a lane is made of. Every field but Width, Seam and Log is needed.
+// Config is what a lane is made of. Every field but Width, Seam, Watch and Log is needed.
 type Config struct {
 	Door      Door
 	System    string
@@ -43,13 +43,16 @@ type Config struct {
 	Backstop  time.Duration // how long it sleeps at most when nothing is known to be due
 	Now       func() time.Time
 	Seam      func(step string) // called between steps; tests stop the process there
-	Log       *slog.Logger
+	// Watch is told of each batch once it is over. It must not block.
+	Watch func(context.Context, Turn)
+	Log   *slog.Logger
 }
 
 // Lane reconciles one system. A sick target delays nobody but itself.
 type Lane struct {
 	Config
 	nudge chan time.Time
+	beat  beat
 }
 
 // New returns a lane; Run starts it.
@@ -80,7 +83,7 @@ func (l *Lane) Nudge(due time.Time) {
 func (l *Lane) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	for i := range max(1, l.Width) {
-		all.Go(func() { l.run(ctx, fmt.Sprintf("%s/%d", l.Holder, i)) })
+		all.Go(func() { l.run(ctx, l.runner(i)) })
 	}
 	all.Wait()
 }
@@ -89,6 +92,7 @@ func (l *Lane) Run(ctx context.Context) {
 // waited out; there is nothing else that could take over.
 func (l *Lane) run(ctx context.Context, holder string) {
 	for ctx.Err() == nil {
+		l.come(holder)
 		n, err := l.batch(context.WithoutCancel(ctx), holder)
 		if err == nil && n > 0 {
 			continue
@@ -129,7 +133,10 @@ func (l *Lane) sleep(ctx context.Context, wait time.Duration) {
 func (l *Lane) Once(ctx context.Context) (claimed int, err error) { return l.batch(ctx, l.Holder) }
 
 func (l *Lane) batch(ctx context.Context, holder string) (claimed int, err error) {
+	turn := Turn{System: l.System}
+	defer func() { turn.Err = err; l.tell(ctx, turn) }()
 	most := max(1, l.Connector.Capabilities().Batch)
+	began := l.Now()
 	tasks, err := l.Door.Claim(ctx, holder, l.System, most)
 	if err != nil || len(tasks) == 0 {
 		return 0, err
@@ -139,25 +146,29 @@ func (l *Lane) batch(ctx context.Context, holder string) (claimed int, err error
 	}
 	l.Seam("claimed")
 	b := newBatch(tasks)
+	turn.Tasks, turn.Steps = tasks, []Step{{"claim", began, l.Now(), b.ids(everyStep)}}
 	// 1. Where a call may have landed already, look before acting.
-	b.look(ctx, l, func(t *step) bool { return t.task.LookFirst || !t.task.Act })
+	before := func(t *step) bool { return t.task.LookFirst || !t.task.Act }
+	turn.timed(l.Now, "look", b.ids(before), func() { b.look(ctx, l, before) })
 	l.Seam("looked first")
 	// 2. Act once on what is not as wanted, if the call fits into the lease.
-	b.act(ctx, l)
+	turn.timed(l.Now, "act", b.ids(b.toDo), func() { b.act(ctx, l) })
 	l.Seam("acted")
 	// 3. Look: only this says what is so.
-	b.look(ctx, l, func(t *step) bool { return t.out.Sent })
+	sent := func(t *step) bool { return t.out.Sent }
+	turn.timed(l.Now, "look", b.ids(sent), func() { b.look(ctx, l, sent) })
 	l.Seam("looked")
 	// 4. A session opened before may still use what is gone: end it, and look.
-	b.sessions(ctx, l)
+	turn.timed(l.Now, "sessions", b.ids(justGone), func() { b.sessions(ctx, l) })
 	l.Seam("sessions ended")
 	// 5. Record.
-	refused, err := l.Door.Settle(ctx, holder, b.outcomes())
+	turn.Outcomes = b.outcomes()
+	turn.timed(l.Now, "settle", b.ids(everyStep), func() { turn.Refused, err = l.Door.Settle(ctx, holder, turn.Outcomes) })
 	if err != nil {
 		return len(tasks), fmt.Errorf("settle %d of %s: %w", len(tasks), l.System, err)
 	}
 	l.Seam("settled")
-	l.Log.InfoContext(ctx, "reconciled", "system", l.System, "tasks", len(tasks), "sent", b.sent, "troubled", b.troubled(), "refused", refused)
+	l.Log.InfoContext(ctx, "reconciled", "system", l.System, "tasks", len(tasks), "sent", b.sent, "troubled", b.troubled(), "refused", turn.Refused)
 	return len(tasks), nil
 }
 
@@ -215,13 +226,31 @@ func (b *batch) look(ctx context.Context, l *Lane, choose func(*step) bool) {
 	}
 }
 
+// everyStep chooses all of a batch.
+func everyStep(*step) bool { return true }
+
+// ids are the assignments of the chosen steps.
+func (b *batch) ids(choose func(*step) bool) (list []string) {
+	for _, s := range b.steps {
+		if choose(s) {
+			list = append(list, s.task.ID)
+		}
+	}
+	return list
+}
+
+// toDo tells whether a change is under way that no look has seen done.
+func (b *batch) toDo(s *step) bool {
+	held := s.out.Direct || s.out.Effective
+	return s.task.Act && (!s.out.Looked || held != s.task.Want)
+}
+
 // act sends every change that is still needed in one call whose deadline lies
 // inside the lease (rule 1). What cannot be sent in time is left for the next holder.
 func (b *batch) act(ctx context.Context, l *Lane) {
 	var changes []connector.Change
 	for _, s := range b.steps {
-		held := s.out.Direct || s.out.Effective
-		if !s.task.Act || (s.out.Looked && held == s.task.Want) {
+		if !b.toDo(s) {
 			continue
 		}
 		if !l.Now().Add(l.Pace.Call).Before(s.task.LeaseUntil) {

@@ -16,7 +16,7 @@ func (b *batch) sessions(ctx context.Context, l *Lane) {
 	open, can := connector.As[connector.Sessions](l.Connector)
 	var gone []*step
 	for _, s := range b.steps {
-		if !s.task.Want && s.task.Act && s.out.Looked && !s.out.Direct && !s.out.Effective {
+		if justGone(s) {
 			gone = append(gone, s)
 		}
 	}
@@ -31,6 +31,11 @@ func (b *batch) sessions(ctx context.Context, l *Lane) {
 			s.out.Sessions, s.out.Until = 1, s.out.LookAt.Add(caps.Lingers)
 		}
 	}
+}
+
+// justGone tells whether a removal was seen.
+func justGone(s *step) bool {
+	return !s.task.Want && s.task.Act && s.out.Looked && !s.out.Direct && !s.out.Effective
 }
 
 // mayBeOpen asks about all of them at once where the target can be asked so, for

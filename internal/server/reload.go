@@ -81,6 +81,11 @@ func (s *Server) Reload(ctx context.Context) error {
 	return nil
 }
 
+// same tells whether two settings are both left out, or say the same.
+func same[T comparable](was, is *T) bool {
+	return was == is || was != nil && is != nil && *was == *is
+}
+
 // settingsChanged names what of lessor.yaml differs and is built into what is running.
 func settingsChanged(was, is *config.Config) (names []string) {
 	for _, c := range []struct {
@@ -99,6 +104,8 @@ func settingsChanged(was, is *config.Config) (names []string) {
 		{"provision_within", was.ProvisionWithin == is.ProvisionWithin},
 		{"pace", was.Pace == is.Pace},
 		{"backstop", was.Backstop == is.Backstop},
+		{"metrics", same(was.Metrics, is.Metrics)},
+		{"traces", same(was.Traces, is.Traces)},
 	} {
 		if !c.same {
 			names = append(names, c.key+" of lessor.yaml")

@@ -16,7 +16,7 @@ func TestEverySettingIsTakenInOrNamed(t *testing.T) {
 	t.Parallel()
 	empty := access.NewDirectory(nil, nil, nil, nil, nil)
 	named := map[string]string{"Listen": "listen", "TLS": "tls", "State": "state", "LogCopy": "log_copy", "SchemaRef": "schema_ref", "Database": "database", "DatabaseRef": "database_ref", "LogKeyRef": "log_key_ref",
-		"AnswerWithin": "answer_within", "ProvisionWithin": "provision_within", "Pace": "pace", "Backstop": "backstop"}
+		"AnswerWithin": "answer_within", "ProvisionWithin": "provision_within", "Pace": "pace", "Backstop": "backstop", "Metrics": "metrics", "Traces": "traces"}
 	takenIn := "Dir PolicyDir StandIn BreakGlass Inventory Classes Notify Tokens Directory Jira SignIn Feeds FeedTokens Stores Lifecycle Signals Warnings"
 	fields := reflect.TypeFor[config.Config]()
 	for i := range fields.NumField() {
@@ -32,6 +32,10 @@ func TestEverySettingIsTakenInOrNamed(t *testing.T) {
 			*v = time.Hour
 		case **config.TLS:
 			*v = &config.TLS{Certificate: "other"}
+		case **config.Metrics:
+			*v = &config.Metrics{}
+		case **config.Traces:
+			*v = &config.Traces{}
 		case *access.Pace:
 			v.Recheck = time.Hour
 		}

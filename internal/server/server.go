@@ -37,6 +37,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/secret"
 	"github.com/lessor-iam/lessor/internal/signal"
 	"github.com/lessor-iam/lessor/internal/store"
+	"github.com/lessor-iam/lessor/internal/watch"
 )
 
 // Server is Lessor, wired.
@@ -63,6 +64,11 @@ type Server struct {
 	roster   *roster                     // who holds a role of Lessor itself
 	kept     kept                        // what of the log was written down outside the database
 	seam     func(step string)           // nil, but in tests
+	figures  *watch.Figures              // what this replica counts
+	metrics  http.Handler                // answers with them, and with what is read; nil: nobody asks
+	beside   string                      // where metrics are listened for instead of what the files say
+	health   health                      // whether this replica is ready
+	degraded atomic.Pointer[[]Degraded]  // nil before Run
 
 	sites    atomic.Pointer[carriers] // Jira sites whose tickets are carried
 	carrying sync.RWMutex             // held by whoever is at a ticket
@@ -122,6 +128,9 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 		return nil, errors.Join(err, s.Close())
 	}
 	s.lay(c, targets)
+	if err := s.watch(c); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	sites, err := s.carry(c)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -156,7 +165,7 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 		return nil, errors.Join(err, s.Close())
 	}
 	s.signals.Store(signals)
-	s.handler = s.withSignals(doors(programs, enforcers, tellers, people))
+	s.handler = s.withHealth(s.withSignals(doors(programs, enforcers, tellers, people)))
 	return s, nil
 }
 
@@ -246,6 +255,11 @@ func (s *Server) Handler() http.Handler { return s.handler }
 // Run works and serves until the context ends, then lets what is under way end.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	// 1. What can no longer be held ends before anything else is done.
+	metrics, err := s.listenMetrics()
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	defer s.serveMetrics(metrics)()
 	swept, err := s.engine.Sweep(ctx)
 	switch {
 	case ctx.Err() != nil:
@@ -255,6 +269,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	}
 	s.log.InfoContext(ctx, "swept", "ended", swept.Ended, "shortened", swept.Shortened, "bereft", swept.Bereft)
 	_ = s.appraise(ctx) // said in the log, and done again with the next sweep
+	s.selfCheck(ctx)
 	// 2. Lanes and background work.
 	work, stop := context.WithCancel(ctx)
 	defer stop()
@@ -276,11 +291,13 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
 	served := make(chan error, 1)
 	go func() { served <- h.Serve(l) }()
+	defer s.begun()()
 	s.log.InfoContext(ctx, "serving", "address", s.Scheme()+"://"+l.Addr().String(), "systems", len(s.lanes))
 	select {
 	case err = <-served:
 	case <-ctx.Done():
 	}
+	s.health.running.Store(false) // whoever sends requests here learns it while those under way end
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	stop()

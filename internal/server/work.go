@@ -57,7 +57,7 @@ func (s *Server) startWork(ctx context.Context) (*river.Client[*sql.Tx], error) 
 	client, err := s.db.NewWorker(&river.Config{
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}, engine.TicketQueue: {MaxWorkers: 4}, auditQueue: {MaxWorkers: 1}}, Workers: workers, PeriodicJobs: periodic,
 		PollOnly: s.db.Dialect == store.SQLite, FetchPollInterval: 200 * time.Millisecond, FetchCooldown: 50 * time.Millisecond,
-		JobTimeout: jobTimeout, RescueStuckJobsAfter: jobStuckAfter, MaxAttempts: jobTries, RetryPolicy: backOff{},
+		Middleware: []rivertype.Middleware{&timekeeper{figures: s.figures}}, JobTimeout: jobTimeout, RescueStuckJobsAfter: jobStuckAfter, MaxAttempts: jobTries, RetryPolicy: backOff{},
 		CompletedJobRetentionPeriod: time.Hour, Logger: slog.New(atLeast{s.log.Handler(), slog.LevelWarn}),
 	})
 	if err != nil {

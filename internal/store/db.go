@@ -44,6 +44,10 @@ type DB struct {
 	jobs    jobs
 	guest   bool // somebody else owns the schema
 
+	// Timed is called when a transaction begins ("read" or "write"), and what it returns
+	// when it has ended: the store tells no time. It is set before the first. nil: nobody measures.
+	Timed func(kind string) (ended func(tries int, err error))
+
 	compiled map[*sql.DB]*statements // SQLite only
 }
 
@@ -202,10 +206,12 @@ const takenTries = 2
 // Write runs do in one serializable transaction: all of it is durable when
 // Write returns nil, none of it otherwise. do may run several times and must
 // touch nothing but the transaction.
-func (db *DB) Write(ctx context.Context, do func(*Tx) error) error {
-	var err error
+func (db *DB) Write(ctx context.Context, do func(*Tx) error) (err error) {
+	tries := 0
+	defer db.timed("write", &tries, &err)()
 	taken := 0
 	for lost := range writeTries {
+		tries++
 		if lost > 0 {
 			stepAside(ctx, lost)
 		}
@@ -233,12 +239,23 @@ func stepAside(ctx context.Context, lost int) {
 }
 
 // Read runs do in one read-only snapshot.
-func (db *DB) Read(ctx context.Context, do func(*Tx) error) error {
+func (db *DB) Read(ctx context.Context, do func(*Tx) error) (err error) {
+	tries := 1
+	defer db.timed("read", &tries, &err)()
 	opts := &sql.TxOptions{ReadOnly: true}
 	if db.Dialect == Postgres {
 		opts.Isolation = sql.LevelRepeatableRead
 	}
 	return db.once(ctx, db.read, opts, do)
+}
+
+// timed begins measuring, if anybody does; what it returns ends it.
+func (db *DB) timed(kind string, tries *int, err *error) (done func()) {
+	if db.Timed == nil {
+		return func() {}
+	}
+	ended := db.Timed(kind)
+	return func() { ended(*tries, *err) }
 }
 
 func (db *DB) once(ctx context.Context, on *sql.DB, opts *sql.TxOptions, do func(*Tx) error) (err error) {

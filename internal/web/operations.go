@@ -36,7 +36,7 @@ type systemRow struct {
 }
 
 // Brakes hold something back until a reading, or somebody, says otherwise.
-var brakes = []string{"inventory_shrunk", "accounts_shrunk", "credentials_shrunk", "removals_held_back", "accounts_made_anew"}
+var brakes = report.Brakes
 
 // behindAfter is how long due work may wait before its lane is called behind.
 const behindAfter = time.Minute
