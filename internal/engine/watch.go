@@ -71,22 +71,22 @@ func (e *Engine) watched(ctx context.Context, verb string, by access.Actor, from
 
 // lastEnds reads, if anybody watches, when the last reason of each of these that is
 // being removed ended; those seen gone since then are left out.
-func (s *settling) lastEnds(ctx context.Context, outcomes []Outcome) (err error) {
+func (d *settling) lastEnds(ctx context.Context, outcomes []Outcome) (err error) {
 	var ids []string
 	for _, o := range outcomes {
 		if o.Looked && !o.Direct && !o.Effective {
 			ids = append(ids, o.Assignment)
 		}
 	}
-	if s.e.Watch != nil && len(ids) > 0 {
-		s.ends, err = s.LastEnds(ctx, ids)
+	if d.e.Watch != nil && len(ids) > 0 {
+		d.ends, err = d.LastEnds(ctx, ids)
 	}
 	return err
 }
 
 // sawGone notes how long access outlived its reasons.
-func (s *settling) sawGone(a access.Assignment) {
-	if end, ok := s.ends[a.ID]; ok {
-		s.gone = append(s.gone, Gone{a.System, a.ID, max(0, a.SeenAt.Sub(end))})
+func (d *settling) sawGone(a access.Assignment) {
+	if end, ok := d.ends[a.ID]; ok {
+		d.gone = append(d.gone, Gone{a.System, a.ID, max(0, a.SeenAt.Sub(end))})
 	}
 }
