@@ -18,6 +18,9 @@ type Joined struct {
 type Hand struct {
 	Subject string `json:"subject"` // "identity ID", "sponsor ID", "entitlement ID", "system ID", "reports ID" (of whom somebody is the manager), "left ID", or "suspended ID"
 	Owner   string `json:"owner"`   // identity id; of "left ID" who said so: that identity is inactive, whatever files and feeds say; of "suspended ID" the transmitters that say so. Empty: that word is taken back
+	// From is whom the files or feeds named when it changed hands: once they name somebody
+	// else, that counts again. Empty: it counts whatever they name.
+	From string `json:"from,omitempty"`
 }
 
 // Join is the same directory with what is joined to it: another snapshot.
@@ -103,7 +106,7 @@ func (h Hand) apply(ids map[string]Identity, ents map[string]Entitlement, system
 	kind, id := h.What()
 	switch kind {
 	case "identity":
-		if i, ok := ids[id]; ok {
+		if i, ok := ids[id]; ok && h.from(i.Owner) {
 			i.Owner = h.Owner
 			ids[id] = i
 		}
@@ -118,7 +121,7 @@ func (h Hand) apply(ids map[string]Identity, ents map[string]Entitlement, system
 			ids[id] = i
 		}
 	case "sponsor":
-		if i, ok := ids[id]; ok {
+		if i, ok := ids[id]; ok && h.from(i.Sponsor) {
 			i.Sponsor = h.Owner
 			ids[id] = i
 		}
@@ -130,17 +133,21 @@ func (h Hand) apply(ids map[string]Identity, ents map[string]Entitlement, system
 			}
 		}
 	case "entitlement":
-		if e, ok := ents[id]; ok {
+		if e, ok := ents[id]; ok && (len(e.Owners) == 0 || slices.ContainsFunc(e.Owners, h.from)) {
 			e.Owners = []string{h.Owner}
 			ents[id] = e
 		}
 	case "system":
-		if s, ok := systems[id]; ok {
+		if s, ok := systems[id]; ok && h.from(s.Owner) {
 			s.Owner = h.Owner
 			systems[id] = s
 		}
 	}
 }
+
+// from tells whether something is still named as whose it was when it changed hands.
+// Where nobody is named any more, whoever took it over answers for it.
+func (h Hand) from(named string) bool { return h.From == "" || named == "" || named == h.From }
 
 // What splits the subject of a hand.
 func (h Hand) What() (kind, id string) {

@@ -31,7 +31,7 @@ func TestJoin(t *testing.T) {
 			func(d *Directory) bool { i, _ := d.Identity("old"); return i.Inactive }},
 		"an earlier end": {Joined{Identities: []Identity{{ID: "ann", End: day(3), Inactive: true}}},
 			func(d *Directory) bool { i, _ := d.Identity("ann"); return i.End.Equal(day(3)) && i.Inactive }},
-		"a hand over": {Joined{Identities: []Identity{{ID: "zoe", Kind: Person}}, Hands: []Hand{{"identity bot", "zoe"}, {"entitlement dir:wiki", "zoe"}, {"system dir", "zoe"}, {"identity gone", "zoe"}, {"odd", "zoe"}}},
+		"a hand over": {Joined{Identities: []Identity{{ID: "zoe", Kind: Person}}, Hands: []Hand{{Subject: "identity bot", Owner: "zoe"}, {Subject: "entitlement dir:wiki", Owner: "zoe"}, {Subject: "system dir", Owner: "zoe"}, {Subject: "identity gone", Owner: "zoe"}, {Subject: "odd", Owner: "zoe"}}},
 			func(d *Directory) bool {
 				bot, _ := d.Identity("bot")
 				wiki, _ := d.Entitlement("dir:wiki")
@@ -53,5 +53,33 @@ func TestJoin(t *testing.T) {
 				t.Error("the files' own directory was changed")
 			}
 		})
+	}
+}
+
+// What changed hands is theirs who took it over until the files name somebody else than
+// whom they named then; what changed hands before that was noted stays theirs.
+func TestHandedFrom(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ names, from, want string }{
+		{"eve", "eve", "mia"}, {"bob", "eve", "bob"}, {"", "eve", "mia"}, {"bob", "", "mia"}, {"mia", "eve", "mia"},
+	} {
+		person := func(id string) Identity { return Identity{ID: id, Kind: Person, Name: id} }
+		var owners []string
+		if c.names != "" {
+			owners = []string{c.names}
+		}
+		d := NewDirectory([]Identity{person("eve"), person("bob"), person("mia"), {ID: "bot", Kind: Agent, Owner: c.names, Sponsor: c.names}}, nil,
+			[]System{{ID: "dir", Owner: c.names}}, []Entitlement{{ID: "dir:wiki", System: "dir", Owners: owners}}, nil)
+		var hands []Hand
+		for _, subject := range []string{"identity bot", "sponsor bot", "system dir", "entitlement dir:wiki"} {
+			hands = append(hands, Hand{Subject: subject, Owner: "mia", From: c.from})
+		}
+		d = d.Join(Joined{Hands: hands})
+		bot, _ := d.Identity("bot")
+		s, _ := d.System("dir")
+		e, _ := d.Entitlement("dir:wiki")
+		if bot.Owner != c.want || bot.Sponsor != c.want || s.Owner != c.want || len(e.Owners) != 1 || e.Owners[0] != c.want {
+			t.Errorf("%+v: %s, %s, %s, %v", c, bot.Owner, bot.Sponsor, s.Owner, e.Owners)
+		}
 	}
 }

@@ -64,7 +64,7 @@ func (e *Engine) AcceptHandover(ctx context.Context, by access.Actor, id, note s
 		if kind, _ := was.What(); kind == "findings" {
 			err = d.takeFindings(ctx, was)
 		} else {
-			err = d.handTo(ctx, access.Hand{Subject: was.Subject, Owner: was.Offered}, "handover "+was.ID+" from "+was.From)
+			err = d.takeOver(ctx, was)
 		}
 		if err != nil {
 			return err
@@ -76,6 +76,36 @@ func (e *Engine) AcceptHandover(ctx context.Context, by access.Actor, id, note s
 		return err
 	})
 	return h, err
+}
+
+// takeOver has what a handover is about be whoever's it was offered to, for as long as the
+// files and feeds name whom they name today: somebody whom they name later is their word.
+func (d *deed) takeOver(ctx context.Context, h access.Handover) error {
+	var from string
+	switch last, err := d.Hand(ctx, h.Subject); {
+	case err == nil && d.world.Directory.PersonOf(last.Owner) == d.world.Directory.PersonOf(h.From):
+		from = last.From // it was in other hands before, and the files name whoever was the first
+	case err != nil && !errors.Is(err, access.ErrNotFound):
+		return err
+	default:
+		from = d.named(h)
+	}
+	return d.handTo(ctx, access.Hand{Subject: h.Subject, Owner: h.Offered, From: from}, "handover "+h.ID+" from "+h.From)
+}
+
+// named is the identity of the leaver that the directory names for it: a person may have several.
+func (d *deed) named(h access.Handover) string {
+	dir := d.world.Directory
+	kind, id := h.What()
+	i, _ := dir.Identity(id)
+	s, _ := dir.System(id)
+	e, _ := dir.Entitlement(id)
+	for _, who := range append([]string{map[string]string{"identity": i.Owner, "sponsor": i.Sponsor, "system": s.Owner}[kind]}, e.Owners...) {
+		if who != "" && dir.PersonOf(who) == dir.PersonOf(h.From) {
+			return who
+		}
+	}
+	return ""
 }
 
 // DeclineHandover refuses what is offered: it is open again, and security hears of it.

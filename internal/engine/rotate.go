@@ -148,7 +148,7 @@ func (d *deed) keptOf(ctx context.Context, id string) (k kept, err error) {
 			return d.keptOf(ctx, plan)
 		}
 		c := k.found
-		k.Held, k.Account, k.newest = policy.Held{ID: id, Kind: c.Kind, System: c.System, Holder: d.holderOf(c)}, c.Account, newest[id]
+		k.Held, k.Account, k.newest = policy.Held{ID: id, Kind: issuedKind(c.Kind), System: c.System, Holder: d.holderOf(c)}, c.Account, newest[id]
 	} else {
 		list, err := d.RotationsOf(ctx, id, 1)
 		if err != nil {
@@ -213,14 +213,19 @@ func manages(newest []store.Rotating) managed {
 
 // plan is under which it was made; empty: under none.
 func (m managed) plan(c access.Credential) string {
-	if r, ok := m[[4]string{c.System, c.Kind, "", c.Native}]; ok {
+	kind := issuedKind(c.Kind)
+	if r, ok := m[[4]string{c.System, kind, "", c.Native}]; ok {
 		return r.Credential
 	}
 	if c.Name == "" || c.Account == "" {
 		return ""
 	}
-	return m[[4]string{c.System, c.Kind, c.Account, c.Name}].Credential
+	return m[[4]string{c.System, kind, c.Account, c.Name}].Credential
 }
+
+// issuedKind is the kind as which a connector makes and kills what it lists: how a
+// password is kept changes nothing of that.
+func issuedKind(kind string) string { return strings.TrimPrefix(kind, "md5 ") }
 
 // mayKnowCredential tells whether the actor is shown a credential: whoever answers for
 // it or for its system, security and auditors.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/connector"
 	"github.com/lessor-iam/lessor/internal/connector/ldap"
 	"github.com/lessor-iam/lessor/internal/connector/postgres"
+	"github.com/lessor-iam/lessor/internal/engine"
 	"github.com/lessor-iam/lessor/internal/enginetest"
 	"github.com/lessor-iam/lessor/internal/inventory"
 	"github.com/lessor-iam/lessor/internal/store"
@@ -35,6 +37,8 @@ type estate struct {
 	want    map[string]bool // "KIND SUBJECT"
 	bound   []string        // entries that somebody binds as before the first reading, and nobody after
 	open    []string        // "ACCOUNT PROGRAM" of sessions to be opened
+	leaked  []string        // workloads whose credential has leaked
+	stray   []string        // "SYSTEM ACCOUNT" of credentials that nobody answers for
 }
 
 const estateSecret = "estate-4c1f"
@@ -42,8 +46,8 @@ const estateSecret = "estate-4c1f"
 // estateEnds is when the passwords end of what is as it should be.
 const estateEnds = "2035-01-01T00:00:00Z"
 
-// TestEstate plants the ten kinds of problems and looks for them: all are found, none
-// that nobody planted, each with an owner. LESSOR_TEST_LONG plants 210.
+// TestEstate plants twelve kinds of problems and looks for them: all are found, none
+// that nobody planted, each with an owner. LESSOR_TEST_LONG plants 238.
 func TestEstate(t *testing.T) {
 	t.Parallel()
 	n := 2
@@ -61,19 +65,34 @@ func TestEstate(t *testing.T) {
 	e.f.Clock.Pass(100 * 24 * time.Hour)
 	e.sessions()
 	e.read()
+	e.leak()
+	e.judge()
+	e.orphans()
+	// 2. All of it, and nothing else; the server's own superuser is nobody's, indeed.
+	e.holds(func(x access.Finding) bool { return !strings.Contains(x.Text, "account postgres)") })
+	e.f.Check()
+}
+
+// judge has all workloads judged.
+func (e *estate) judge() {
+	e.t.Helper()
 	for {
-		judged, err := e.f.Engine.JudgeWorkloads(t.Context())
+		judged, err := e.f.Engine.JudgeWorkloads(e.t.Context())
 		if err != nil {
-			t.Fatal(err)
+			e.t.Fatal(err)
 		}
 		if judged.Waiting == 0 {
-			break
+			return
 		}
 	}
-	// 2. All of it, and nothing else.
-	found := map[string]bool{}
+}
+
+// holds checks that what was planted is found and nothing else, of those findings that are ours.
+func (e *estate) holds(ours func(access.Finding) bool) {
+	t, found := e.t, map[string]bool{}
+	t.Helper()
 	for _, x := range e.f.Findings(true) {
-		if _, ours := access.WorkloadKinds[x.Kind]; !ours && x.Kind != access.WorkloadUnregistered {
+		if _, judged := access.WorkloadKinds[x.Kind]; !judged && !slices.Contains([]string{access.WorkloadUnregistered, "credential_compromised", "credential_orphan"}, x.Kind) || !ours(x) {
 			continue
 		}
 		what := x.Kind + " " + x.Subject
@@ -90,7 +109,6 @@ func TestEstate(t *testing.T) {
 		}
 	}
 	t.Logf("%d problems planted beside %d workloads, %d found", len(e.want), len(e.bots), len(found))
-	e.f.Check()
 }
 
 // openEstate begins one; roles are a whole server's, so each estate has a version of PostgreSQL for itself.
@@ -108,7 +126,7 @@ func openEstate(t *testing.T, version string) *estate {
 	e.f = enginetest.Open(t, store.SQLite)
 	e.f.Clock.To(time.Now().UTC().Truncate(time.Second)) // as the servers have it
 	e.sql.WriteString(`create role "svc-estate" login password '` + estateSecret + `'; grant pg_read_all_stats to "svc-estate"; create role estate_app; create role estate_live;
-create schema if not exists lessor; create or replace view lessor.passwords as select oid from pg_authid where rolpassword is not null;
+create schema if not exists lessor; drop view if exists lessor.passwords; create view lessor.passwords as select oid, rolpassword like 'md5%' as weak from pg_authid where rolpassword is not null;
 grant usage on schema lessor to "svc-estate"; grant select on lessor.passwords to "svc-estate";
 `)
 	directory := func() *access.Directory { return e.f.WorldAt(e.f.Now()).Directory }
@@ -179,8 +197,10 @@ func (e *estate) plant(n int) {
 	e.role("svc-"+id("stray"), estateEnds)
 	e.want[access.WorkloadUnregistered+" dir svc-"+id("stray")] = true
 	e.want[access.WorkloadUnregistered+" git svc-"+id("stray")] = true
+	e.stray = append(e.stray, "git svc-"+id("stray"))
 	// 2. Its owner has left.
-	at("left", access.WorkloadUnowned, func(i *access.Identity) { i.Owner = "zoe" })
+	_, left := at("left", access.WorkloadUnowned, func(i *access.Identity) { i.Owner = "zoe" })
+	e.stray = append(e.stray, "git "+left)
 	// 3. Nothing uses it.
 	e.bot(access.WorkloadUnused, "dir", id("idle"), nil)
 	e.entry(id("idle"))
@@ -211,6 +231,31 @@ func (e *estate) plant(n int) {
 	// 10. Its password should have been changed.
 	e.bot(access.WorkloadOverdue, "git", id("old"), func(i *access.Identity) { i.Contract.RotateEvery = 30 * 24 * access.Term(time.Hour) })
 	e.role(id("old"), estateEnds)
+	// 11. Its password is kept as MD5.
+	e.bot(access.WorkloadWeak, "git", id("weak"), nil)
+	e.sql.WriteString("set password_encryption = 'md5';\n")
+	e.role(id("weak"), estateEnds)
+	e.sql.WriteString("reset password_encryption;\n")
+	// 12. Somebody says that its password has leaked.
+	e.bot("", "git", id("leaked"), nil)
+	e.role(id("leaked"), estateEnds)
+	e.leaked = append(e.leaked, id("leaked"))
+}
+
+// leak has the owner say of what was found that it stood in a log.
+func (e *estate) leak() {
+	e.t.Helper()
+	for _, id := range e.leaked {
+		list, err := e.f.Engine.Workload(e.t.Context(), e.f.As("eve"), id)
+		if err != nil || len(list.Credentials) != 1 {
+			e.t.Fatalf("%s has %d credentials, %v", id, len(list.Credentials), err)
+		}
+		found := list.Credentials[0].ID
+		if _, err := e.f.Engine.Compromised(e.t.Context(), e.f.As("eve"), engine.Deed{Credential: found, Reason: "it stood in a build log"}); err != nil {
+			e.t.Fatal(err)
+		}
+		e.want["credential_compromised "+found] = true
+	}
 }
 
 // build has the tools plant all of it.
@@ -304,5 +349,25 @@ func (e *estate) read() {
 		if _, err := r.Read(e.t.Context()); err != nil {
 			e.t.Fatal(err)
 		}
+	}
+}
+
+// orphans adds to what is wanted what was found to let nobody in who is known, by the id
+// it was found under.
+func (e *estate) orphans() {
+	e.t.Helper()
+	err := e.f.DB.Read(e.t.Context(), func(tx *store.Tx) error {
+		for _, s := range e.stray {
+			system, account, _ := strings.Cut(s, " ")
+			list, err := tx.CredentialsOf(e.t.Context(), system, account)
+			if err != nil || len(list) != 1 {
+				return fmt.Errorf("%s has %d credentials: %w", s, len(list), err)
+			}
+			e.want["credential_orphan "+list[0].ID] = true
+		}
+		return nil
+	})
+	if err != nil {
+		e.t.Fatal(err)
 	}
 }

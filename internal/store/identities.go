@@ -19,7 +19,7 @@ func scanRegistered(s scanner) (r Registered, err error) {
 }
 
 func scanHand(s scanner) (h access.Hand, err error) {
-	err = s.Scan(&h.Subject, &h.Owner)
+	err = s.Scan(&h.Subject, &h.Owner, &h.From)
 	return h, err
 }
 
@@ -39,13 +39,13 @@ func (tx *Tx) SaveHand(ctx context.Context, h access.Hand) error {
 	if err != nil {
 		return err
 	}
-	return tx.exec(ctx, "save hand "+h.Subject, `insert into hand (subject, owner, version) values ($1,$2,$3)
-		on conflict (subject) do update set owner=excluded.owner, version=excluded.version`, h.Subject, h.Owner, version)
+	return tx.exec(ctx, "save hand "+h.Subject, `insert into hand (subject, owner, giver, version) values ($1,$2,$3,$4)
+		on conflict (subject) do update set owner=excluded.owner, giver=excluded.giver, version=excluded.version`, h.Subject, h.Owner, h.From, version)
 }
 
 // Hand reads who answers for something in place of whoever files and feeds name.
 func (tx *Tx) Hand(ctx context.Context, subject string) (access.Hand, error) {
-	return one(ctx, tx, "hand "+subject, scanHand, `select subject, owner from hand where subject=$1`, subject)
+	return one(ctx, tx, "hand "+subject, scanHand, `select subject, owner, giver from hand where subject=$1`, subject)
 }
 
 // nextVersion is a version of the roster that nothing has yet: whoever keeps up with it sees that there is something new.
@@ -80,6 +80,6 @@ func (tx *Tx) JoinedAfter(ctx context.Context, version int64) (j access.Joined, 
 	for _, r := range list {
 		j.Identities = append(j.Identities, r.Identity)
 	}
-	j.Hands, err = all(ctx, tx, scanHand, `select subject, owner from hand where version > $1 order by version, subject`, version)
+	j.Hands, err = all(ctx, tx, scanHand, `select subject, owner, giver from hand where version > $1 order by version, subject`, version)
 	return j, err
 }

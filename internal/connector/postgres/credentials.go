@@ -21,7 +21,12 @@ const (
 	readLogins = `select r.rolname::text, r.oid, case when pg_catalog.isfinite(r.rolvaliduntil) then r.rolvaliduntil end
 from pg_catalog.pg_roles r where r.rolcanlogin and r.rolname not in (current_user, session_user)`
 	onlyPasswords = ` and r.oid in (select p.oid from lessor.passwords p)`
+	askWeak       = `select exists (select from pg_catalog.pg_attribute where attrelid = 'lessor.passwords'::regclass and attname = 'weak' and atttypid = 'boolean'::regtype and not attisdropped)`
+	readWeak      = `select p.oid from lessor.passwords p where p.weak`
 )
+
+// weakPassword is the kind of one that is kept as MD5: whoever reads that can sign in by it.
+const weakPassword = "md5 password"
 
 type login struct {
 	Name string
@@ -34,7 +39,7 @@ type login struct {
 // be, and one that nothing would end is not called unending.
 func (c *Connector) Credentials(ctx context.Context, yield func(connector.Credential) error) error {
 	var list []login
-	known := false
+	known, weak := false, map[uint32]bool{}
 	err := c.ask(ctx, func(l *line) error {
 		has, err := read[struct{ Is bool }](l, askPasswords)
 		if err != nil {
@@ -43,6 +48,9 @@ func (c *Connector) Credentials(ctx context.Context, yield func(connector.Creden
 		sql := readLogins
 		if known = has[0].Is; known {
 			sql += onlyPasswords
+			if err := c.weak(l, weak); err != nil {
+				return err
+			}
 		}
 		list, err = read[login](l, sql+" order by r.oid")
 		return err
@@ -55,6 +63,9 @@ func (c *Connector) Credentials(ctx context.Context, yield func(connector.Creden
 		if r.Ends != nil {
 			one.Ends = *r.Ends
 		}
+		if weak[r.OID] {
+			one.Kind = weakPassword
+		}
 		if !known {
 			one.Kind, one.EndUnknown = "password, if it has one", r.Ends == nil
 		}
@@ -63,4 +74,18 @@ func (c *Connector) Credentials(ctx context.Context, yield func(connector.Creden
 		}
 	}
 	return nil
+}
+
+// weak reads whose passwords are kept as MD5, where the view tells it: one from before it
+// did has no such column.
+func (c *Connector) weak(l *line, of map[uint32]bool) error {
+	tells, err := read[struct{ Is bool }](l, askWeak)
+	if err != nil || !tells[0].Is {
+		return err
+	}
+	list, err := read[struct{ OID uint32 }](l, readWeak)
+	for _, one := range list {
+		of[one.OID] = true
+	}
+	return err
 }

@@ -14,7 +14,7 @@ var _ connector.Credentials = (*Connector)(nil)
 
 // passwordStatements are what the page says shows who has a password, and no hash.
 const passwordStatements = `CREATE SCHEMA lessor;
-CREATE VIEW lessor.passwords AS SELECT oid FROM pg_authid WHERE rolpassword IS NOT NULL;
+CREATE VIEW lessor.passwords AS SELECT oid, rolpassword LIKE 'md5%' AS weak FROM pg_authid WHERE rolpassword IS NOT NULL;
 GRANT USAGE ON SCHEMA lessor TO "svc-lessor";
 GRANT SELECT ON lessor.passwords TO "svc-lessor";`
 
@@ -92,6 +92,16 @@ func TestCredentials(t *testing.T) {
 		if _, err := svcConn.Exec(t.Context(), `select rolpassword from pg_authid`); err == nil {
 			t.Error("our account may read hashes")
 		}
+		// One that is kept as MD5 is told from the others; a view that does not say is good, too.
+		w.Exec(t, `set password_encryption = 'md5'; create role "cr weak" login password 'x'; reset password_encryption`)
+		if got := of(c)["cr weak"]; got.Kind != "md5 password" {
+			t.Errorf("kept as MD5: %+v", got)
+		}
+		w.Exec(t, `drop view lessor.passwords; create view lessor.passwords as select oid from pg_authid where rolpassword is not null; grant select on lessor.passwords to "svc-lessor"`)
+		if got := of(c)["cr weak"]; got.Kind != "password" {
+			t.Errorf("by an older view: %+v", got)
+		}
+		w.Exec(t, `drop role "cr weak"`)
 		// 4. A role made anew under its name has another password.
 		before := all[always].ID
 		w.drop(t, always)
