@@ -8,7 +8,7 @@ FAST = ./cmd/... ./internal/access ./internal/api ./internal/cli ./internal/clie
 RACED = ./internal/api ./internal/auth/... ./internal/channel/... ./internal/connector/... ./internal/deliver/... ./internal/engine ./internal/enginetest \
 	./internal/evidence ./internal/inventory ./internal/policy ./internal/reconcile ./internal/report ./internal/server ./internal/store ./internal/web/...
 
-.PHONY: test test/all check bench survive deps deps/all demo build generate
+.PHONY: test test/all check bench survive deps deps/all demo build deb sbom generate always
 
 ## test: install what tests need (Debian), and run every test but the long ones
 test: deps
@@ -50,9 +50,22 @@ deps/all:
 demo:
 	$(GO) run ./cmd/lessor demo
 
-build:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/lessor ./cmd/lessor
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o bin/lessor-openssh-host ./cmd/lessor-openssh-host
+## build: the programs, static; the same source makes the same bytes, wherever it lies
+build: bin/lessor bin/lessor-openssh-host
+
+bin/%: always
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -ldflags "-s -w -buildid=" -o $@ ./cmd/$*
+
+always:
+
+## deb: the Debian package, in dist/
+deb: build
+	@scripts/build-deb bin dist
+
+## sbom: what the program is made of, as CycloneDX
+sbom: bin/lessor
+	@mkdir -p dist
+	bin/lessor version --sbom > dist/lessor.cdx.json
 
 ## generate: the pages' Go, and the parts of docs and the contract that come from the code
 generate:
