@@ -37,14 +37,27 @@ type Proof interface {
 
 // Status is how the server is doing, as one small page of figures.
 type Status struct {
-	Now         time.Time    `json:"now"`
-	Overdue     int          `json:"overdue" doc:"removals not yet seen gone"`
-	Events      int64        `json:"events"`
-	Unsequenced int64        `json:"unsequenced" doc:"events that have no place in the log yet"`
-	Key         string       `json:"key" doc:"the log's public key"`
-	Checkpoint  string       `json:"checkpoint,omitempty"`
-	Policy      string       `json:"policy" doc:"digest of the rules in force"`
-	Systems     []SystemLine `json:"systems"`
+	Now         time.Time     `json:"now"`
+	Overdue     int           `json:"overdue" doc:"removals not yet seen gone"`
+	Events      int64         `json:"events"`
+	Unsequenced int64         `json:"unsequenced" doc:"events that have no place in the log yet"`
+	Key         string        `json:"key" doc:"the log's public key"`
+	Checkpoint  string        `json:"checkpoint,omitempty"`
+	Policy      string        `json:"policy" doc:"digest of the rules in force"`
+	Systems     []SystemLine  `json:"systems"`
+	Files       string        `json:"files" doc:"digest of the files in force"`
+	Replicas    []ReplicaLine `json:"replicas" doc:"who serves on this database"`
+}
+
+// ReplicaLine is one process that serves.
+type ReplicaLine struct {
+	Name    string    `json:"name" doc:"the machine, and where it listens"`
+	Version string    `json:"version"`
+	Files   string    `json:"files" doc:"digest of the files it has in force"`
+	Began   time.Time `json:"began"`
+	Seen    time.Time `json:"seen"`
+	Here    bool      `json:"here" doc:"it is the one that answers"`
+	Alike   bool      `json:"alike" doc:"it runs on the same files as the one that answers"`
 }
 
 // SystemLine is one lane.

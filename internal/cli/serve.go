@@ -130,6 +130,15 @@ func (a *app) statusCommand() *cobra.Command {
 				a.line("events: %d, of which %d wait for their place in the log", st.Events, st.Unsequenced)
 				a.line("policy: %s", st.Policy)
 				a.line("log key: %s", st.Key)
+				for _, r := range st.Replicas {
+					word := ""
+					if r.Here {
+						word = " (this one)"
+					} else if !r.Alike {
+						word = " RUNS ON OTHER FILES: " + r.Files
+					}
+					a.line("replica %s: %s, up since %s, last seen %s%s", r.Name, r.Version, stamp(r.Began), stamp(r.Seen), word)
+				}
 				for _, s := range st.Systems {
 					a.line("system %s: next work %s", s.System, cmp.Or(stamp(s.Next), "none is due"))
 				}

@@ -47,6 +47,7 @@ type files struct {
 	fsys fs.FS
 	dir  string // what the folder is on disk
 
+	texts        map[string]string // file, but lessor.yaml -> digest of its text
 	tokens       []bearer
 	identities   []identity
 	groups       []group

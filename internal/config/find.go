@@ -138,6 +138,9 @@ func (d *files) text(name string) []byte {
 		d.problem(mark{file: name}, "cannot be read: %v", plain(err))
 		d.partial = true
 	}
+	if name != settingsFile {
+		d.keep(name, text)
+	}
 	return text
 }
 

@@ -42,6 +42,7 @@ type Config struct {
 	Lifecycle       access.Lifecycle
 	Metrics         *Metrics // nil: nobody reads figures
 	Traces          *Traces  // nil: no spans are sent
+	Files           string   // digest of what must be the same on every replica; rules have their own
 	Warnings        Problems // what is allowed and most likely not meant
 
 	systems  map[string]mark
@@ -184,6 +185,7 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	c.Stores, c.storesAt = d.secretStores()
 	c.plans = d.plansAt()
 	c.Directory, c.Warnings = d.build(), d.warnings
+	c.Files = d.digestOf(c)
 	return c, nil
 }
 

@@ -69,6 +69,7 @@ type Server struct {
 	beside   string                      // where metrics are listened for instead of what the files say
 	health   health                      // whether this replica is ready
 	degraded atomic.Pointer[[]Degraded]  // nil before Run
+	self     self                        // this replica among the others
 
 	sites    atomic.Pointer[carriers] // Jira sites whose tickets are carried
 	carrying sync.RWMutex             // held by whoever is at a ticket
@@ -286,6 +287,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	}
 	lanes.Go(func() { s.follow(work) })
 	lanes.Go(func() { s.roster.watch(work, s.log) })
+	lanes.Go(func() { s.beats(work, l.Addr().String()) })
 	// 3. The doors, until told to stop.
 	h := &http.Server{Handler: stayOnTLS(s.handler), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}

@@ -74,8 +74,7 @@ var refused = regexp.MustCompile(`"msg":"reconciled".*"refused":[1-9]`)
 // twice says where slapd has done something that nobody had in mind at that time: its
 // own log tells of each change that took effect, and the ledger of each intent.
 func (l *life) twice(ctx context.Context) (problems []error) {
-	out, err := tool(ctx, nil, "ldapsearch", "-x", "-LLL", "-o", "ldif-wrap=no", "-H", l.targets.slapd.PlainURL, "-D", testserver.SlapdAdmin, "-w", testserver.SlapdAdminSecret,
-		"-b", "cn=accesslog", "(&(objectClass=auditModify)(reqStart>="+l.begun.UTC().Format("20060102150405.000000Z")+"))", "reqDN", "reqMod")
+	out, err := l.slapdLog(ctx, l.begun)
 	if err != nil {
 		return []error{err}
 	}

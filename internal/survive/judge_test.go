@@ -12,6 +12,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/connector"
 	"github.com/lessor-iam/lessor/internal/enginetest"
 	"github.com/lessor-iam/lessor/internal/store"
+	"github.com/lessor-iam/lessor/internal/testserver"
 )
 
 // mendWithin is how long everything may take to be as it should after a storm. The
@@ -39,17 +40,48 @@ func (l *life) judge(ctx context.Context) (problems []error) {
 			if err != nil {
 				problems = append(problems, err)
 			}
+			l.stuck(ctx)
 			return problems
 		}
 		<-time.After(50 * time.Millisecond)
 	}
 }
 
-// busy is the cheap question before the dear one: is anything under way or due?
+// stuck notes in the timeline how far what is under way has come, what was seen of
+// it last, and what slapd has lately done.
+func (l *life) stuck(ctx context.Context) {
+	_ = l.db.Read(ctx, func(tx *store.Tx) error {
+		jobs, err := tx.AssignmentsAfter(ctx, "", 1<<30)
+		for _, j := range jobs {
+			if j.State == access.Held || j.State == access.Absent {
+				continue
+			}
+			l.line.add("STUCK %+v", j)
+			looks, _ := tx.Receipts(ctx, j.ID)
+			for _, r := range looks[max(0, len(looks)-3):] {
+				l.line.add("  seen %+v", r)
+			}
+			grants, _ := tx.OpenGrants(ctx, []string{j.ID})
+			l.line.add("  open %+v", grants[j.ID])
+		}
+		return err
+	})
+	out, err := l.slapdLog(ctx, time.Now().Add(-5*time.Second))
+	l.line.add("slapd (%v) has lately done:\n%s", err, out)
+}
+
+// slapdLog is slapd's own log of changes.
+func (l *life) slapdLog(ctx context.Context, since time.Time) (string, error) {
+	return tool(ctx, nil, "ldapsearch", "-x", "-LLL", "-o", "ldif-wrap=no", "-H", l.targets.slapd.PlainURL, "-D", testserver.SlapdAdmin, "-w", testserver.SlapdAdminSecret,
+		"-b", "cn=accesslog", "(&(objectClass=auditModify)(reqStart>="+since.UTC().Format("20060102150405.000000Z")+"))", "reqDN", "reqMod", "reqAuthzID")
+}
+
+// busy is the cheap question before the dear one: is anything under way, or due and
+// not taken up?
 func (l *life) busy(ctx context.Context) (busy bool, err error) {
 	err = l.db.Read(ctx, func(tx *store.Tx) error {
-		return tx.QueryRowContext(ctx, `select exists (select 1 from assignment where holder <> '' or state in ('adding', 'removing') or due_at <= $1)`,
-			time.Now().UnixMicro()).Scan(&busy)
+		return tx.QueryRowContext(ctx, `select exists (select 1 from assignment where state in ('adding', 'removing') or due_at <= $1)`,
+			time.Now().Add(-time.Second).UnixMicro()).Scan(&busy)
 	})
 	return busy, err
 }

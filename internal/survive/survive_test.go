@@ -26,7 +26,8 @@ import (
 const (
 	roundsKey = "LESSOR_SURVIVE_ROUNDS"
 	seedKey   = "LESSOR_SURVIVE_SEED"
-	logKey    = "LESSOR_SURVIVE_LOG" // a file to which each round adds a line
+	logKey    = "LESSOR_SURVIVE_LOG"  // a file to which each round adds a line
+	onlyKey   = "LESSOR_SURVIVE_ONLY" // the one trouble that comes; else any
 )
 
 const (
@@ -117,6 +118,9 @@ func (l *life) round(ctx context.Context, n int, seed uint64) (what string, prob
 		c.urls = append(c.urls, r.url)
 	}
 	list := troubles(l.cluster == nil)
+	if only := os.Getenv(onlyKey); only != "" {
+		list = slices.DeleteFunc(list, func(tr trouble) bool { return tr.kind != only })
+	}
 	tr := list[rnd.IntN(len(list))]
 	if tr.before != nil {
 		tr.before(l, rnd)

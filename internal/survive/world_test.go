@@ -152,10 +152,10 @@ func (w *targets) folder(t testing.TB, database, jira string) (dir string, token
 		"lessor.yaml": fmt.Sprintf(`listen: 127.0.0.1:0
 %s
 provision_within: 30s
-inventory: 3s
+inventory: 5s
 backstop: 500ms
 classes: [open, standard, third-party, privileged]
-pace: {lease: %s, call: %s, retry: 50ms, slowest_off: 500ms, recheck: 4s, confirm: 300ms}
+pace: {lease: %s, call: %s, retry: 50ms, slowest_off: 500ms, recheck: 20s, confirm: 300ms}
 tokens:
 `, database, lease, longestCall),
 		"directory.yaml": "identities:\n" + people.String() + "groups:\n  - {id: security, members: [" + security + "]}\n",
