@@ -45,7 +45,7 @@ func TestLoadCompany(t *testing.T) {
 		Pace:    access.Pace{Lease: time.Minute, Call: 20 * time.Second, Retry: time.Second, SlowestOff: 5 * time.Minute, Recheck: time.Hour, Confirm: 2 * time.Minute},
 	}
 	got := *c
-	got.Directory, got.Tokens, got.systems, got.feedsAt = nil, nil, nil, nil
+	got.Directory, got.Tokens, got.systems, got.feedsAt, got.Files = nil, nil, nil, nil, ""
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("settings\n%+v, want\n%+v", got, want)
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"errors"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -106,16 +105,6 @@ func (s *Server) beat(ctx context.Context) error {
 		s.log.ErrorContext(ctx, "replicas run on different files: what is decided depends on who is asked; give all the same folder and reload", "here", is.Files, "others", s.self.other)
 	}
 	return nil
-}
-
-// alike says which other replicas run on other files than this one.
-func (s *Server) alike() error {
-	s.self.mu.Lock()
-	defer s.self.mu.Unlock()
-	if s.self.other == "" {
-		return nil
-	}
-	return errors.New(s.self.other)
 }
 
 // replicas is who serves, as far as this one knows.

@@ -35,7 +35,7 @@ var Tables = []Table{
 }
 
 // seeded are the tables that migrating itself writes rows into: an empty database has them.
-var seeded = map[string]bool{"roster_version": true, "said_powers": true, "reading": true}
+var seeded = map[string]bool{"roster_version": true, "roster_urgent": true, "said_powers": true, "reading": true}
 
 // Column is one column of a table, the same on both databases.
 type Column struct {
