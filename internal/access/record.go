@@ -46,6 +46,7 @@ type Record struct {
 // Kinds of findings about feeds. Their subject is the feed.
 const (
 	FeedShrunk       = "feed_shrunk"       // so many have left it at once that it is not believed
+	FeedEmptied      = "feed_emptied"      // it says nothing any more of so many that it is not believed
 	FeedAmbiguous    = "feed_ambiguous"    // records that could be several identities, or none that may be
 	FeedUnread       = "feed_unread"       // it could not be read whole
 	FeedGone         = "feed_gone"         // it is no longer in the files, and people are active by it alone

@@ -31,6 +31,7 @@ func (e *Engine) FeedRead(ctx context.Context, feed string, at time.Time, record
 	if err != nil {
 		return drift, fmt.Errorf("feed read: %w", err)
 	}
+	lost := emptied(f, was, says)
 	var doubt bool
 	err = e.do(ctx, "feed read", access.Clock, func(d *deed) error {
 		name, at := "feed read/"+f.ID, at.UTC().Truncate(time.Microsecond)
@@ -43,7 +44,7 @@ func (e *Engine) FeedRead(ctx context.Context, feed string, at time.Time, record
 			return err
 		}
 		doubt = leaving(f, was, says, d.now) > more
-		return errors.Join(d.SetReadUntil(ctx, name, at), d.SetCount(ctx, "feed size/"+f.ID, len(says)))
+		return errors.Join(d.SetReadUntil(ctx, name, at), d.SetCount(ctx, "feed size/"+f.ID, len(says)), d.tellEmptied(ctx, f, lost))
 	})
 	if err != nil || drift.Overtaken {
 		return drift, err

@@ -222,7 +222,8 @@ func curl(t *testing.T, k keyed, good, header, at, send string) bool {
 	cmd := exec.CommandContext(t.Context(), "curl", args...)
 	cmd.Stdin = strings.NewReader("header = \"" + header + "\"\n")
 	out, err := cmd.Output()
-	if err != nil || string(out) != good && string(out) != "401" {
+	// A no is a no, though the server ends the connection before all of its words are through.
+	if string(out) != "401" && (err != nil || string(out) != good) {
 		t.Errorf("curl %s: %v %s", at, err, out)
 	}
 	return string(out) == good

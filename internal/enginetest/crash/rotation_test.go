@@ -124,7 +124,8 @@ func TestRotationDies(t *testing.T) {
 func (k keeper) over(t *testing.T) access.Rotation {
 	t.Helper()
 	on, passed := keyedTargets()[k.plan.Target.Name], false
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
+	var last store.Rotating
+	for end := time.Now().Add(4 * time.Minute); time.Now().Before(end); {
 		n, err := k.lane.Once(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -142,11 +143,11 @@ func (k keeper) over(t *testing.T) access.Rotation {
 			passed = true
 			on.later(t, k.plan.Target)
 		}
-		if n == 0 {
+		if last = list[0]; n == 0 {
 			<-time.After(10 * time.Millisecond)
 		}
 	}
-	t.Fatal("a minute was not enough")
+	t.Fatalf("minutes were not enough: the rotation is %s, generation %d, after %d attempts: %s", last.State, last.Generation, last.Work.Attempts, last.Work.Trouble)
 	return access.Rotation{}
 }
 
