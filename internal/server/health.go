@@ -178,6 +178,7 @@ func (s *Server) readyz(w http.ResponseWriter, r *http.Request) {
 		}
 		text += is.name + " " + word + "\n"
 	}
+	text += "files " + s.alike() + "\n"
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, text)
 }

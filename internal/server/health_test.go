@@ -57,11 +57,11 @@ func running(t *testing.T, s *Server, run func(context.Context) error) {
 func TestReady(t *testing.T) {
 	t.Parallel()
 	s, l, _ := first(t)
-	if status, text := asked(s, "/readyz"); status != http.StatusServiceUnavailable || text != "running failed\ndatabase ok\nlog ok\nworld ok\nlanes failed\nwork failed\nrecovery ok\n" {
+	if status, text := asked(s, "/readyz"); status != http.StatusServiceUnavailable || text != "running failed\ndatabase ok\nlog ok\nworld ok\nlanes failed\nwork failed\nrecovery ok\nfiles ok\n" {
 		t.Errorf("before it runs: %d %q", status, text)
 	}
 	running(t, s, func(ctx context.Context) error { return s.Run(ctx, l) })
-	if status, text := asked(s, "/readyz"); status != http.StatusOK || text != "running ok\ndatabase ok\nlog ok\nworld ok\nlanes ok\nwork ok\nrecovery ok\n" {
+	if status, text := asked(s, "/readyz"); status != http.StatusOK || text != "running ok\ndatabase ok\nlog ok\nworld ok\nlanes ok\nwork ok\nrecovery ok\nfiles ok\n" {
 		t.Errorf("while it runs: %d %q", status, text)
 	}
 	if status, text := asked(s, "/healthz"); status != http.StatusOK || text != "ok\n" {

@@ -107,6 +107,17 @@ func (s *Server) beat(ctx context.Context) error {
 	return nil
 }
 
+// alike says in a word whether all replicas run on the same files. It makes none of
+// them unready: all of them would be at once, in the middle of any change of files.
+func (s *Server) alike() string {
+	s.self.mu.Lock()
+	defer s.self.mu.Unlock()
+	if s.self.other != "" {
+		return "differ"
+	}
+	return "ok"
+}
+
 // replicas is who serves, as far as this one knows.
 func (s *Server) replicas() []api.ReplicaLine {
 	s.self.mu.Lock()

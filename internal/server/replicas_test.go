@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,6 +80,9 @@ func TestReplicasOnOtherFilesAreNoticed(t *testing.T) {
 	if !strings.Contains(said.String(), "replicas run on different files") {
 		t.Errorf("it did not say so:\n%s", said)
 	}
+	if status, text := readyzOf(first); status != http.StatusOK || !strings.Contains(text, "files differ\n") {
+		t.Errorf("it is ready, and says so: %d, %q", status, text)
+	}
 	// 3. Both have it.
 	text, err := os.ReadFile(rule)
 	if err != nil {
@@ -113,4 +118,10 @@ func replicaOn(t *testing.T, dir string, said *lines) (*server.Server, *client.C
 		}
 	})
 	return s, client.New("http://"+l.Addr().String(), token(t, dir, "mia"))
+}
+
+func readyzOf(s *server.Server) (int, string) {
+	w := httptest.NewRecorder()
+	s.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	return w.Code, w.Body.String()
 }

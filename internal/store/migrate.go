@@ -30,6 +30,16 @@ func (db *DB) migrate(ctx context.Context) error {
 	if _, err := p.Up(ctx); err != nil {
 		return err
 	}
+	// A program that is older than the schema goes on, because one that does not
+	// start removes nothing; but the newer one's table of moves stays: written anew
+	// from ours, it would refuse the newer one's moves, and what those remove.
+	newer, err := newerThan(ctx, p)
+	if err != nil {
+		return err
+	}
+	if newer {
+		return nil
+	}
 	if err := db.guardMoves(ctx); err != nil {
 		return fmt.Errorf("guard the machines: %w", err)
 	}
@@ -37,6 +47,16 @@ func (db *DB) migrate(ctx context.Context) error {
 		return err
 	}
 	return db.migrateJobs(ctx)
+}
+
+// newerThan tells whether a newer program has brought the schema further than this one knows.
+func newerThan(ctx context.Context, p *goose.Provider) (bool, error) {
+	has, err := p.GetDBVersion(ctx)
+	if err != nil {
+		return false, err
+	}
+	known := p.ListSources()
+	return len(known) > 0 && has > known[len(known)-1].Version, nil
 }
 
 func (db *DB) provider() (*goose.Provider, error) {
