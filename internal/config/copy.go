@@ -15,3 +15,19 @@ func (d *files) logCopy(f fields, state string) string {
 	}
 	return ""
 }
+
+// logPublish reads where the log's tiles are published; nothing: nowhere.
+func (d *files) logPublish(f fields, c *Config) string {
+	name, ok := f.read("log_publish")
+	switch {
+	case !ok:
+		return ""
+	case name == "":
+		f.problem("log_publish", "log_publish is empty: write a folder that a web server hands out, such as /srv/log, or leave it out")
+	case d.path(name) == c.State || d.path(name) == d.dir || d.path(name) == c.LogCopy:
+		f.problem("log_publish", "log_publish is a folder that also holds what is nobody else's business: name one of its own")
+	default:
+		return d.path(name)
+	}
+	return ""
+}

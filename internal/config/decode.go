@@ -82,7 +82,7 @@ var (
 	sectionsOf = []struct {
 		what  string
 		names []string
-	}{{"a directory", directorySections}, {"a catalog", catalogSections}, {"a Jira", jiraSections}, {"the sign-in", signInSections}, {"the stores", storesSections}, {"the credentials", planSections}, {"the lifecycle", lifecycleSections}, {"the feeds", feedSections}, {"the signals", signalsSections}}
+	}{{"a directory", directorySections}, {"a catalog", catalogSections}, {"a Jira", jiraSections}, {"the sign-in", signInSections}, {"the stores", storesSections}, {"the credentials", planSections}, {"the lifecycle", lifecycleSections}, {"the feeds", feedSections}, {"the signals", signalsSections}, {"the witnesses", witnessesSections}}
 
 	identityKeys = []string{"id", "kind", "name", "mail", "department", "manager", "deputy", "owner", "sponsor",
 		"external", "same", "inactive", "start", "end", "accounts", "contract"}

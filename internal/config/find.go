@@ -27,6 +27,7 @@ type found struct {
 	lifecycle                string
 	feeds                    string // none: nobody is told of but by the directory
 	signals                  string
+	witnesses                string
 	directory, catalog, jira []string
 }
 
@@ -57,6 +58,8 @@ func (d *files) find() (found, bool) {
 			out.feeds = name
 		case name == signalsFile:
 			out.signals = name
+		case name == witnessesFile:
+			out.witnesses = name
 		case name == directoryFile:
 			out.directory = slices.Insert(out.directory, 0, name)
 		case name == catalogFile:
@@ -69,11 +72,11 @@ func (d *files) find() (found, bool) {
 			out.catalog = append(out.catalog, d.under(name)...)
 		case name == "jira":
 			out.jira = append(out.jira, d.under(name)...)
-		case isYAML && slices.Contains([]string{settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile, credentialsFile, lifecycleFile, feedsFile, signalsFile}, stem+".yaml"):
+		case isYAML && slices.Contains([]string{settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile, credentialsFile, lifecycleFile, feedsFile, signalsFile, witnessesFile}, stem+".yaml"):
 			d.problem(mark{file: name}, "is not read: rename it to %s.yaml", stem)
 		case !strings.HasPrefix(name, ".") && (isYAML || strings.HasSuffix(name, ".yaml")):
 			d.warn(mark{file: name}, "is not read: only %s, %s, %s, %s, %s, %s, %s, %s, %s, %s and the folders directory, catalog and jira are",
-				settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile, credentialsFile, lifecycleFile, feedsFile, signalsFile)
+				settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile, credentialsFile, lifecycleFile, feedsFile, signalsFile, witnessesFile)
 		}
 	}
 	return out, d.enough(out)

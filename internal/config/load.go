@@ -39,6 +39,8 @@ type Config struct {
 	SignIn          *SignIn       // nil: nobody signs in
 	Stores          []SecretStore // none: credentials are delivered nowhere
 	Signals         *Signals      // nil: no signals are heard or sent
+	Witnesses       Witnesses
+	LogPublish      string // a folder in which the log is published as tiles; empty: none
 	Lifecycle       access.Lifecycle
 	Metrics         *Metrics // nil: nobody reads figures
 	Traces          *Traces  // nil: no spans are sent
@@ -157,6 +159,9 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	}
 	if found.signals != "" {
 		d.readSignals(d.text(found.signals))
+	}
+	if found.witnesses != "" {
+		d.readWitnesses(c, d.text(found.witnesses))
 	}
 
 	// 3. Whether they fit together.

@@ -126,6 +126,12 @@ func (d *deed) tick(ctx context.Context, grants []access.Grant) (after []access.
 				d.keepBack(g)
 				continue
 			}
+			if waits, err := d.unwitnessed(ctx, g); err != nil {
+				return nil, any, err
+			} else if waits {
+				d.keepForWitnesses(g)
+				continue
+			}
 			why, err := d.lostSince(ctx, g)
 			if err != nil {
 				return nil, any, err

@@ -18,7 +18,8 @@
 //	RegisterWorkload, AcceptWorkload, ReviewWorkload, ChangeContract,
 //	RetireWorkload, JudgeWorkloads                                  workloads and agents, and what is found about them
 //	Halt, Resume, Halts                                             the gate before everything that makes access
-//	Sequence                                                        the log
+//	Sequence, RotateLogKey                                          the log
+//	Cosigned, Witnessed, Forked                                     what witnesses say of it
 //
 // Each verb is one transaction holding the new state, the work that follows
 // from it and the event that tells of it (law 2). No verb calls the outside,
@@ -32,6 +33,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -53,7 +55,7 @@ type World struct {
 	ways      *ways            // what lists are found by; only read
 }
 
-// Config is what an engine is made of. Every field but Carries, Joined, Feeds, Signals, Halted, Nudge, Watch, Seam and Log is needed.
+// Config is what an engine is made of. Every field but Carries, Joined, Feeds, Signals, Halted, Nudge, Watch, Quorum, NextSigner, Seam and Log is needed.
 type Config struct {
 	DB              *store.DB
 	World           func() World     // the snapshot in force; cheap, concurrent
@@ -86,6 +88,11 @@ type Config struct {
 	Halted func() []access.Halt
 	// Watch is told of each verb once it is over; nil: nobody watches. It must not block.
 	Watch func(Did)
+	// Quorum is which witnesses see the log, and how many must; nil: none are asked.
+	Quorum func() Quorum
+	// NextSigner is asked once Signer's key is no longer the log's: another signer that
+	// this process has by now; nil, or nil of it: none.
+	NextSigner func() *evidence.Signer
 	// Seam is called right before and right after a verb's commit, with "VERB before
 	// commit" and "VERB after commit"; tests stop the process there.
 	Seam func(step string)
@@ -96,7 +103,8 @@ type Config struct {
 type Engine struct {
 	Config
 	ids  *ids
-	told bool // World follows what the database adds, by Joined
+	told bool                            // World follows what the database adds, by Joined
+	next atomic.Pointer[evidence.Signer] // what NextSigner had, once its key was the log's
 }
 
 // New returns an engine, or says everything that is missing.
@@ -126,6 +134,12 @@ func New(c Config) (*Engine, error) {
 	}
 	if c.Signals == nil {
 		c.Signals = func() access.Signals { return access.Signals{} }
+	}
+	if c.Quorum == nil {
+		c.Quorum = func() Quorum { return Quorum{} }
+	}
+	if c.NextSigner == nil {
+		c.NextSigner = func() *evidence.Signer { return nil }
 	}
 	if c.Halted == nil {
 		c.Halted = func() []access.Halt { return nil }
@@ -181,6 +195,8 @@ type deed struct {
 
 	halted   *[]access.Halt       // why nothing is granted now, once that was asked
 	keptBack map[string]time.Time // assignment -> when to look again at grants that a halt keeps back
+	awaited  map[string]bool      // assignments of grants that are kept back for the witnesses
+	seenTo   *int64               // up to where the witnesses have seen the log, once that was asked
 }
 
 // do runs one verb in one transaction and, once it is durable, nudges the

@@ -30,7 +30,11 @@ func (d *deed) halts(ctx context.Context) ([]access.Halt, error) {
 	if err != nil {
 		return nil, err
 	}
-	list = append(list, d.e.Halted()...)
+	fork, err := fenced(ctx, d.Tx, d.e.Signer.Origin())
+	if err != nil {
+		return nil, err
+	}
+	list = slices.Concat(list, fork, d.e.Halted())
 	d.halted = &list
 	return list, nil
 }
@@ -158,7 +162,7 @@ func (d *deed) postpone(ctx context.Context, was store.Job, grants []access.Gran
 	if !wanted && !kept {
 		return false, false, nil
 	}
-	if list, err := d.halts(ctx); err != nil || len(list) == 0 {
+	if list, err := d.halts(ctx); err != nil || (len(list) == 0 && !d.awaited[was.ID]) {
 		return wanted, false, err
 	}
 	if (was.State != access.Adding || !wanted) && (was.State != access.Absent || !calm) {

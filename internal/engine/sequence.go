@@ -28,12 +28,19 @@ func (e *Engine) Sequence(ctx context.Context) (placed int, err error) {
 
 func (e *Engine) sequence(ctx context.Context) (n int, err error) {
 	err = e.DB.Write(ctx, func(tx *store.Tx) error {
-		// 1. Who waits, and where the log ends.
+		// 1. Who waits, where the log ends, and whether we may sign it.
 		waiting, err := tx.Unsequenced(ctx, sequenceBatch)
 		if n = len(waiting); err != nil || n == 0 {
 			return err
 		}
 		head, err := tx.LastCheckpoint(ctx)
+		if err != nil {
+			return err
+		}
+		if err := e.maySign(ctx, tx); err != nil {
+			return err
+		}
+		signer, err := e.signer(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -51,12 +58,15 @@ func (e *Engine) sequence(ctx context.Context) (n int, err error) {
 			return err
 		}
 		// 3. The signed head, last.
-		note, err := e.Signer.Sign(size, root)
+		note, err := signer.Sign(size, root)
 		if err != nil {
 			return err
 		}
-		return tx.AddCheckpoint(ctx, store.Checkpoint{Size: size, Root: base64.StdEncoding.EncodeToString(root[:]), Note: note,
-			At: e.Now().UTC().Truncate(time.Microsecond)})
+		if err := tx.AddCheckpoint(ctx, store.Checkpoint{Size: size, Root: base64.StdEncoding.EncodeToString(root[:]), Note: note,
+			At: e.Now().UTC().Truncate(time.Microsecond)}); err != nil {
+			return err
+		}
+		return e.wakeWitnesses(ctx, tx)
 	})
 	return n, err
 }

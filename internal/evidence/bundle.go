@@ -20,10 +20,13 @@ const BundleFormat = "lessor-evidence-bundle/v1"
 // place of each, the hashes that lead from there to the root, and the root as
 // the log signed it.
 type Bundle struct {
-	Format     string   `json:"format"`     // BundleFormat
-	Subject    string   `json:"subject"`    // what the story is of, e.g. a grant's id
-	Checkpoint string   `json:"checkpoint"` // the signed note, with the log's signature alone
-	Records    []Record `json:"records"`    // in the order of the log
+	Format     string `json:"format"`     // BundleFormat
+	Subject    string `json:"subject"`    // what the story is of, e.g. a grant's id
+	Checkpoint string `json:"checkpoint"` // the signed note, with the log's signature alone
+	// Keys are the statements by which keys of the log followed one another: whoever trusts
+	// one of them can verify what another signed. There are none where none did.
+	Keys    []string `json:"keys,omitempty"`
+	Records []Record `json:"records"` // in the order of the log
 }
 
 // Record is one record of the story.
@@ -48,8 +51,16 @@ func Encode(b Bundle) ([]byte, error) {
 // write is Encode for a bundle that was checked.
 func (b Bundle) write() []byte {
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "{\n  \"format\": %s,\n  \"subject\": %s,\n  \"checkpoint\": %s,\n  \"records\": [",
+	fmt.Fprintf(&out, "{\n  \"format\": %s,\n  \"subject\": %s,\n  \"checkpoint\": %s,\n",
 		quote(b.Format), quote(b.Subject), quote(b.Checkpoint))
+	for i, says := range b.Keys {
+		out.WriteString([]string{"  \"keys\": [", ","}[min(i, 1)])
+		fmt.Fprintf(&out, "\n    %s", quote(says))
+		if i == len(b.Keys)-1 {
+			out.WriteString("\n  ],\n")
+		}
+	}
+	out.WriteString("  \"records\": [")
 	for i, r := range b.Records {
 		if i > 0 {
 			out.WriteByte(',')
@@ -95,6 +106,11 @@ func (b Bundle) checkFormat() error {
 func (b Bundle) check() error {
 	if !utf8.ValidString(b.Subject) || !utf8.ValidString(b.Checkpoint) {
 		return errors.New("subject or checkpoint is not valid UTF-8")
+	}
+	for i, says := range b.Keys {
+		if _, err := OpenSuccession(says); err != nil {
+			return fmt.Errorf("key %d: %w", i+1, err)
+		}
 	}
 	if b.Subject == "" {
 		return errors.New("no subject")

@@ -116,15 +116,16 @@ func AllowCosignatures() CheckpointOption {
 	return func(r *checkpointRules) { r.cosigned = true }
 }
 
-// OpenCheckpoint verifies a checkpoint with the log's key. It accepts one
+// OpenCheckpoint verifies a checkpoint with the log's key, or keys as [Keys.Text]
+// writes them. It accepts one
 // writing only: origin (the key's name), size, root, one signature, all in
 // canonical form and nothing else, so that any changed byte is an error.
 func OpenCheckpoint(text, vkey string, opts ...CheckpointOption) (Checkpoint, error) {
-	var rules checkpointRules
-	for _, o := range opts {
-		o(&rules)
+	keys, err := ParseKeys(vkey)
+	if err != nil {
+		return Checkpoint{}, err
 	}
-	return openCheckpoint(text, []string{vkey}, rules)
+	return keys.OpenCheckpoint(text, opts...)
 }
 
 func openCheckpoint(text string, vkeys []string, rules checkpointRules) (Checkpoint, error) {

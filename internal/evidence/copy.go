@@ -9,7 +9,7 @@ import (
 )
 
 // Fetch reads one file of a log that was published as files, by its path there:
-// [CheckpointPath], [KeysPath], those of [TilePath] and [RecordsPath]. Where there is
+// [CheckpointPath], [KeysPath] and those of [TilePath]. Where there is
 // no such file the error wraps [ErrNoTile]. What it returns is believed in nothing.
 type Fetch func(ctx context.Context, path string) ([]byte, error)
 

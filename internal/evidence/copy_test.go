@@ -2,7 +2,6 @@ package evidence
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -30,7 +29,7 @@ func leavesOf(n int64) (leaves []Leaf, log [][]byte) {
 	return leaves, log
 }
 
-// publishedLog is a log of that size as files, records and all.
+// publishedLog is a log of that size as files.
 func publishedLog(t testing.TB, size int64) (fileTree, Keys, []Leaf) {
 	t.Helper()
 	s, vkey := newKey(t, 1, origin)
@@ -47,14 +46,6 @@ func publishedLog(t testing.TB, size int64) (fileTree, Keys, []Leaf) {
 	files := fileTree{CheckpointPath: []byte(note)}
 	if err := ExportFiles(t.Context(), m, size, func(path string, raw []byte) error { files[path] = raw; return nil }); err != nil {
 		t.Fatal(err)
-	}
-	for at := int64(0); WidthAt(size, EntryLevel, at) > 0; at++ {
-		width := WidthAt(size, EntryLevel, at)
-		text, err := EncodeRecords(leaves[at*TileWidth : at*TileWidth+int64(width)])
-		if err != nil {
-			t.Fatal(err)
-		}
-		files[RecordsPath(at, width)] = text
 	}
 	keys, err := NewKeys(vkey)
 	if err != nil {
@@ -73,9 +64,9 @@ func TestCopyIsReadWhole(t *testing.T) {
 	}
 	for _, span := range [][2]int64{{0, 0}, {0, 1}, {255, 257}, {65_000, 66_000}, {69_990, size}, {size, size}} {
 		next := span[0]
-		err := c.Records(t.Context(), files.fetch, span[0], span[1], func(index int64, l Leaf) error {
-			if index != next || string(l.Body) != string(leaves[index].Body) {
-				t.Fatalf("record %d is %s", index, l.Body)
+		err := c.Entries(t.Context(), span[0], span[1], func(index int64, entry [EntrySize]byte) error {
+			if index != next || entry != leaves[index].Commitment() {
+				t.Fatalf("entry %d is %x", index, entry)
 			}
 			next++
 			return nil
@@ -98,7 +89,7 @@ func TestCopyIsReadWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	if err := c.Records(t.Context(), grown.fetch, 0, 300, func(int64, Leaf) error { n++; return nil }); err != nil || n != 300 {
+	if err := c.Entries(t.Context(), 0, 300, func(int64, [EntrySize]byte) error { n++; return nil }); err != nil || n != 300 {
 		t.Errorf("%d of an older head: %v", n, err)
 	}
 }
@@ -144,9 +135,9 @@ func TestCopyThatWasSpoiled(t *testing.T) {
 			}
 			c, err := OpenCopy(t.Context(), bad.fetch, keys)
 			if err == nil {
-				err = c.Records(t.Context(), bad.fetch, 0, size, func(index int64, l Leaf) error {
-					if string(l.Body) != string(leaves[index].Body) {
-						t.Errorf("%s of %s: record %d is %s", name, path, index, l.Body)
+				err = c.Entries(t.Context(), 0, size, func(index int64, entry [EntrySize]byte) error {
+					if entry != leaves[index].Commitment() {
+						t.Errorf("%s of %s: entry %d is %x", name, path, index, entry)
 					}
 					return nil
 				})
@@ -155,28 +146,6 @@ func TestCopyThatWasSpoiled(t *testing.T) {
 				t.Errorf("%s of %s was not noticed", name, path)
 			}
 		}
-	}
-}
-
-// A record that was erased says so; the others beside it stay.
-func TestCopyOfErasedRecords(t *testing.T) {
-	t.Parallel()
-	files, keys, leaves := publishedLog(t, 10)
-	leaves[4] = Leaf{}
-	text, err := EncodeRecords(leaves)
-	if err != nil {
-		t.Fatal(err)
-	}
-	files[RecordsPath(0, 10)] = text
-	c, err := OpenCopy(t.Context(), files.fetch, keys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Records(t.Context(), files.fetch, 0, 10, func(int64, Leaf) error { return nil }); !errors.Is(err, ErrErased) {
-		t.Error(err)
-	}
-	if err := c.Records(t.Context(), files.fetch, 5, 10, func(int64, Leaf) error { return nil }); err != nil {
-		t.Error(err)
 	}
 }
 

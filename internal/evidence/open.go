@@ -22,7 +22,9 @@ type Verified struct {
 	Records    []Record
 }
 
-// OpenBundle reads a bundle and verifies it with one of the given keys. It
+// OpenBundle reads a bundle and verifies it with one of the given keys, or with a key
+// that is joined with it by the bundle's own statements. Each is one key, or several as
+// [Keys.Text] writes them. It
 // accepts exactly what [Encode] writes: any changed, added or missing byte is
 // an error, and the error says in plain words what does not hold. Problems of
 // all records are reported together. It needs no log, no network and no clock.
@@ -36,7 +38,7 @@ func OpenBundle(data []byte, vkeys ...string) (Verified, error) {
 
 	// 2. The head, with its own signature alone: a cosignature nobody here can
 	// verify would be text that can be changed unnoticed.
-	head, err := openCheckpoint(b.Checkpoint, vkeys, checkpointRules{})
+	head, err := b.head(vkeys)
 	if err != nil {
 		return Verified{}, errors.Join(append(problems, err)...)
 	}
@@ -56,6 +58,26 @@ func OpenBundle(data []byte, vkeys ...string) (Verified, error) {
 		return Verified{}, errors.New("the proofs hold, but the file is not written as this format is: it was edited")
 	}
 	return Verified{Subject: b.Subject, Checkpoint: head, Records: b.Records}, nil
+}
+
+// head verifies the bundle's head with the first of the keys given that can.
+func (b Bundle) head(vkeys []string) (head Checkpoint, err error) {
+	err = errors.New("no key was given to verify the checkpoint with")
+	for i, text := range vkeys {
+		keys, kerr := ParseKeys(text)
+		if kerr == nil {
+			keys, kerr = keys.With(b.Keys...)
+		}
+		if kerr == nil {
+			if head, kerr = keys.OpenCheckpoint(b.Checkpoint); kerr == nil {
+				return head, nil
+			}
+		}
+		if i == 0 || len(vkeys) == 1 {
+			err = kerr
+		}
+	}
+	return Checkpoint{}, err
 }
 
 // parseBundle reads the JSON: no unknown fields, no key twice, nothing behind it.

@@ -62,6 +62,7 @@ var rooms = map[string]struct {
 	"reconcile": {[]string{"access", "connector", "engine"}, false, "claims due assignments, acts, looks, tells the engine what it saw"},
 	"rotate":    {[]string{"access", "connector", "deliver", "engine"}, false, "makes credentials anew and ends them: issues, delivers, kills, tries, tells the engine what it saw"},
 	"inventory": {[]string{"access", "connector", "engine"}, false, "reads whole systems; what nobody granted becomes a finding"},
+	"witness":   {[]string{"evidence"}, false, "shows the log's heads to witnesses, and says what each answered; keeps and decides nothing"},
 	"published": {[]string{"evidence"}, false, "the log as files: kept in a folder, read from one or over http; signs and decides nothing"},
 	"report":    {[]string{"access", "engine", "evidence", "store"}, false, "read-only: bundles in plain words, the log against the tables, the figures"},
 
@@ -77,7 +78,7 @@ var rooms = map[string]struct {
 	"scim":    {[]string{"access", "engine"}, false, "the door by which feeds tell of people by themselves: SCIM 2.0; keeps nothing, matches and believes nothing"},
 	"signal":  {[]string{"access"}, false, "OpenID Shared Signals: checks, signs, sends and fetches them; decides nothing"},
 	"client":  {[]string{"access", "api", "engine", "policy"}, false, "speaks to the JSON door"},
-	"server": {[]string{"access", "api", "auth", "auth/oidc", "authzen", "backup", "channel/jira", "channel/jira/audit", "channel/jira/rest", "config", "connector", "connector/exec", "connector/gitea", "connector/kubernetes", "connector/ldap", "connector/manual", "connector/openssh", "connector/postgres", "connector/roles", "connector/scim", "deliver", "deliver/age", "deliver/kubernetes", "deliver/vault", "engine", "evidence", "inventory", "news", "policy", "reconcile", "report", "rotate", "scim", "secret", "signal", "source", "source/ldap", "source/table", "store", "watch", "web"},
+	"server": {[]string{"access", "api", "auth", "auth/oidc", "authzen", "backup", "channel/jira", "channel/jira/audit", "channel/jira/rest", "config", "connector", "connector/exec", "connector/gitea", "connector/kubernetes", "connector/ldap", "connector/manual", "connector/openssh", "connector/postgres", "connector/roles", "connector/scim", "deliver", "deliver/age", "deliver/kubernetes", "deliver/vault", "engine", "evidence", "inventory", "news", "policy", "published", "reconcile", "report", "rotate", "scim", "secret", "signal", "source", "source/ldap", "source/table", "store", "watch", "web", "witness"},
 		false, "wires the rooms; the only one that names concrete adapters"},
 	"deliver": {[]string{"connector"}, false, "the port to secret stores"},
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -16,13 +15,7 @@ type Log struct {
 	Keys  evidence.Keys
 	Note  string // the newest signed head, with the cosignatures there are
 	Tiles evidence.Tiles
-	// Records reads n records from a place on; nil: none are kept.
-	Records func(ctx context.Context, from int64, n int) ([]evidence.Leaf, error)
 }
-
-// Folders is where it is kept. Tiles may be public; Records must not be, and is
-// another folder. Either may be empty: then that part is not kept.
-type Folders struct{ Tiles, Records string }
 
 // ErrForked says that a folder has a head which the log does not continue.
 var ErrForked = errors.New("the log does not continue the one that was published")
@@ -33,45 +26,31 @@ type Kept struct {
 	Files      int
 }
 
-// Keep brings both folders up to the newest head.
-func Keep(ctx context.Context, to Folders, l Log) (k Kept, err error) {
+// Keep brings a folder from the head that lies there to the newest one, which it
+// writes last. If we stop before, the old head stays and the next call begins there.
+func Keep(ctx context.Context, dir string, l Log) (k Kept, err error) {
 	// 1. What is to be written, and that its key signed it.
 	head, err := l.Keys.OpenCheckpoint(l.Note, evidence.AllowCosignatures())
 	if err != nil {
 		return k, fmt.Errorf("publish: %w", err)
 	}
 	k.Size = head.Size
-	// 2. Records first: who finds a head finds what is behind it.
-	if to.Records != "" && l.Records != nil {
-		if err := keep(ctx, to.Records, 0o600, l, head, &k, func(from int64) error { return records(ctx, to.Records, l, from, head.Size, &k) }); err != nil {
-			return k, fmt.Errorf("publish records in %s: %w", to.Records, err)
-		}
+	// 2. That it continues what lies there.
+	if k.From, err = published(ctx, dir, l, head); err != nil {
+		return k, fmt.Errorf("publish in %s: %w", dir, err)
 	}
-	// 3. Tiles.
-	if to.Tiles != "" {
-		if err := keep(ctx, to.Tiles, 0o644, l, head, &k, func(from int64) error { return tiles(ctx, to.Tiles, l, from, head.Size, &k) }); err != nil {
-			return k, fmt.Errorf("publish in %s: %w", to.Tiles, err)
-		}
+	// 3. What it has grown by; the head last: who finds one finds what is behind it.
+	err = tiles(ctx, dir, l, &k)
+	if err == nil {
+		err = write(dir, evidence.KeysPath, []byte(l.Keys.Text()))
+	}
+	if err == nil {
+		err = write(dir, evidence.CheckpointPath, []byte(l.Note))
+	}
+	if err != nil {
+		return k, fmt.Errorf("publish in %s: %w", dir, err)
 	}
 	return k, nil
-}
-
-// keep brings one folder from the head that lies there to the new one, and writes
-// that last. If we stop before, the old head stays and the next call begins there.
-func keep(ctx context.Context, dir string, mode fs.FileMode, l Log, head evidence.Checkpoint, k *Kept, fill func(from int64) error) error {
-	from, err := published(ctx, dir, l, head)
-	if err != nil {
-		return err
-	}
-	if k.From = from; from < head.Size || from == 0 {
-		if err := fill(from); err != nil {
-			return err
-		}
-	}
-	if err := write(dir, evidence.KeysPath, []byte(l.Keys.Text()), mode); err != nil {
-		return err
-	}
-	return write(dir, evidence.CheckpointPath, []byte(l.Note), mode)
 }
 
 // published is the size of the log in a folder, which the new head must continue.
@@ -84,7 +63,7 @@ func published(ctx context.Context, dir string, l Log, head evidence.Checkpoint)
 	}
 	old, err := l.Keys.OpenCheckpoint(string(text), evidence.AllowCosignatures())
 	if err != nil {
-		return 0, fmt.Errorf("%w: the head there: %w", ErrForked, err)
+		return 0, fmt.Errorf("the head there is of another log, or signed by a key that is none of this one's: %w", err)
 	}
 	if old.Size > head.Size {
 		return 0, fmt.Errorf("%w: there it has %d events, and here %d", ErrForked, old.Size, head.Size)
@@ -101,7 +80,8 @@ func published(ctx context.Context, dir string, l Log, head evidence.Checkpoint)
 
 // tiles writes every tile that a log has grown by, and takes away the parts of
 // those that are full now.
-func tiles(ctx context.Context, dir string, l Log, from, size int64, k *Kept) error {
+func tiles(ctx context.Context, dir string, l Log, k *Kept) error {
+	from, size := k.From, k.Size
 	for level := evidence.EntryLevel; evidence.WidthAt(size, level, 0) > 0; level++ {
 		for index := from >> (8 * (max(level, 0) + 1)); evidence.WidthAt(size, level, index) > 0; index++ {
 			width := evidence.WidthAt(size, level, index)
@@ -112,7 +92,7 @@ func tiles(ctx context.Context, dir string, l Log, from, size int64, k *Kept) er
 			if err != nil {
 				return err
 			}
-			if err := file(dir, func(width int) string { return evidence.TilePath(level, index, width) }, width, body, 0o644, k); err != nil {
+			if err := file(dir, func(width int) string { return evidence.TilePath(level, index, width) }, width, body, k); err != nil {
 				return err
 			}
 		}
@@ -120,34 +100,9 @@ func tiles(ctx context.Context, dir string, l Log, from, size int64, k *Kept) er
 	return nil
 }
 
-// records writes the files of records in the same way.
-func records(ctx context.Context, dir string, l Log, from, size int64, k *Kept) error {
-	for index := from / evidence.TileWidth; evidence.WidthAt(size, evidence.EntryLevel, index) > 0; index++ {
-		width := evidence.WidthAt(size, evidence.EntryLevel, index)
-		if width == evidence.WidthAt(from, evidence.EntryLevel, index) {
-			continue
-		}
-		leaves, err := l.Records(ctx, index*evidence.TileWidth, width)
-		if err != nil {
-			return err
-		}
-		if len(leaves) != width {
-			return fmt.Errorf("%d of %d records from %d on", len(leaves), width, index*evidence.TileWidth)
-		}
-		text, err := evidence.EncodeRecords(leaves)
-		if err != nil {
-			return err
-		}
-		if err := file(dir, func(width int) string { return evidence.RecordsPath(index, width) }, width, text, 0o600, k); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // file writes one; once it is full, what was there of it in part is of no use any more.
-func file(dir string, path func(width int) string, width int, body []byte, mode fs.FileMode, k *Kept) error {
-	if err := write(dir, path(width), body, mode); err != nil {
+func file(dir string, path func(width int) string, width int, body []byte, k *Kept) error {
+	if err := write(dir, path(width), body); err != nil {
 		return err
 	}
 	k.Files++
@@ -158,13 +113,9 @@ func file(dir string, path func(width int) string, width int, body []byte, mode 
 }
 
 // write writes a file whole or not at all, and durably.
-func write(dir, path string, body []byte, mode fs.FileMode) (err error) {
+func write(dir, path string, body []byte) (err error) {
 	name := filepath.Join(dir, filepath.FromSlash(path))
-	folder := fs.FileMode(0o755)
-	if mode&0o077 == 0 {
-		folder = 0o700
-	}
-	if err := os.MkdirAll(filepath.Dir(name), folder); err != nil {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
@@ -177,7 +128,7 @@ func write(dir, path string, body []byte, mode fs.FileMode) (err error) {
 		}
 	}()
 	_, err = f.Write(body)
-	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
+	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
 	if err != nil {
 		return err
 	}

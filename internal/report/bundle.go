@@ -31,6 +31,13 @@ func Bundle(ctx context.Context, db *store.DB, grant string) (file []byte, err e
 			return err
 		}
 		b := evidence.Bundle{Format: evidence.BundleFormat, Subject: g.ID, Checkpoint: head.Note}
+		keys, err := tx.LogKeys(ctx)
+		if err != nil {
+			return err
+		}
+		for _, k := range keys {
+			b.Keys = append(b.Keys, k.Says)
+		}
 		for _, ev := range sortedBySeq(events) {
 			if ev.Seq < 0 || ev.Seq >= head.Size {
 				return fmt.Errorf("%w: event %s has no place in the signed log yet", access.ErrConflict, ev.ID)

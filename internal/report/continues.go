@@ -15,11 +15,15 @@ import (
 // from an old copy or rewritten with its own key and still agree with itself;
 // only what was kept outside shows it. The error says which of the two it was.
 func Continues(ctx context.Context, db *store.DB, vkey, earlier string) error {
-	old, err := evidence.OpenCheckpoint(earlier, vkey, evidence.AllowCosignatures())
-	if err != nil {
-		return fmt.Errorf("the head that was kept: %w", err)
-	}
 	return db.Read(ctx, func(tx *store.Tx) error {
+		keys, err := engine.LogKeys(ctx, tx, vkey)
+		if err != nil {
+			return fmt.Errorf("the log's keys: %w", err)
+		}
+		old, err := keys.OpenCheckpoint(earlier, evidence.AllowCosignatures())
+		if err != nil {
+			return fmt.Errorf("the head that was kept: %w", err)
+		}
 		row, err := tx.LastCheckpoint(ctx)
 		if err != nil {
 			return err

@@ -74,7 +74,11 @@ func (r *replay) head(ctx context.Context, vkey string, placed int64) (evidence.
 		}
 		return evidence.Checkpoint{}, nil
 	}
-	head, err := evidence.OpenCheckpoint(row.Note, vkey)
+	keys, err := engine.LogKeys(ctx, r.tx, vkey)
+	if err != nil {
+		return evidence.Checkpoint{}, fmt.Errorf("the log's keys: %w", err)
+	}
+	head, err := keys.OpenCheckpoint(row.Note)
 	if err != nil {
 		return head, fmt.Errorf("the log's head (size %d): %w", row.Size, err)
 	}
@@ -83,6 +87,12 @@ func (r *replay) head(ctx context.Context, vkey string, placed int64) (evidence.
 	}
 	if err := evidence.VerifyTiles(ctx, engine.Tiles{Tx: r.tx}, head.Size, head.Root); err != nil {
 		return head, fmt.Errorf("the log's tree: %w", err)
+	}
+	for _, then := range keys.Successions() {
+		root, err := evidence.Root(ctx, engine.Tiles{Tx: r.tx}, then.Size)
+		if err != nil || root != then.Root {
+			return head, errors.Join(err, fmt.Errorf("the log's keys: the first %d events are not those that both keys stood behind when one followed the other", then.Size))
+		}
 	}
 	return head, nil
 }
@@ -182,6 +192,8 @@ func noun(room string, ev event) (key, digest string, err error) {
 		return readNoun(ev.After, func(v access.Seal) (string, any) { return "seal " + v.ID, v })
 	case room == "emergency":
 		return readNoun(ev.After, func(v access.Emergency) (string, any) { return "emergency " + v.ID, v })
+	case room == "logkey":
+		return readNoun(ev.After, func(v access.LogKey) (string, any) { return "log key " + v.ID, v })
 	case room == "halt":
 		return readNoun(ev.After, func(v access.Halt) (string, any) { return "halt " + v.ID, v })
 	case room == "delegation":

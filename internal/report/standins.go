@@ -41,6 +41,15 @@ func (r *replay) standIns(ctx context.Context) error {
 			return err
 		}
 	}
+	keys, err := r.tx.LogKeys(ctx)
+	if err != nil {
+		return err
+	}
+	for _, row := range keys {
+		if err := r.compare("log key "+row.ID, row); err != nil {
+			return err
+		}
+	}
 	seals, err := r.tx.Seals(ctx, "", every)
 	if err != nil {
 		return err

@@ -60,7 +60,11 @@ func Follow(ctx context.Context, db *store.DB, vkey, request string) (t Trail, e
 		if t.Head, err = tx.LastCheckpoint(ctx); err != nil {
 			return err
 		}
-		head, bad := evidence.OpenCheckpoint(t.Head.Note, vkey)
+		keys, bad := engine.LogKeys(ctx, tx, vkey)
+		var head evidence.Checkpoint
+		if bad == nil {
+			head, bad = keys.OpenCheckpoint(t.Head.Note)
+		}
 		if bad != nil && t.Head.Size > 0 {
 			t.Fault = bad.Error()
 		}

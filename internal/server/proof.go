@@ -25,7 +25,16 @@ func (p proof) Bundle(ctx context.Context, grant string) ([]byte, error) {
 }
 
 // Checkpoint implements [api.Proof].
-func (p proof) Checkpoint(ctx context.Context) (string, error) { return lastHead(ctx, p.s.db) }
+func (p proof) Checkpoint(ctx context.Context) (note string, err error) {
+	err = p.s.db.Read(ctx, func(tx *store.Tx) error {
+		head, err := tx.LastCheckpoint(ctx)
+		if err == nil {
+			note, err = cosigned(ctx, tx, p.s.quorum(), head)
+		}
+		return err
+	})
+	return note, err
+}
 
 // Tile implements [api.Proof].
 func (p proof) Tile(ctx context.Context, path string) (body []byte, err error) {

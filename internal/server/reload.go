@@ -38,6 +38,10 @@ func (s *Server) Reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	watching, err := watchers(c)
+	if err != nil {
+		return err
+	}
 	// 2. It fits what is running and what is held.
 	was := s.current.Load()
 	if fixed := slices.Concat(settingsChanged(was, c), signInChanged(was, c), systemsChanged(was, c), storesChanged(was, c)); len(fixed) > 0 {
@@ -67,6 +71,7 @@ func (s *Server) Reload(ctx context.Context) error {
 	s.current.Store(c)
 	s.keys.Set(keysOf(c))
 	s.signals.Store(signals)
+	s.watchers.Store(&watching)
 	s.hand(sites)
 	if err := s.goRound(); err != nil {
 		return err

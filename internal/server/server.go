@@ -38,6 +38,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/signal"
 	"github.com/lessor-iam/lessor/internal/store"
 	"github.com/lessor-iam/lessor/internal/watch"
+	"github.com/lessor-iam/lessor/internal/witness"
 )
 
 // Server is Lessor, wired.
@@ -70,6 +71,8 @@ type Server struct {
 	health   health                      // whether this replica is ready
 	degraded atomic.Pointer[[]Degraded]  // nil before Run
 	self     self                        // this replica among the others
+
+	watchers atomic.Pointer[[]*witness.Witness] // to whom the log's heads are shown
 
 	sites    atomic.Pointer[carriers] // Jira sites whose tickets are carried
 	carrying sync.RWMutex             // held by whoever is at a ticket
@@ -116,6 +119,11 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 	s.keys = api.NewKeys(s.knows)
 	s.keys.Set(keysOf(c))
 	s.sites.Store(&carriers{})
+	watching, err := watchers(c)
+	if err != nil {
+		return nil, err
+	}
+	s.watchers.Store(&watching)
 	if _, err := jiraSites(c); err != nil {
 		return nil, err
 	}
@@ -124,7 +132,7 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 		return nil, errors.Join(err, s.Close())
 	}
 	// 3. The door, and a lane for each system.
-	if s.engine, err = engine.New(engine.Config{DB: s.db, World: func() engine.World { return *s.world.Load() }, Now: time.Now, Rand: rand.Reader, Signer: s.signer,
+	if s.engine, err = engine.New(engine.Config{DB: s.db, World: func() engine.World { return *s.world.Load() }, Now: time.Now, Rand: rand.Reader, Signer: s.signer, Quorum: s.quorum,
 		Pace: c.Pace, AnswerWithin: c.AnswerWithin, ProvisionWithin: c.ProvisionWithin, StandingIn: s.standingIn, Glass: s.glass, ReadEvery: s.readEvery, Nudge: s.nudge, Joined: s.joined, Signals: func() access.Signals { return s.current.Load().Signals.Known() }, Feeds: s.feeds, Carries: func(channel string) bool { return channel == jira.Name && len(*s.sites.Load()) > 0 }, Seam: s.seam, Log: log}); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
+	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/engine"
 	"github.com/lessor-iam/lessor/internal/store"
 )
@@ -31,6 +32,7 @@ const (
 func (s *Server) startWork(ctx context.Context) (*river.Client[*sql.Tx], error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &sequencer{s: s})
+	river.AddWorker(workers, &witnesser{s: s})
 	river.AddWorker(workers, &expirer{s: s})
 	river.AddWorker(workers, &standInsOver{s: s})
 	river.AddWorker(workers, &escalator{s: s})
@@ -52,7 +54,7 @@ func (s *Server) startWork(ctx context.Context) (*river.Client[*sql.Tx], error) 
 	periodic := []*river.PeriodicJob{
 		// The verbs insert what is needed; these close the gap left by a job that
 		// had read its last batch when the next event was written.
-		every(10*time.Second, engine.SequenceJob{}), every(time.Minute, engine.ExpireJob{}), every(sweepEvery, engine.StandInsJob{}), every(sweepEvery, engine.SweepJob{}), every(judgeEvery, engine.JudgeJob{}), every(planEvery, engine.PlanRotationsJob{}),
+		every(10*time.Second, engine.SequenceJob{}), every(10*time.Second, engine.WitnessJob{}), every(time.Minute, engine.ExpireJob{}), every(sweepEvery, engine.StandInsJob{}), every(sweepEvery, engine.SweepJob{}), every(judgeEvery, engine.JudgeJob{}), every(planEvery, engine.PlanRotationsJob{}),
 	}
 	client, err := s.db.NewWorker(&river.Config{
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}, engine.TicketQueue: {MaxWorkers: 4}, auditQueue: {MaxWorkers: 1}}, Workers: workers, PeriodicJobs: periodic,
@@ -162,7 +164,13 @@ type sequencer struct {
 // Work implements river.Worker.
 func (w *sequencer) Work(ctx context.Context, _ *river.Job[engine.SequenceJob]) error {
 	_, err := w.s.engine.Sequence(ctx)
+	if errors.Is(err, access.ErrConflict) {
+		// It may not be signed by us, or not at all: the job comes round, and need not be tried beside that.
+		w.s.log.ErrorContext(ctx, "the log takes in nothing", "error", err.Error())
+		return nil
+	}
 	if err == nil {
+		w.s.publish(ctx)
 		w.s.keepHead(ctx) // others sequence, too: whoever asks for a bundle
 	}
 	return err

@@ -19,7 +19,7 @@ type Table struct {
 // migrations are not among them: each database makes its own.
 var Tables = []Table{
 	{Name: "request"}, {Name: "approval"}, {Name: "assignment"}, {Name: "grants"}, {Name: "receipt"}, {Name: "finding"},
-	{Name: "event"}, {Name: "tile"}, {Name: "checkpoint"},
+	{Name: "event"}, {Name: "tile"}, {Name: "checkpoint"}, {Name: "cosignature"}, {Name: "log_key"},
 	{Name: "ticket"}, {Name: "nudge"}, {Name: "reading"},
 	{Name: "inventory_object"}, {Name: "adoption"}, {Name: "account"}, {Name: "trace"}, {Name: "credential"},
 	{Name: "session", Door: true}, {Name: "login", Door: true}, {Name: "person_token", Door: true}, {Name: "logout_said", Door: true},
