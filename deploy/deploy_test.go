@@ -5,6 +5,7 @@ package deploy
 import (
 	"bytes"
 	"crypto/sha256"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -76,7 +77,18 @@ func TestDebianPackage(t *testing.T) {
 		}
 	}
 	// 2. Installed.
-	root := t.TempDir()
+	root, err := os.MkdirTemp("/tmp", "lessor-root-*") // which another account can reach
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(root); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(root, 0o755); err != nil {
+		t.Fatal(err)
+	}
 	for _, dir := range []string{"var/lib/dpkg/info", "var/lib/dpkg/updates", "etc"} {
 		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
 			t.Fatal(err)
@@ -98,12 +110,9 @@ func TestDebianPackage(t *testing.T) {
 	if st := folder.Sys().(*syscall.Stat_t); folder.Mode().Perm() != 0o750 || st.Uid != 0 || st.Gid != gid || uid == 0 {
 		t.Errorf("/etc/lessor: %v of %d:%d, want 0750 of root:%d", folder.Mode(), st.Uid, st.Gid, gid)
 	}
-	run(t, nil, filepath.Join(root, "usr/bin/lessor"), "version")
+	setUp(t, root, uid, gid)
 	// 3. Removed, and purged.
 	kept := filepath.Join(root, "etc/lessor/log.key")
-	if err := os.WriteFile(kept, []byte("key"), 0o640); err != nil {
-		t.Fatal(err)
-	}
 	dpkg("-r", "lessor")
 	dpkg("-P", "lessor")
 	if _, err := os.Stat(kept); err != nil {
@@ -111,6 +120,44 @@ func TestDebianPackage(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(root, "usr/bin/lessor")); err == nil {
 		t.Error("the program outlives its package")
+	}
+}
+
+// setUp does what the manual's page says after the package is installed, and holds
+// that the server's account can then read the folder, change nothing in it, and not
+// see the tokens.
+func setUp(t *testing.T, root string, uid, gid uint32) {
+	t.Helper()
+	page, err := os.ReadFile("../docs/operating/install.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(page), "```\nlessor init ")
+	script, _, ok2 := strings.Cut(rest, "```")
+	if !ok || !ok2 {
+		t.Fatal("the page does not say how to begin")
+	}
+	folder := filepath.Join(root, "etc/lessor")
+	script = "set -eu\numask 077\nlessor init " + strings.NewReplacer("/etc/lessor", folder, "/var/lib/lessor", filepath.Join(root, "var/lib/lessor"),
+		"chgrp -R lessor", "chgrp -R "+strconv.Itoa(int(gid)), "systemctl enable --now lessor", ":").Replace(script)
+	run(t, []string{"PATH=" + filepath.Join(root, "usr/bin") + ":/usr/bin:/bin", "EDITOR=true"}, "sh", "-c", script)
+	as := func(name string, args ...string) error {
+		cmd := exec.CommandContext(t.Context(), name, args...)
+		cmd.Dir, cmd.SysProcAttr = "/", &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid}}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%s: %w: %s", name, err, out)
+		}
+		return err
+	}
+	if err := as(filepath.Join(root, "usr/bin/lessor"), "check", "--dir", folder); err != nil {
+		t.Error(err)
+	}
+	for _, try := range [][]string{{"touch", filepath.Join(folder, "x")}, {"sh", "-c", "echo >> " + folder + "/policy/rules.cedar"}, {"sh", "-c", "echo >> " + folder + "/lessor.yaml"},
+		{"cat", filepath.Join(folder, "tokens/olga")}, {"mv", filepath.Join(folder, "log.key"), filepath.Join(folder, "log.old")}} {
+		if as(try[0], try[1:]...) == nil {
+			t.Errorf("the server's account may: %s", strings.Join(try, " "))
+		}
 	}
 }
 
