@@ -88,6 +88,7 @@ type replica struct {
 	name string
 	url  string
 	plan plan
+	exe  string // the program; empty: this one
 	dsn  string // empty: the folder names the database
 	said string // the file its lives have written to
 
@@ -124,6 +125,10 @@ func (r *replica) start(t testing.TB, seam string, nth int) {
 	}
 	cmd := exec.Command(self)
 	cmd.Env = append(os.Environ(), planKey+"="+string(told), dsnKey+"="+r.dsn)
+	if r.exe != "" {
+		cmd = exec.Command(r.exe, "serve", "--dir", r.plan.Dir, "--listen", r.plan.Listen)
+		cmd.Env = append(os.Environ(), dsnKey+"="+r.dsn)
+	}
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
@@ -155,6 +160,21 @@ func (r *replica) kill() {
 	_ = r.cmd.Process.Kill()
 	<-r.ended
 	r.cmd, r.frozen = nil, false
+}
+
+// stop tells it to end in good order, and waits until it has.
+func (r *replica) stop(t testing.TB) {
+	t.Helper()
+	_ = r.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-r.ended:
+	case <-time.After(time.Minute):
+		t.Fatalf("%s does not end\n%s", r.name, r.tail())
+	}
+	if r.exit != nil {
+		t.Errorf("%s ended with %v\n%s", r.name, r.exit, r.tail())
+	}
+	r.cmd = nil
 }
 
 func (r *replica) freeze() {
