@@ -64,6 +64,7 @@ var rows = map[string]struct{ attack, waits string }{
 	"AB-66": {"forged pages, sessions and sign-ins", ""},
 	"AB-67": {"what is somebody else's", ""},
 	"AB-68": {"answers that tell who there is", ""},
+	"AB-69": {"a clock set back or ahead, and a mark of time edited", ""},
 }
 
 // tests lists, for each id, the rooms with a test that bears it.
@@ -127,7 +128,7 @@ func TestRows(t *testing.T) {
 	}
 	// What needs nothing but the API, the command line or the files is tested in this room.
 	for _, id := range []string{"AB-14", "AB-16", "AB-17", "AB-20", "AB-22", "AB-24", "AB-26", "AB-27", "AB-29", "AB-31", "AB-32", "AB-33", "AB-35", "AB-36", "AB-37", "AB-38", "AB-39", "AB-40", "AB-41",
-		"AB-44", "AB-48", "AB-50", "AB-52", "AB-59", "AB-62", "AB-65", "AB-66", "AB-67", "AB-68"} {
+		"AB-44", "AB-48", "AB-50", "AB-52", "AB-59", "AB-62", "AB-65", "AB-66", "AB-67", "AB-68", "AB-69"} {
 		if !bears[id]["abuse"] {
 			t.Errorf("%s (%s) is not tested against the running program", id, rows[id].attack)
 		}
@@ -144,7 +145,7 @@ func TestRows(t *testing.T) {
 			t.Errorf("%s (%s) is not tested against the running server before a Jira", id, rows[id].attack)
 		}
 	}
-	if len(rows) != 47 {
-		t.Errorf("the table has %d rows, want 47", len(rows))
+	if len(rows) != 48 {
+		t.Errorf("the table has %d rows, want 48", len(rows))
 	}
 }

@@ -72,7 +72,8 @@ type site struct {
 	url    string
 	log    *lines
 	stop   func()
-	roles  bool // it has roles of Lessor itself, at the system own
+	roles  bool          // it has roles of Lessor itself, at the system own
+	ahead  time.Duration // how far its wall clock is set ahead of the true time, and the oracle with it
 }
 
 // newSite writes the folder; start starts the server. When the case is over the
@@ -138,7 +139,7 @@ func (s *site) edit(name, old, new string) {
 func (s *site) start() error {
 	s.t.Helper()
 	log := slog.New(slog.NewJSONHandler(s.log, nil))
-	made, err := server.New(context.WithoutCancel(s.t.Context()), s.dir, log)
+	made, err := server.New(context.WithoutCancel(s.t.Context()), s.dir, log, s.clocks()...)
 	if err != nil {
 		return err
 	}
@@ -269,7 +270,7 @@ func (s *site) oracle(db *store.DB) enginetest.Oracle {
 	if s.roles {
 		systems = append(systems, "own")
 	}
-	return enginetest.Oracle{DB: db, VKey: strings.TrimSpace(string(key)), Now: time.Now, Systems: systems, Provision: 30 * time.Second,
+	return enginetest.Oracle{DB: db, VKey: strings.TrimSpace(string(key)), Now: s.wall, Systems: systems, Provision: 30 * time.Second,
 		Held: func(system string) (list []connector.Ref) {
 			if system == "own" {
 				return s.onRoster(db)

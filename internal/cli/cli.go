@@ -122,7 +122,7 @@ or input; 3 denied; 4 not found; 5 conflict or gone; 6 server not reached.`,
 		a.initCommand(), a.demoCommand(), a.serveCommand(), a.checkCommand(), a.migrateCommand(), a.tokenCommand(), a.reloadCommand(), a.statusCommand(),
 		a.policyCommand(), a.requestCommand(), a.editCommand(), a.listCommand(), a.showCommand(), a.approveCommand(), a.denyCommand(), a.withdrawCommand(),
 		a.commentCommand(), a.cancelCommand(), a.extendCommand(), a.returnCommand(), a.revokeCommand(), a.evidenceCommand(), a.verifyCommand(),
-		a.delegateCommand(), a.awayCommand(), a.breakGlassCommand(),
+		a.delegateCommand(), a.awayCommand(), a.breakGlassCommand(), a.clockCommand(),
 		a.confirmCommand(), a.findingsCommand(), a.feedCommand(), a.credentialCommand(), a.workloadCommand(), a.loginCommand(), a.logoutCommand(), a.jiraCommand(), a.connectorCommand(),
 	)
 	for _, c := range root.Commands() {

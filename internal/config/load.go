@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/clock"
 )
 
 // Config is a folder that cannot be wrong. Every path in it is absolute.
@@ -25,6 +26,7 @@ type Config struct {
 	AnswerWithin    time.Duration
 	ProvisionWithin time.Duration
 	Pace            access.Pace
+	Clock           clock.Bounds // how far the wall clock is believed
 	Backstop        time.Duration
 	StandIn         StandIn
 	BreakGlass      *BreakGlass   // nil: nobody is enrolled

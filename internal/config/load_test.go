@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/clock"
 )
 
 // onDisk writes a folder to disk.
@@ -43,6 +44,7 @@ func TestLoadCompany(t *testing.T) {
 		PolicyDir: dir + "/policy", AnswerWithin: 72 * time.Hour, ProvisionWithin: 15 * time.Minute, Backstop: time.Minute, Inventory: 6 * time.Hour,
 		StandIn: StandIn{DelegateLongest: 30 * day, EscalateAfter: map[string]time.Duration{"standard": 8 * time.Hour, "": 4 * time.Hour}},
 		Pace:    access.Pace{Lease: time.Minute, Call: 20 * time.Second, Retry: time.Second, SlowestOff: 5 * time.Minute, Recheck: time.Hour, Confirm: 2 * time.Minute},
+		Clock:   clock.Bounds{Jump: 10 * time.Minute, Hold: 15 * time.Minute},
 	}
 	got := *c
 	got.Directory, got.Tokens, got.systems, got.feedsAt, got.Files = nil, nil, nil, nil, ""
@@ -122,6 +124,8 @@ func TestSettings(t *testing.T) {
 		{"pace: {recheck: 0s, confirm: 0s, lease: 400ms, call: 100ms, retry: 5m}", "{400ms 100ms 5m0s 5m0s 0s 0s}"},
 		{"pace:", "{1m0s 20s 1s 5m0s 1h0m0s 2m0s}"},
 		{"notify: [bin/tell, -a, x, -a, '']", "[/etc/lessor/bin/tell -a x -a ]"},
+		{"clock: {hold: 0s}", "{10m0s 0s}"},
+		{"clock:", "{10m0s 15m0s}"},
 		{"notify: [mail, ops]", "[mail ops]"},
 		{"tokens:", "[]"},
 		{"---\n# nothing set\n", "127.0.0.1:7317"},
@@ -133,7 +137,7 @@ func TestSettings(t *testing.T) {
 			continue
 		}
 		all := fmt.Sprint(got.Listen, "|", got.Database, "|", got.DatabaseRef, "|", got.LogKeyRef, "|", got.PolicyDir, "|", got.AnswerWithin, "|",
-			got.ProvisionWithin, "|", got.Backstop, "|", got.Pace, "|", got.Notify, "|", got.Tokens)
+			got.ProvisionWithin, "|", got.Backstop, "|", got.Clock, "|", got.Pace, "|", got.Notify, "|", got.Tokens)
 		if !strings.Contains("|"+all+"|", "|"+c.want+"|") {
 			t.Errorf("%s: %s, want %s", c.text, all, c.want)
 		}

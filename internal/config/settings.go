@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/clock"
 	"github.com/lessor-iam/lessor/internal/secret"
 )
 
@@ -24,9 +25,10 @@ const (
 
 var (
 	settingsKeys = []string{"listen", "tls", "database", "database_ref", "schema_ref", "log_key_ref", "log_copy", "log_publish", "state", "policy", "answer_within",
-		"provision_within", "delegate_longest", "escalate_after", "break_glass", "pace", "backstop", "inventory", "classes", "notify", "tokens",
+		"provision_within", "delegate_longest", "escalate_after", "break_glass", "pace", "clock", "backstop", "inventory", "classes", "notify", "tokens",
 		"metrics", "traces"}
 	paceKeys  = []string{"lease", "call", "retry", "slowest_off", "recheck", "confirm"}
+	clockKeys = []string{"jump", "hold"}
 	tokenKeys = []string{"name", "identity", "sha256", "scopes", "strength", "expires"}
 	scopes    = []string{"request", "approve", "view", "revoke", "evaluate", "audit", "admin"}
 )
@@ -62,6 +64,7 @@ func (d *files) readSettings(c *Config, text []byte) {
 	c.AnswerWithin = f.term("answer_within", access.Term(3*day)).D()
 	c.ProvisionWithin = f.term("provision_within", access.Term(15*time.Minute)).D()
 	c.Pace = d.pace(f)
+	c.Clock = d.clock(f)
 	c.Backstop = f.duration("backstop", time.Minute, 10*time.Millisecond, time.Hour)
 	c.Inventory = f.duration("inventory", 6*time.Hour, time.Second, 30*day)
 	c.Classes = d.classes(f)
@@ -258,6 +261,17 @@ func (d *files) pace(f fields) access.Pace {
 		p.problem(p.either("retry", "slowest_off"), "retry (%s) must not be longer than slowest_off (%s)", pace.Retry, pace.SlowestOff)
 	}
 	return pace
+}
+
+// clock reads how far the wall clock is believed.
+func (d *files) clock(f fields) clock.Bounds {
+	b := fields{r: &d.report, file: f.file, n: &node{kind: mapKind}}
+	if v, ok := f.value("clock"); ok && v.kind != nullKind {
+		if b, ok = d.fieldsOf(f.file, v, "clock", clockKeys...); !ok {
+			return clock.Bounds{}
+		}
+	}
+	return clock.Bounds{Jump: b.duration("jump", 10*time.Minute, time.Second, day), Hold: b.duration("hold", 15*time.Minute, 0, day)}
 }
 
 // either is the first of two keys that is written.

@@ -18,6 +18,7 @@
 //	RegisterWorkload, AcceptWorkload, ReviewWorkload, ChangeContract,
 //	RetireWorkload, JudgeWorkloads                                  workloads and agents, and what is found about them
 //	Halt, Resume, Halts                                             the gate before everything that makes access
+//	KeepTime, ClockAgrees, AcceptClock                              what time it is, and who may say so
 //	Sequence, RotateLogKey                                          the log
 //	Cosigned, Witnessed, Forked                                     what witnesses say of it
 //
@@ -288,7 +289,7 @@ func (d *deed) tell(ctx context.Context, ev access.Event) error {
 		d.mention(ev.Request)
 	}
 	return d.AddEvent(ctx, store.Event{ID: ev.ID, At: ev.At, Kind: ev.Kind, Request: ev.Request, Grant: ev.Grant,
-		Assignment: ev.Assignment, Finding: ev.Finding, Body: body, Salt: salt})
+		Assignment: ev.Assignment, Finding: ev.Finding, Body: body, Salt: salt, Stamp: d.e.Signer.Stamp(eventStamp, []byte(ev.ID), salt, body)})
 }
 
 // event starts an event of this deed.

@@ -13,6 +13,10 @@ import (
 // enough to sign rarely, small enough not to keep the single writer long.
 const sequenceBatch = 1000
 
+// eventStamp is the use of an event's stamp: by it the sequencer knows what was
+// written by us and not slipped into the table to be signed.
+const eventStamp = "event"
+
 // Sequence gives every waiting event its place in the log and signs the new
 // head, batch by batch. If it stops anywhere, the next run goes on from there:
 // place, tiles and signature of a batch are one transaction.

@@ -58,8 +58,9 @@ func GenerateKey(rand io.Reader, origin string) (skey, vkey string, err error) {
 // Signer signs checkpoints of one log. It is safe for concurrent use; that two
 // checkpoints it signs agree with each other is its caller's duty.
 type Signer struct {
-	key  note.Signer
-	vkey string
+	key   note.Signer
+	vkey  string
+	stamp []byte // the key of stamps
 }
 
 // NewSigner takes a key made by [GenerateKey]. Its errors never show the key.
@@ -81,7 +82,11 @@ func NewSigner(skey string) (*Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signing key: %w", err)
 	}
-	return &Signer{key: key, vkey: vkey}, nil
+	stamp, err := stampKey(raw[1:])
+	if err != nil {
+		return nil, fmt.Errorf("signing key: %w", err)
+	}
+	return &Signer{key: key, vkey: vkey, stamp: stamp}, nil
 }
 
 // Origin is the log this signer signs for.

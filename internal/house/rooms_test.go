@@ -31,7 +31,8 @@ var rooms = map[string]struct {
 	"store":    {[]string{"access"}, false, "one database, one SQL text for both engines; decides nothing, tells no time"},
 	"backup":   {[]string{"access", "evidence", "store"}, false, "what is kept of a database outside of it: whole copies, and the log as it grows; decides nothing"},
 	"move":     {[]string{"access", "store"}, false, "a whole database from SQLite to PostgreSQL, while it is used; decides nothing"},
-	"config":   {[]string{"access", "secret"}, false, "one folder read strictly: settings, directory, catalog"},
+	"clock":    {nil, false, "what time it is, from a clock that anybody may set and one that nobody can; decides nothing"},
+	"config":   {[]string{"access", "clock", "secret"}, false, "one folder read strictly: settings, directory, catalog"},
 	"sbom":     {nil, true, "what a program is made of, as CycloneDX, from what the linker wrote into it"},
 	"setup":    {[]string{"access", "evidence"}, false, "writes a first folder: files, the log's key, tokens"},
 
@@ -78,7 +79,7 @@ var rooms = map[string]struct {
 	"scim":    {[]string{"access", "engine"}, false, "the door by which feeds tell of people by themselves: SCIM 2.0; keeps nothing, matches and believes nothing"},
 	"signal":  {[]string{"access"}, false, "OpenID Shared Signals: checks, signs, sends and fetches them; decides nothing"},
 	"client":  {[]string{"access", "api", "engine", "policy"}, false, "speaks to the JSON door"},
-	"server": {[]string{"access", "api", "auth", "auth/oidc", "authzen", "backup", "channel/jira", "channel/jira/audit", "channel/jira/rest", "config", "connector", "connector/exec", "connector/gitea", "connector/kubernetes", "connector/ldap", "connector/manual", "connector/openssh", "connector/postgres", "connector/roles", "connector/scim", "deliver", "deliver/age", "deliver/kubernetes", "deliver/vault", "engine", "evidence", "inventory", "news", "policy", "published", "reconcile", "report", "rotate", "scim", "secret", "signal", "source", "source/ldap", "source/table", "store", "watch", "web", "witness"},
+	"server": {[]string{"access", "api", "auth", "auth/oidc", "authzen", "backup", "channel/jira", "channel/jira/audit", "channel/jira/rest", "clock", "config", "connector", "connector/exec", "connector/gitea", "connector/kubernetes", "connector/ldap", "connector/manual", "connector/openssh", "connector/postgres", "connector/roles", "connector/scim", "deliver", "deliver/age", "deliver/kubernetes", "deliver/vault", "engine", "evidence", "inventory", "news", "policy", "published", "reconcile", "report", "rotate", "scim", "secret", "signal", "source", "source/ldap", "source/table", "store", "watch", "web", "witness"},
 		false, "wires the rooms; the only one that names concrete adapters"},
 	"deliver": {[]string{"connector"}, false, "the port to secret stores"},
 

@@ -65,7 +65,7 @@ func (w *auditor) Work(ctx context.Context, job *river.Job[auditSite]) error {
 // audit looks at a site and says what it saw to the engine, part by part: if we
 // stop between two, the next audit says the rest.
 func (s *Server) audit(ctx context.Context, site config.JiraSite) (found engine.Audited, err error) {
-	source, since := "jira:"+site.ID, time.Now().Add(-auditBack)
+	source, since := "jira:"+site.ID, s.now().Add(-auditBack)
 	// 1. What was found before, and what we know.
 	if found, err = s.engine.Audited(ctx, access.Clock, engine.AuditRun{Source: source}); err != nil {
 		return found, err
@@ -81,9 +81,9 @@ func (s *Server) audit(ctx context.Context, site config.JiraSite) (found engine.
 	}
 	world := s.world.Load()
 	report, err := audit.Audit{Site: site, Rest: way, Own: true, Directory: world.Directory, Stories: stories, Untied: untied, Again: found.Left,
-		Since: since, Most: auditMost, Now: time.Now, Wait: pause,
+		Since: since, Most: auditMost, Now: s.now, Wait: pause,
 		MayKnow: func(who string, r access.Request) bool {
-			return world.Policy.MayView(world.Directory, time.Now(), access.Actor{Identity: who}, r).Allow
+			return world.Policy.MayView(world.Directory, s.now(), access.Actor{Identity: who}, r).Allow
 		}}.Run(ctx)
 	if err != nil {
 		return found, err

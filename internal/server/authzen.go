@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/auth"
@@ -37,11 +36,11 @@ func (s *Server) enforcers(c *config.Config) (http.Handler, error) {
 	return authzen.New(authzen.Config{
 		Engine: s.engine, Directory: func() *access.Directory { return s.world.Load().Directory }, Shelf: s.db,
 		Visitor: func(r *http.Request) (access.Actor, bool) {
-			return s.keys.Visitor(r.Header.Get("Authorization"), time.Now())
+			return s.keys.Visitor(r.Header.Get("Authorization"), s.now())
 		},
-		Spend:           func(identity string) bool { return s.keys.Spend(identity, time.Now()) },
-		SpendEvaluation: func(identity string) bool { return evaluations.Spend(identity, time.Now()) },
-		Key:             key, Rand: rand.Reader, Now: time.Now, Base: base, Log: s.log,
+		Spend:           func(identity string) bool { return s.keys.Spend(identity, s.now()) },
+		SpendEvaluation: func(identity string) bool { return evaluations.Spend(identity, s.now()) },
+		Key:             key, Rand: rand.Reader, Now: s.now, Base: base, Log: s.log,
 		Ticket: func(address string) string { return ticketAt(s.current.Load().Jira, address) },
 	})
 }

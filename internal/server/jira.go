@@ -72,7 +72,7 @@ func (s *Server) carry(c *config.Config) (carriers, error) {
 			continue
 		}
 		made[site.ID], err = jira.New(jira.Config{Site: site, Rest: rests[site.ID], Door: s.engine, Directory: func() *access.Directory { return s.world.Load().Directory },
-			Bundle: proof{s}.Bundle, Secret: func() secret.Value { return revealed(site.WebhookSecretRef) }, Now: time.Now, Log: s.log})
+			Bundle: proof{s}.Bundle, Secret: func() secret.Value { return revealed(site.WebhookSecretRef) }, Now: s.now, Log: s.log})
 		if err != nil {
 			return nil, err
 		}

@@ -38,7 +38,7 @@ func Seam(at func(step string)) Option { return func(s *Server) { s.seam = at } 
 func (s *Server) portal() (http.Handler, error) {
 	c := s.current.Load().SignIn
 	plain := s.local != nil || (c != nil && onLoopback(c.Address))
-	sessions, err := auth.New(auth.Config{Shelf: s.db, Known: s.knows, Stands: s.stands, Now: time.Now, Rand: rand.Reader, Idle: sessionIdle, Longest: sessionLongest,
+	sessions, err := auth.New(auth.Config{Shelf: s.db, Known: s.knows, Stands: s.stands, Now: s.now, Rand: rand.Reader, Idle: sessionIdle, Longest: sessionLongest,
 		Plain: plain, Afar: s.local == nil})
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func (s *Server) portal() (http.Handler, error) {
 		return nil, err
 	}
 	return web.New(web.Config{Engine: s.engine, Directory: func() *access.Directory { return s.world.Load().Directory }, Sessions: sessions, SignIn: way,
-		Programs: s.local == nil && c != nil, Proof: proof{s}, News: s.wire, Now: time.Now, Log: s.log})
+		Programs: s.local == nil && c != nil, Proof: proof{s}, News: s.wire, Now: s.now, Log: s.log})
 }
 
 // doors sends what is for programs to the one, what is for programs that enforce to

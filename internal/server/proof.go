@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/api"
@@ -58,7 +57,7 @@ func (p proof) Tile(ctx context.Context, path string) (body []byte, err error) {
 
 // status gathers the figures of [api.Status].
 func (s *Server) status(ctx context.Context) (st api.Status, err error) {
-	st = api.Status{Now: time.Now().UTC(), Key: s.signer.VerifierKey(), Policy: s.world.Load().Policy.Digest(), Systems: []api.SystemLine{}, Files: s.files(), Replicas: s.replicas()}
+	st = api.Status{Now: s.now(), Key: s.signer.VerifierKey(), Policy: s.world.Load().Policy.Digest(), Systems: []api.SystemLine{}, Files: s.files(), Replicas: s.replicas()}
 	err = s.db.Read(ctx, func(tx *store.Tx) error {
 		if st.Overdue, err = tx.Overdue(ctx, st.Now); err != nil {
 			return err

@@ -108,6 +108,7 @@ func settingsChanged(was, is *config.Config) (names []string) {
 		{"answer_within", was.AnswerWithin == is.AnswerWithin},
 		{"provision_within", was.ProvisionWithin == is.ProvisionWithin},
 		{"pace", was.Pace == is.Pace},
+		{"clock", was.Clock == is.Clock},
 		{"backstop", was.Backstop == is.Backstop},
 		{"metrics", same(was.Metrics, is.Metrics)},
 		{"traces", same(was.Traces, is.Traces)},

@@ -28,7 +28,7 @@ func (s *Server) layRotations(c *config.Config, id string, target connector.Conn
 	listing, _ := connector.As[connector.Credentials](target)
 	s.rotators[id] = rotate.New(rotate.Config{Door: s.engine, System: id, Issuer: issuer, Listing: listing, Holder: fmt.Sprintf("%s/%s", host, rand.Text()),
 		Stores: func(id string) (deliver.Store, bool) { store, ok := s.stores[id]; return store, ok },
-		Width:  rotationsAtOnce, Pace: c.Pace, Backstop: c.Backstop, Now: time.Now, Rand: rand.Reader, Log: s.log})
+		Width:  rotationsAtOnce, Pace: c.Pace, Backstop: c.Backstop, Now: s.now, Rand: rand.Reader, Log: s.log})
 }
 
 // planProblems holds each plan of credentials.yaml against what its system's connector

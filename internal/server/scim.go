@@ -30,9 +30,9 @@ func (s *Server) tellers(c *config.Config) (http.Handler, error) {
 			return access.Feed{}, false
 		},
 		Visitor: func(feed, header string) (string, bool) {
-			return speaksFor(s.current.Load().FeedTokens, feed, header, time.Now())
+			return speaksFor(s.current.Load().FeedTokens, feed, header, s.now())
 		},
-		Spend: func(token string) bool { return pace.Spend(token, time.Now()) },
+		Spend: func(token string) bool { return pace.Spend(token, s.now()) },
 	})
 }
 

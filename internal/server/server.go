@@ -25,6 +25,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/api"
 	"github.com/lessor-iam/lessor/internal/channel/jira"
+	"github.com/lessor-iam/lessor/internal/clock"
 	"github.com/lessor-iam/lessor/internal/config"
 	"github.com/lessor-iam/lessor/internal/connector"
 	"github.com/lessor-iam/lessor/internal/deliver"
@@ -62,6 +63,8 @@ type Server struct {
 	rounds   *rounds                     // nil before Run
 	wire     *news.Wire                  // what happens, read once for all who listen
 	signals  atomic.Pointer[signal.Room] // nil: none are heard or sent
+	time     keeper                      // what everything here goes by
+	machine  *clock.Readers              // the clocks it is made of; nil: the machine's
 	roster   *roster                     // who holds a role of Lessor itself
 	kept     kept                        // what of the log was written down outside the database
 	seam     func(step string)           // nil, but in tests
@@ -132,7 +135,7 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 		return nil, errors.Join(err, s.Close())
 	}
 	// 3. The door, and a lane for each system.
-	if s.engine, err = engine.New(engine.Config{DB: s.db, World: func() engine.World { return *s.world.Load() }, Now: time.Now, Rand: rand.Reader, Signer: s.signer, Quorum: s.quorum,
+	if s.engine, err = engine.New(engine.Config{DB: s.db, World: func() engine.World { return *s.world.Load() }, Now: s.now, Halted: s.halted, Rand: rand.Reader, Signer: s.signer, Quorum: s.quorum,
 		Pace: c.Pace, AnswerWithin: c.AnswerWithin, ProvisionWithin: c.ProvisionWithin, StandingIn: s.standingIn, Glass: s.glass, ReadEvery: s.readEvery, Nudge: s.nudge, Joined: s.joined, Signals: func() access.Signals { return s.current.Load().Signals.Known() }, Feeds: s.feeds, Carries: func(channel string) bool { return channel == jira.Name && len(*s.sites.Load()) > 0 }, Seam: s.seam, Log: log}); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -156,7 +159,7 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 	if s.wire, err = s.news(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	programs := s.hooks(api.New(api.Config{Engine: s.engine, News: s.wire, Keys: s.keys, Proof: proof{s}, Status: s.status, Reload: s.Reload, People: s.people, Now: time.Now, Log: log}))
+	programs := s.hooks(api.New(api.Config{Engine: s.engine, News: s.wire, Keys: s.keys, Proof: proof{s}, Status: s.status, Reload: s.Reload, People: s.people, Now: s.now, Log: log}))
 	people, err := s.portal()
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -194,7 +197,10 @@ func (s *Server) open(ctx context.Context, c *config.Config) (err error) {
 	if err := signedBy(ctx, s.db, s.signer); err != nil {
 		return err
 	}
-	return errors.Join(s.continues(ctx), s.continuesCopy(ctx))
+	if err := errors.Join(s.continues(ctx), s.continuesCopy(ctx)); err != nil {
+		return err
+	}
+	return s.openTime(ctx, c)
 }
 
 // DSN is where the configured database is.
@@ -221,9 +227,9 @@ func (s *Server) lay(c *config.Config, targets map[string]connector.Connector) {
 		s.targets = append(s.targets, target)
 		s.layRotations(c, id, target)
 		s.readers[id] = inventory.New(inventory.Config{Door: s.engine, System: id, Connector: target,
-			Directory: func() *access.Directory { return s.world.Load().Directory }, Now: time.Now, Log: s.log})
+			Directory: func() *access.Directory { return s.world.Load().Directory }, Now: s.now, Log: s.log})
 		s.lanes[id] = reconcile.New(reconcile.Config{Door: s.engine, System: id, Connector: target, Holder: fmt.Sprintf("%s/%s", host, rand.Text()),
-			Width: batchesAtOnce, Pace: c.Pace, Backstop: c.Backstop, Now: time.Now, Seam: s.seam, Log: s.log})
+			Width: batchesAtOnce, Pace: c.Pace, Backstop: c.Backstop, Now: s.now, Seam: s.seam, Log: s.log})
 	}
 }
 
@@ -263,7 +269,8 @@ func (s *Server) Handler() http.Handler { return s.handler }
 
 // Run works and serves until the context ends, then lets what is under way end.
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
-	// 1. What can no longer be held ends before anything else is done.
+	// 1. What time it is; then what can no longer be held ends before anything else is done.
+	s.keepTime(ctx)
 	metrics, err := s.listenMetrics()
 	if err != nil {
 		return errors.Join(err, l.Close())
@@ -293,6 +300,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	for _, lane := range s.rotators {
 		lanes.Go(func() { lane.Run(work) })
 	}
+	lanes.Go(func() { s.watchTime(work) })
 	lanes.Go(func() { s.follow(work) })
 	lanes.Go(func() { s.roster.watch(work, s.log) })
 	lanes.Go(func() { s.beats(work, l.Addr().String()) })

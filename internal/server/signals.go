@@ -23,9 +23,9 @@ func (s *Server) signalRoom(c *config.Config) (*signal.Room, error) {
 	if c.Signals == nil {
 		return nil, nil
 	}
-	of := signal.Config{Door: s.engine, Issuer: c.Signals.Issuer, Now: time.Now, Log: s.log}
+	of := signal.Config{Door: s.engine, Issuer: c.Signals.Issuer, Now: s.now, Log: s.log}
 	pace := &auth.Pace{Burst: 300, PerSec: 30} // of one transmitter
-	of.Spend = func(id string) bool { return pace.Spend(id, time.Now()) }
+	of.Spend = func(id string) bool { return pace.Spend(id, s.now()) }
 	for _, t := range c.Signals.Transmitters {
 		src := signal.Source{ID: t.ID, Issuer: t.Issuer, Audience: t.Audience, Token: t.Token, Endpoint: t.Poll, Access: opened(t.TokenRef)}
 		if t.KeysFile == "" {

@@ -84,7 +84,7 @@ func (s *Server) providers(sessions *auth.Sessions, plain bool) (http.Handler, e
 	if err != nil {
 		return nil, err
 	}
-	logins, err := auth.NewLogins(auth.LoginConfig{Shelf: s.db, Known: s.knows, Stands: s.stands, Now: time.Now, Rand: rand.Reader,
+	logins, err := auth.NewLogins(auth.LoginConfig{Shelf: s.db, Known: s.knows, Stands: s.stands, Now: s.now, Rand: rand.Reader,
 		Lasts: func() time.Duration { return signInOf(s.current.Load()).CommandLine }})
 	if err != nil {
 		return nil, err

@@ -10,20 +10,21 @@ import (
 )
 
 // Event is one stored event: what is queried by, the canonical body, and its
-// place in the log (Seq, -1 while it has none).
+// place in the log (Seq, -1 while it has none). Stamp is what the log's key said to it
+// when it was written.
 type Event struct {
 	ID, Kind                            string
 	Request, Grant, Assignment, Finding string
 	At                                  time.Time
-	Body, Salt                          []byte
+	Body, Salt, Stamp                   []byte
 	Seq                                 int64
 }
 
-const eventColumns = `id, at, kind, request, grant_id, assignment, finding, body, salt, seq`
+const eventColumns = `id, at, kind, request, grant_id, assignment, finding, body, salt, stamp, seq`
 
 func scanEvent(s scanner) (e Event, err error) {
 	var seq sql.NullInt64
-	err = s.Scan(&e.ID, at{&e.At}, &e.Kind, &e.Request, &e.Grant, &e.Assignment, &e.Finding, &e.Body, &e.Salt, &seq)
+	err = s.Scan(&e.ID, at{&e.At}, &e.Kind, &e.Request, &e.Grant, &e.Assignment, &e.Finding, &e.Body, &e.Salt, &e.Stamp, &seq)
 	if e.Seq = seq.Int64; !seq.Valid {
 		e.Seq = -1
 	}
@@ -32,8 +33,8 @@ func scanEvent(s scanner) (e Event, err error) {
 
 // AddEvent stores an event with no place in the log yet.
 func (tx *Tx) AddEvent(ctx context.Context, e Event) error {
-	return tx.exec(ctx, "add event "+e.ID, `insert into event (id, at, kind, request, grant_id, assignment, finding, body, salt)
-		values ($1,$2,$3,$4,$5,$6,$7,$8,$9)`, e.ID, moment(e.At), e.Kind, e.Request, e.Grant, e.Assignment, e.Finding, string(e.Body), e.Salt)
+	return tx.exec(ctx, "add event "+e.ID, `insert into event (id, at, kind, request, grant_id, assignment, finding, body, salt, stamp)
+		values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)`, e.ID, moment(e.At), e.Kind, e.Request, e.Grant, e.Assignment, e.Finding, string(e.Body), e.Salt, e.Stamp)
 }
 
 // Unsequenced lists up to limit events with no place in the log, in order of id.

@@ -38,3 +38,8 @@ func (tx *Tx) Halts(ctx context.Context, before string, limit int) ([]access.Hal
 	}
 	return all(ctx, tx, scanHalt, `select `+haltColumns+` from halt where id < $1 order by id desc limit $2`, before, limit)
 }
+
+// Halt reads one.
+func (tx *Tx) Halt(ctx context.Context, id string) (access.Halt, error) {
+	return one(ctx, tx, "halt "+id, scanHalt, `select `+haltColumns+` from halt where id=$1`, id)
+}

@@ -30,7 +30,7 @@ var Tables = []Table{
 	{Name: "handover"}, {Name: "departure"}, {Name: "place"}, {Name: "birthright"},
 	{Name: "registration"}, {Name: "machine_account"}, {Name: "rotation"},
 	{Name: "delegation"}, {Name: "absence"}, {Name: "emergency"}, {Name: "seal"},
-	{Name: "signal_heard"}, {Name: "signal_out"}, {Name: "halt"},
+	{Name: "signal_heard"}, {Name: "signal_out"}, {Name: "halt"}, {Name: "clock"},
 	{Name: "recovery"}, {Name: "held_over"},
 }
 

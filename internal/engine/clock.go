@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/evidence"
+	"github.com/lessor-iam/lessor/internal/store"
+)
+
+// stampsAfter is how long after an update events without a stamp are still given their
+// place: those that waited when it came, and those of replicas not yet updated.
+const stampsAfter = time.Hour
+
+// KeepTime keeps the time as the latest at which anything may have been done, unless a
+// later one is kept already, and returns whichever is: nothing is ever done before it,
+// by whatever replica. A mark that Lessor did not write is [access.ErrConflict].
+func (e *Engine) KeepTime(ctx context.Context, now time.Time) (mark time.Time, err error) {
+	err = e.do(ctx, "keep time", access.Clock, func(d *deed) error {
+		k, err := timeKept(ctx, d.Tx, e.Signer)
+		switch {
+		case errors.Is(err, access.ErrNotFound):
+			total, _, err := d.CountEvents(ctx)
+			if err != nil {
+				return err
+			}
+			if k.StampedFrom = now; total > 0 {
+				k.StampedFrom = now.Add(stampsAfter)
+			}
+		case err != nil:
+			return err
+		}
+		if mark = k.Mark; !now.After(mark) {
+			return nil
+		}
+		mark = now
+		return d.setTime(ctx, store.Timekeeping{Mark: now, StampedFrom: k.StampedFrom})
+	})
+	return mark, err
+}
+
+// TimeKept reads the mark; the zero time where nothing is kept yet.
+func TimeKept(ctx context.Context, db *store.DB, signer *evidence.Signer) (mark time.Time, err error) {
+	err = db.Read(ctx, func(tx *store.Tx) error {
+		k, err := timeKept(ctx, tx, signer)
+		mark = k.Mark
+		return err
+	})
+	if errors.Is(err, access.ErrNotFound) {
+		err = nil
+	}
+	return mark, err
+}
+
+// timeKept reads what is kept of time, and refuses what nobody with the log's key wrote.
+func timeKept(ctx context.Context, tx *store.Tx, signer *evidence.Signer) (store.Timekeeping, error) {
+	k, err := tx.Timekeeping(ctx)
+	if err == nil && !signer.Stamped(k.Stamp, "clock", moments(k)...) {
+		return store.Timekeeping{}, fmt.Errorf("%w: the mark of time in the database was edited: it is not as the log's key stamped it", access.ErrConflict)
+	}
+	return k, err
+}
+
+func (d *deed) setTime(ctx context.Context, k store.Timekeeping) error {
+	k.Mark, k.StampedFrom = k.Mark.UTC().Truncate(time.Microsecond), k.StampedFrom.UTC().Truncate(time.Microsecond)
+	k.Stamp = d.e.Signer.Stamp("clock", moments(k)...)
+	return d.SetTimekeeping(ctx, k)
+}
+
+func moments(k store.Timekeeping) [][]byte {
+	var raw [16]byte
+	binary.BigEndian.PutUint64(raw[:8], uint64(k.Mark.UnixMicro()))
+	binary.BigEndian.PutUint64(raw[8:], uint64(k.StampedFrom.UnixMicro()))
+	return [][]byte{raw[:8], raw[8:]}
+}
+
+// ClockAgrees ends the halt that this process began because its clock was off: it was
+// set right again before anything was done by it. Of a halt that is another's, or over,
+// nothing is changed.
+func (e *Engine) ClockAgrees(ctx context.Context, halt string) error {
+	return e.do(ctx, "clock agrees", access.Clock, func(d *deed) error {
+		open, err := d.OpenHalts(ctx)
+		if err != nil || !slices.ContainsFunc(open, func(h access.Halt) bool { return h.ID == halt && h.Reason == access.HaltClock }) {
+			return err
+		}
+		_, err = d.endHalt(ctx, access.HaltClock, nil, "the clock was set right again")
+		return err
+	})
+}
+
+// AcceptClock says that the time is what the clocks say now: somebody of security has
+// looked. What is due by a jump that was held is due from then on, and grants are given
+// again. Time goes back for nobody: a clock that is behind may stay so.
+func (e *Engine) AcceptClock(ctx context.Context, by access.Actor, reason string) (h access.Halt, err error) {
+	err = e.do(ctx, "accept clock", by, func(d *deed) error {
+		// 1. By whom, and why.
+		if err := d.scope(ScopeRevoke); err != nil {
+			return err
+		}
+		if err := d.answerable("whoever accepts a clock", by.Identity); err != nil || !d.ofSecurity() {
+			return fmt.Errorf("%w: what a clock says is accepted by an active employee of security", access.ErrDenied)
+		}
+		if why := unsaid(reason); why != "" {
+			return fmt.Errorf("%w: reason %s", access.ErrInvalid, why)
+		}
+		open, err := d.OpenHalts(ctx)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(open, func(h access.Halt) bool { return h.Reason == access.HaltClock })
+		if i < 0 {
+			return fmt.Errorf("%w: no clock is off", access.ErrGone)
+		}
+		// 2. A mark that somebody edited is written anew: it is what nobody can be sure of.
+		if _, err := timeKept(ctx, d.Tx, e.Signer); errors.Is(err, access.ErrConflict) {
+			if err := d.setTime(ctx, store.Timekeeping{Mark: d.now, StampedFrom: d.now}); err != nil {
+				return err
+			}
+		}
+		// 3. Over; each process whose clock is off sees it and follows.
+		h = open[i].End(d.now, []string{by.Identity}, reason)
+		_, err = d.endHalt(ctx, access.HaltClock, h.EndedBy, reason)
+		return err
+	})
+	return h, err
+}
+
+// HaltOf reads one halt, begun or over.
+func (e *Engine) HaltOf(ctx context.Context, id string) (h access.Halt, err error) {
+	err = e.DB.Read(ctx, func(tx *store.Tx) error {
+		h, err = tx.Halt(ctx, id)
+		return err
+	})
+	return h, err
+}
