@@ -115,7 +115,7 @@ func (d *door) mount(mux *http.ServeMux) huma.API {
 	cfg.Security = []map[string][]string{{"token": {}}}
 	h := humago.New(mux, cfg)
 	h.UseMiddleware(d.knock(h))
-	for _, register := range []func(verbs){d.lists, d.requests, d.votes, d.grants, d.findings, d.feeds, d.credentials, d.events, d.standIns, d.breakGlass, d.lifecycle, d.workloads, d.signals, d.halts, d.rest} {
+	for _, register := range []func(verbs){d.lists, d.requests, d.votes, d.grants, d.findings, d.feeds, d.credentials, d.events, d.standIns, d.breakGlass, d.lifecycle, d.workloads, d.signals, d.halts, d.recovery, d.rest} {
 		register(verbs{h, d.Log, func(ctx context.Context, by access.Actor, status int, body string) error {
 			return d.Engine.Answer(ctx, by, status, body)
 		}})

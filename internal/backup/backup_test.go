@@ -62,7 +62,7 @@ func TestBackup(t *testing.T) {
 			for _, into := range []store.Dialect{store.SQLite, store.Postgres} {
 				load := func(tx *store.Tx) error { return b.Load(context.WithoutCancel(t.Context()), tx) }
 				dsn := enginetest.DSN(t, into)
-				db, err := store.OpenEmpty(t.Context(), dsn, b.Schema, load)
+				db, err := store.OpenEmpty(t.Context(), dsn, store.Fill{Schema: b.Schema, Load: load})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -72,7 +72,7 @@ func TestBackup(t *testing.T) {
 				if err := db.Close(); err != nil {
 					t.Error(err)
 				}
-				if _, err := store.OpenEmpty(t.Context(), dsn, b.Schema, load); err == nil || !strings.Contains(err.Error(), "is not empty") {
+				if _, err := store.OpenEmpty(t.Context(), dsn, store.Fill{Schema: b.Schema, Load: load}); err == nil || !strings.Contains(err.Error(), "is not empty") {
 					t.Errorf("put back over what is there: %v", err)
 				}
 			}

@@ -121,6 +121,78 @@ func (l *Log) Append(events []store.Event) (err error) {
 	return writeLines(filepath.Join(l.dir, name), size, events)
 }
 
+// CutBack takes away events from a place on, which no head counts: after a restore
+// others follow there.
+func (l *Log) CutBack(from int64) error {
+	names, err := eventFiles(os.DirFS(l.dir))
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Backward(names) {
+		path := filepath.Join(l.dir, name)
+		first := int64(0)
+		if _, err := fmt.Sscanf(name, eventFile, &first); err != nil {
+			return fmt.Errorf("copy of the log: %s: %w", name, err)
+		}
+		if first >= from {
+			if err := os.Remove(path); err != nil {
+				return err
+			}
+			continue
+		}
+		keep, err := bytesBefore(path, from)
+		if err != nil {
+			return err
+		}
+		return os.Truncate(path, keep)
+	}
+	return nil
+}
+
+// bytesBefore is how much of a file is events before a place.
+func bytesBefore(name string, from int64) (keep int64, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	for in := bufio.NewReaderSize(f, 1<<20); ; {
+		line, err := in.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return keep, nil
+		} else if err != nil {
+			return keep, err
+		}
+		var ev Event
+		if err := json.Unmarshal(line, &ev); err != nil {
+			return keep, fmt.Errorf("%s: %w", name, err)
+		}
+		if ev.Seq >= from {
+			return keep, nil
+		}
+		keep += int64(len(line))
+	}
+}
+
+// SetAside moves the whole copy into a folder of that name below itself: another log
+// begins here, and this one stays to be looked at.
+func (l *Log) SetAside(name string) error {
+	aside := filepath.Join(l.dir, name)
+	if err := os.Mkdir(aside, 0o700); err != nil {
+		return err
+	}
+	names, err := eventFiles(os.DirFS(l.dir))
+	if err != nil {
+		return err
+	}
+	for _, name := range append(names, HeadFile) {
+		if err := os.Rename(filepath.Join(l.dir, name), filepath.Join(aside, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
 func writeLines(name string, from int64, events []store.Event) (err error) {
 	var text bytes.Buffer
 	lines := json.NewEncoder(&text)

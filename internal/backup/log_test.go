@@ -84,6 +84,18 @@ func TestLogGrows(t *testing.T) {
 			}
 		}
 	}
+	// What no head counts is taken away, and it goes on from there; or all is set aside.
+	for _, from := range []int64{11, 7, 6} {
+		if err := l.CutBack(from); err != nil {
+			t.Fatal(err)
+		}
+		if last, ok, err := l.End(); err != nil || !ok || last.Seq != from-1 {
+			t.Errorf("cut back to %d it ends at %+v, %v, %v", from, last, ok, err)
+		}
+	}
+	if err := l.Append(placed(6, 6)); err != nil {
+		t.Fatal(err)
+	}
 	// A file that is missing is a gap.
 	if err := os.Remove(filepath.Join(dir, files[1])); err != nil {
 		t.Fatal(err)

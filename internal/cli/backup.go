@@ -89,7 +89,7 @@ func (a *app) replayBackup(ctx context.Context, b *backup.Backup, vkey string) (
 		return rep, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	db, err := store.OpenEmpty(ctx, "sqlite:"+filepath.Join(dir, "lessor.db"), b.Schema, func(tx *store.Tx) error { return b.Load(ctx, tx) })
+	db, err := store.OpenEmpty(ctx, "sqlite:"+filepath.Join(dir, "lessor.db"), store.Fill{Schema: b.Schema, Load: func(tx *store.Tx) error { return b.Load(ctx, tx) }})
 	if err != nil {
 		return rep, err
 	}

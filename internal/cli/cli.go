@@ -116,7 +116,7 @@ or input; 3 denied; 4 not found; 5 conflict or gone; 6 server not reached.`,
 	root.AddCommand(
 		a.powersCommand(),
 		a.watchCommand(),
-		a.backupCommand(),
+		a.backupCommand(), a.restoreCommand(), a.recoveryCommand(),
 		a.leaverCommand(), a.rejoinCommand(), a.handoverCommand(),
 		a.versionCommand(),
 		a.initCommand(), a.demoCommand(), a.serveCommand(), a.checkCommand(), a.migrateCommand(), a.tokenCommand(), a.reloadCommand(), a.statusCommand(),

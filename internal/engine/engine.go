@@ -19,6 +19,7 @@
 //	RetireWorkload, JudgeWorkloads                                  workloads and agents, and what is found about them
 //	Halt, Resume, Halts                                             the gate before everything that makes access
 //	KeepTime, ClockAgrees, AcceptClock                              what time it is, and who may say so
+//	LeaveRecovery, EndHeldOver                                      databases that were put back, and what they did not know
 //	Sequence, RotateLogKey                                          the log
 //	Cosigned, Witnessed, Forked                                     what witnesses say of it
 //
@@ -182,7 +183,8 @@ type deed struct {
 	toldOf  []string         // requests whose tickets may have to say something new
 	subject string           // the first request, grant or finding an event tells of
 
-	broken map[Held]string // what broken seals say their accounts hold -> the seal
+	over   map[Held]time.Time // what is held over since the database was put back, until when
+	broken map[Held]string    // what broken seals say their accounts hold -> the seal
 
 	newly []string            // identities that records of feeds have become in this deed
 	mails map[string][]string // whose an address is, once that was asked

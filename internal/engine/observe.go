@@ -94,6 +94,9 @@ func (e *Engine) Observed(ctx context.Context, r Reading) (drift Drift, err erro
 		if err := d.sealedAccess(ctx, r, c.strays); err != nil {
 			return err
 		}
+		if err := d.holdOver(ctx, r, &c); err != nil {
+			return err
+		}
 		drift.Missing, drift.Again, drift.Unexpected = len(c.missing), len(c.again), len(c.strays)
 		if err := d.lookAgain(ctx, r, c.missing, access.Held); err != nil {
 			return err
@@ -105,7 +108,10 @@ func (e *Engine) Observed(ctx context.Context, r Reading) (drift Drift, err erro
 			return err
 		}
 		// 3. What nobody granted.
-		return d.strays(ctx, r, c.strays, &drift)
+		if err := d.strays(ctx, r, c.strays, &drift); err != nil {
+			return err
+		}
+		return d.readInRecovery(ctx, r)
 	})
 	return drift, err
 }
@@ -177,7 +183,11 @@ func (d *deed) measure(ctx context.Context, r Reading, c contradiction) (braked 
 	if err != nil {
 		return false, err
 	}
-	if tooFew(len(r.Holdings), last) {
+	fresh, err := d.freshlyBack(ctx, r.System)
+	if err != nil {
+		return false, err
+	}
+	if tooFew(len(r.Holdings), last) && !fresh {
 		return true, d.brake(ctx, r.System, len(r.Holdings), last)
 	}
 	if err := d.settleFinding(ctx, "inventory_shrunk", r.System, "a whole reading is there again"); err != nil {

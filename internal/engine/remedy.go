@@ -158,6 +158,11 @@ func (d *deed) judgeStrays(ctx context.Context, r Reading, ent access.Entitlemen
 				s.remedy = policy.Alert
 			}
 		}
+		if end, over := d.over[s.Held]; over {
+			if s.note = "unknown to the backup that was put back; kept until " + stampOf(end); s.remedy == policy.Remove {
+				s.remedy = policy.Alert
+			}
+		}
 		list[i] = s
 	}
 	return list, nil

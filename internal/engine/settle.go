@@ -103,6 +103,9 @@ func (d *settling) settle(ctx context.Context, was store.Job, o Outcome, grants 
 	if err != nil {
 		return err
 	}
+	if grants, err = d.disown(ctx, job, grants, seen); err != nil {
+		return err
+	}
 	next, ev, moved, err := job.Assignment.Settle(access.Wanted(grants, d.now), seen)
 	if err != nil {
 		return err

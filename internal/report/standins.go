@@ -50,6 +50,15 @@ func (r *replay) standIns(ctx context.Context) error {
 			return err
 		}
 	}
+	recoveries, err := r.tx.Recoveries(ctx)
+	if err != nil {
+		return err
+	}
+	for _, row := range recoveries {
+		if err := r.compare("recovery "+row.ID, row); err != nil {
+			return err
+		}
+	}
 	seals, err := r.tx.Seals(ctx, "", every)
 	if err != nil {
 		return err

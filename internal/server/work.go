@@ -197,7 +197,8 @@ type expirer struct {
 // Work implements river.Worker.
 func (w *expirer) Work(ctx context.Context, _ *river.Job[engine.ExpireJob]) error {
 	_, err := w.s.engine.ExpireRequests(ctx)
-	return err
+	_, more := w.s.engine.EndHeldOver(ctx)
+	return errors.Join(err, more)
 }
 
 // inventoryTime bounds the reading of one system.

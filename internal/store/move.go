@@ -55,6 +55,9 @@ func (db *DB) EndMoving(ctx context.Context) error {
 
 // mayServe refuses a database that is on its way into another, or out of it.
 func (db *DB) mayServe(ctx context.Context) error {
+	if err := db.finished(ctx); err != nil {
+		return err
+	}
 	return db.Read(ctx, func(tx *Tx) error {
 		m, ok, err := tx.Moving(ctx)
 		switch {

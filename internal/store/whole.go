@@ -27,18 +27,28 @@ func (db *DB) NewestSchema() (version int64, err error) {
 	return version, nil
 }
 
-// OpenEmpty opens a database that has nothing in it, fills it in one transaction, as
-// the schema of that number has it, and brings it up to date. Nobody sees it half
-// filled: if we stop in between, it is empty as before, and may be filled again.
+// unfinished is the mark of a database that was filled and not finished.
+const unfinished = "restore unfinished"
+
+// Fill is how an empty database is filled.
+type Fill struct {
+	Schema int64           // the number of the schema that what is loaded was of
+	Load   func(*Tx) error // writes the tables, as that schema has them
+	Finish func(*Tx) error // writes what follows from that, as the newest schema has it; nil: nothing
+}
+
+// OpenEmpty opens a database that has nothing in it, fills it, and brings it up to
+// date. If we stop in between it is marked, and nobody opens it to work on it.
 //
 // What fills it may write any state: the triggers that guard the moves are made
-// afterwards, and hold from then on.
-func OpenEmpty(ctx context.Context, dsn string, schema int64, fill func(*Tx) error) (*DB, error) {
+// afterwards, and hold from then on. Nor may it add background work: there is no
+// place for it yet.
+func OpenEmpty(ctx context.Context, dsn string, fill Fill) (*DB, error) {
 	db, err := connect(ctx, dsn)
 	if err != nil {
 		return nil, err
 	}
-	if err := db.fillEmpty(ctx, schema, fill); err != nil {
+	if err := db.fillEmpty(ctx, fill); err != nil {
 		return nil, errors.Join(worded(err), db.Close())
 	}
 	if err := db.migrate(ctx); err != nil {
@@ -50,14 +60,14 @@ func OpenEmpty(ctx context.Context, dsn string, schema int64, fill func(*Tx) err
 	return db, nil
 }
 
-func (db *DB) fillEmpty(ctx context.Context, schema int64, fill func(*Tx) error) error {
+func (db *DB) fillEmpty(ctx context.Context, fill Fill) error {
 	// 1. Nothing is there.
 	newest, err := db.NewestSchema()
 	if err != nil {
 		return err
 	}
-	if schema < 1 || schema > newest {
-		return fmt.Errorf("%w: its schema is %d, and this program knows those up to %d: take the program it was written with, or a newer one", access.ErrInvalid, schema, newest)
+	if fill.Schema < 1 || fill.Schema > newest {
+		return fmt.Errorf("%w: its schema is %d, and this program knows those up to %d: take the program it was written with, or a newer one", access.ErrInvalid, fill.Schema, newest)
 	}
 	err = db.Read(ctx, func(tx *Tx) error {
 		filled, err := tx.Filled(ctx)
@@ -75,13 +85,44 @@ func (db *DB) fillEmpty(ctx context.Context, schema int64, fill func(*Tx) error)
 		return err
 	}
 	if _, err := p.DownTo(ctx, 0); err != nil {
-		return fmt.Errorf("schema %d: %w", schema, err)
+		return fmt.Errorf("schema %d: %w", fill.Schema, err)
 	}
-	if _, err := p.UpTo(ctx, schema); err != nil {
-		return fmt.Errorf("schema %d: %w", schema, err)
+	if _, err := p.UpTo(ctx, fill.Schema); err != nil {
+		return fmt.Errorf("schema %d: %w", fill.Schema, err)
 	}
-	// 3. What is in them.
-	return db.Write(ctx, fill)
+	// 3. What is in them; not to be worked on yet.
+	err = db.Write(ctx, func(tx *Tx) error {
+		if err := fill.Load(tx); err != nil {
+			return err
+		}
+		return tx.exec(ctx, "mark", `insert into reading (name, at) values ($1, 0)`, unfinished)
+	})
+	if err != nil {
+		return err
+	}
+	// 4. As they are now, and what follows.
+	if _, err := p.Up(ctx); err != nil {
+		return err
+	}
+	return db.Write(ctx, func(tx *Tx) error {
+		if fill.Finish != nil {
+			if err := fill.Finish(tx); err != nil {
+				return err
+			}
+		}
+		return tx.exec(ctx, "mark", `delete from reading where name = $1`, unfinished)
+	})
+}
+
+// finished refuses a database whose filling was cut off.
+func (db *DB) finished(ctx context.Context) error {
+	return db.Read(ctx, func(tx *Tx) error {
+		n := 0
+		if err := tx.Tx.QueryRowContext(ctx, `select count(*) from reading where name = $1`, unfinished).Scan(&n); err != nil || n == 0 {
+			return err
+		}
+		return fmt.Errorf("%w: a backup was put back into this database, and that was cut off: empty the database and put it back again", access.ErrConflict)
+	})
 }
 
 // there lists which of our tables there are.
