@@ -224,6 +224,9 @@ var taken = map[string]func(context.Context, *restoring, logged) error{
 		}
 		return d.Tx.EndHalt(ctx, v)
 	}),
+	"logkey": noun(func(ctx context.Context, d *restoring, _ logged, v access.LogKey) error {
+		return d.Tx.AddLogKey(ctx, v)
+	}),
 	"recovery": noun(func(ctx context.Context, d *restoring, ev logged, v access.Recovery) error {
 		if ev.Kind == "recovery.begun" {
 			return d.Tx.AddRecovery(ctx, v)
