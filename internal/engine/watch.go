@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -59,7 +60,7 @@ func (d *deed) part(name, request string) (done func()) {
 
 // watched tells whoever watches how a verb went. It must not block.
 func (e *Engine) watched(ctx context.Context, verb string, by access.Actor, from time.Time, d *deed, err error) {
-	if e.Watch == nil {
+	if e.Watch == nil || errors.Is(err, errBehind) { // it is tried again, and told of then
 		return
 	}
 	did := Did{Verb: verb, By: by, Under: trace.From(ctx), From: from, To: e.Now(), Err: err}

@@ -39,7 +39,7 @@ var rooms = map[string]struct {
 	"powers/export": {[]string{"access", "powers"}, true, "reads roles that Azure, AWS and Kubernetes export, and lists of rights"},
 
 	"connector":               {nil, false, "the port to target systems"},
-	"connector/call":          {[]string{"connector"}, false, "one bounded call to a web service, and what its outcome means"},
+	"connector/call":          {[]string{"connector", "trace"}, false, "one bounded call to a web service, and what its outcome means"},
 	"connector/exec":          {[]string{"connector"}, false, "anything: a program that speaks the port over JSON lines"},
 	"connector/exec/check":    {[]string{"connector/exec", "connector/promise"}, false, "holds a connector program to every promise, from outside"},
 	"connector/gitea":         {[]string{"connector", "connector/call"}, false, "teams and collaborators in Gitea"},
@@ -67,7 +67,10 @@ var rooms = map[string]struct {
 	"published": {[]string{"evidence"}, false, "the log as files: kept in a folder, read from one or over http; signs and decides nothing"},
 	"report":    {[]string{"access", "engine", "evidence", "store"}, false, "read-only: bundles in plain words, the log against the tables, the figures"},
 
-	"watch": {[]string{"access", "engine", "reconcile", "report"}, false, "what is seen of the work from outside: figures and spans; changes nothing, names nobody"},
+	"trace/otlp":          {[]string{"trace"}, false, "sends spans to whoever collects them, by OTLP over HTTP; waits for nobody, drops what is too much"},
+	"trace/otlp/otlptest": {nil, false, "a collector of spans in memory, which takes what the protocol says and nothing else"},
+
+	"watch": {[]string{"access", "engine", "reconcile", "report", "store", "trace", "trace/otlp"}, false, "what is seen of the work from outside: figures and spans; changes nothing, names nobody"},
 
 	"auth":      {[]string{"access", "engine", "store"}, false, "who is at the portal's door: sessions; never what they may do"},
 	"auth/oidc": {[]string{"access"}, false, "asks an OpenID provider who somebody is, and checks the answer; knows nobody of ours"},
@@ -79,7 +82,7 @@ var rooms = map[string]struct {
 	"scim":    {[]string{"access", "engine"}, false, "the door by which feeds tell of people by themselves: SCIM 2.0; keeps nothing, matches and believes nothing"},
 	"signal":  {[]string{"access"}, false, "OpenID Shared Signals: checks, signs, sends and fetches them; decides nothing"},
 	"client":  {[]string{"access", "api", "engine", "policy"}, false, "speaks to the JSON door"},
-	"server": {[]string{"access", "api", "auth", "auth/oidc", "authzen", "backup", "channel/jira", "channel/jira/audit", "channel/jira/rest", "clock", "config", "connector", "connector/exec", "connector/gitea", "connector/kubernetes", "connector/ldap", "connector/manual", "connector/openssh", "connector/postgres", "connector/roles", "connector/scim", "deliver", "deliver/age", "deliver/kubernetes", "deliver/vault", "engine", "evidence", "inventory", "news", "policy", "published", "reconcile", "report", "rotate", "scim", "secret", "signal", "source", "source/ldap", "source/table", "store", "watch", "web", "witness"},
+	"server": {[]string{"access", "api", "auth", "auth/oidc", "authzen", "backup", "channel/jira", "channel/jira/audit", "channel/jira/rest", "clock", "config", "connector", "connector/exec", "connector/gitea", "connector/kubernetes", "connector/ldap", "connector/manual", "connector/openssh", "connector/postgres", "connector/roles", "connector/scim", "deliver", "deliver/age", "deliver/kubernetes", "deliver/vault", "engine", "evidence", "inventory", "news", "policy", "published", "reconcile", "report", "rotate", "scim", "secret", "signal", "source", "source/ldap", "source/table", "store", "trace", "trace/otlp", "watch", "web", "witness"},
 		false, "wires the rooms; the only one that names concrete adapters"},
 	"deliver": {[]string{"connector"}, false, "the port to secret stores"},
 
@@ -111,7 +114,7 @@ var rooms = map[string]struct {
 }
 
 // testRooms may import anything, and only tests may import them.
-var testRooms = []string{"enginetest/crash", "enginetest/linear", "connector/connectortest", "deliver/delivertest", "channel/channeltest", "enginetest", "testserver", "policy/policytest", "house", "abuse", "survive"}
+var testRooms = []string{"trace/otlp/otlptest", "enginetest/crash", "enginetest/linear", "connector/connectortest", "deliver/delivertest", "channel/channeltest", "enginetest", "testserver", "policy/policytest", "house", "abuse", "survive"}
 
 // impure is what a pure room must not import: time is allowed as a type only,
 // which impureCalls holds.

@@ -32,7 +32,7 @@ type Door interface {
 	NextDue(ctx context.Context, system string) (next time.Time, ok bool, err error)
 }
 
-// Config is what a lane is made of. Every field but Width, Seam, Watch and Log is needed.
+// Config is what a lane is made of. Every field but Width, Seam, Under, Watch and Log is needed.
 type Config struct {
 	Door      Door
 	System    string
@@ -43,6 +43,8 @@ type Config struct {
 	Backstop  time.Duration // how long it sleeps at most when nothing is known to be due
 	Now       func() time.Time
 	Seam      func(step string) // called between steps; tests stop the process there
+	// Under gives the context that a batch is done under one of its own; nil: it has none.
+	Under func(context.Context) context.Context
 	// Watch is told of each batch once it is over. It must not block.
 	Watch func(context.Context, Turn)
 	Log   *slog.Logger
@@ -140,6 +142,9 @@ func (l *Lane) batch(ctx context.Context, holder string) (claimed int, err error
 	tasks, err := l.Door.Claim(ctx, holder, l.System, most)
 	if err != nil || len(tasks) == 0 {
 		return 0, err
+	}
+	if l.Under != nil {
+		ctx = l.Under(ctx)
 	}
 	if l.Width > 1 {
 		l.Nudge(l.Now()) // there may be more, now or before this is done: nobody sleeps through it

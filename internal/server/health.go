@@ -153,7 +153,7 @@ func (s *Server) withHealth(next http.Handler) http.Handler {
 		case metricsPath:
 			s.metricsAt(w, r, next)
 		default:
-			next.ServeHTTP(w, r)
+			next.ServeHTTP(w, underTrace(r))
 		}
 	})
 }

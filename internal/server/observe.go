@@ -39,6 +39,9 @@ func (s *Server) watch(c *config.Config) error {
 	for _, lane := range s.lanes {
 		lane.Watch = func(_ context.Context, t reconcile.Turn) { s.figures.Turn(t) }
 	}
+	if c.Traces != nil {
+		s.trace(c.Traces)
+	}
 	if s.beside != "" && (c.Metrics == nil || c.Metrics.Listen == "") {
 		return fmt.Errorf("%w: --metrics says where figures are read, and lessor.yaml does not say that they are: write metrics with listen there", access.ErrInvalid)
 	}
@@ -53,7 +56,7 @@ func (s *Server) watch(c *config.Config) error {
 		}
 	}
 	answer, err := s.figures.Handler(watch.State{Feel: s.feel, Lanes: s.pulses, Ready: s.readyNow, Degraded: s.degradedNames, Halts: s.haltedFor, Free: s.freeBytes,
-		Spans: func() (sent, dropped uint64) { return 0, 0 }, Now: time.Now}, token)
+		Spans: s.spanCounts, Now: time.Now}, token)
 	s.metrics = answer
 	return err
 }

@@ -38,6 +38,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/secret"
 	"github.com/lessor-iam/lessor/internal/signal"
 	"github.com/lessor-iam/lessor/internal/store"
+	"github.com/lessor-iam/lessor/internal/trace/otlp"
 	"github.com/lessor-iam/lessor/internal/watch"
 	"github.com/lessor-iam/lessor/internal/witness"
 )
@@ -70,6 +71,8 @@ type Server struct {
 	seam     func(step string)           // nil, but in tests
 	figures  *watch.Figures              // what this replica counts
 	metrics  http.Handler                // answers with them, and with what is read; nil: nobody asks
+	spans    *watch.Spans                // nil: none are sent
+	collect  *otlp.Sender                // … to whom
 	beside   string                      // where metrics are listened for instead of what the files say
 	health   health                      // whether this replica is ready
 	degraded atomic.Pointer[[]Degraded]  // nil before Run
@@ -276,6 +279,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		return errors.Join(err, l.Close())
 	}
 	defer s.serveMetrics(metrics)()
+	defer s.sendSpans()()
 	swept, err := s.engine.Sweep(ctx)
 	switch {
 	case ctx.Err() != nil:

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/trace"
 )
 
 // Config is what a connector has found right about its service. Every field is
@@ -183,6 +184,9 @@ func (l *Line) request(ctx context.Context, method, path string, body any) (*htt
 	req, err := http.NewRequestWithContext(ctx, method, l.Base+path, rd)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", connector.ErrRefused, err)
+	}
+	if under := trace.From(ctx); !under.None() {
+		req.Header.Set(trace.Header, under.Parent()) // before it is signed
 	}
 	if err := l.Sign(req); err != nil {
 		return nil, nil, err
