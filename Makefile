@@ -46,6 +46,7 @@ deps/all:
 	@scripts/build-gitea
 	@scripts/build-dex
 	@scripts/build-vault
+	@scripts/build-witness
 
 demo:
 	$(GO) run ./cmd/lessor demo

@@ -81,7 +81,11 @@ func (a *app) verifyFiles(args []string, key string) error {
 	if err != nil {
 		return err
 	}
-	a.line("key: %s (is it the one the company published?)", vkey)
+	shown := vkey
+	if keys, err := evidence.ParseKeys(vkey); err == nil {
+		shown = keys.Newest()
+	}
+	a.line("key: %s (is it the one the company published?)", shown)
 	bad := 0
 	list := make([]verified, len(files))
 	for i, f := range files {

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/lessor-iam/lessor/internal/evidence"
+	"github.com/lessor-iam/lessor/internal/testserver"
 )
 
 // log is a log in memory that grows.
@@ -203,5 +204,22 @@ func TestAt(t *testing.T) {
 	}
 	if _, err := Folder(t.TempDir())(t.Context(), "../../etc/passwd"); !errors.Is(err, evidence.ErrNoTile) || strings.Contains(fmt.Sprint(err), "root:") {
 		t.Errorf("outside of the folder: %v", err)
+	}
+}
+
+// Somebody else's checker accepts the folder as it is.
+func TestFsckAcceptsIt(t *testing.T) {
+	t.Parallel()
+	l, to := newLog(t), t.TempDir()
+	for _, n := range []int{3, 700, 70_000} {
+		l.grow(n, "x")
+		if _, err := Keep(t.Context(), to, l.published()); err != nil {
+			t.Fatal(err)
+		}
+		key := filepath.Join(t.TempDir(), "log.pub")
+		if err := os.WriteFile(key, []byte(l.keys.Newest()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		testserver.Fsck(t, to, key)
 	}
 }

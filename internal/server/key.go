@@ -12,6 +12,7 @@ import (
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/config"
+	"github.com/lessor-iam/lessor/internal/engine"
 	"github.com/lessor-iam/lessor/internal/evidence"
 	"github.com/lessor-iam/lessor/internal/secret"
 	"github.com/lessor-iam/lessor/internal/store"
@@ -20,6 +21,11 @@ import (
 // openKey reads the key that signs the log.
 func openKey(c *config.Config) (*evidence.Signer, error) {
 	key, err := secret.Open(c.LogKeyRef)
+	if name, ok := nextKey(c); err != nil && ok { // it was about to be put in its place
+		if next, nerr := signerAt("file:" + name); nerr == nil {
+			return next, nil
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: the log's signing key (log_key_ref of lessor.yaml): %w", access.ErrInvalid, err)
 	}
@@ -46,7 +52,12 @@ func signedBy(ctx context.Context, db *store.DB, signer *evidence.Signer) error 
 	if err != nil || head == "" {
 		return err
 	}
-	if _, err := evidence.OpenCheckpoint(head, signer.VerifierKey()); err != nil {
+	keys := evidence.Keys{}
+	err = db.Read(ctx, func(tx *store.Tx) error { keys, err = engine.LogKeys(ctx, tx, signer.VerifierKey()); return err })
+	if err == nil {
+		_, err = keys.OpenCheckpoint(head)
+	}
+	if err != nil {
 		return fmt.Errorf("%w: the log in the database was not signed with the configured key; put back the key it was signed with: %w", access.ErrConflict, err)
 	}
 	return nil
@@ -69,12 +80,16 @@ func CheckKey(ctx context.Context, c *config.Config) (warnings []string, err err
 	}
 	// 2. What was written down beside it.
 	pub, err := os.ReadFile(filepath.Join(c.Dir, "log.pub"))
-	if err == nil && strings.TrimSpace(string(pub)) != signer.VerifierKey() {
+	if keys, bad := evidence.ParseKeys(string(pub)); err == nil && (bad != nil || keys.Newest() != signer.VerifierKey()) {
 		warnings = append(warnings, "log.pub: is not the public half of the log's signing key: evidence will not verify with it")
 	}
 	head, err := os.ReadFile(filepath.Join(c.State, headFile))
 	if err == nil {
-		_, err = evidence.OpenCheckpoint(string(head), signer.VerifierKey(), evidence.AllowCosignatures())
+		key := signer.VerifierKey()
+		if keys, bad := evidence.ParseKeys(string(pub)); bad == nil && keys.Newest() == key {
+			key = keys.Text() // it may have been signed by the key before
+		}
+		_, err = evidence.OpenCheckpoint(string(head), key, evidence.AllowCosignatures())
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return warnings, fmt.Errorf("%w: %s was not signed with the configured key: %w", access.ErrConflict, headFile, err)

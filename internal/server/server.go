@@ -138,7 +138,7 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 		return nil, errors.Join(err, s.Close())
 	}
 	// 3. The door, and a lane for each system.
-	if s.engine, err = engine.New(engine.Config{DB: s.db, World: func() engine.World { return *s.world.Load() }, Now: s.now, Halted: s.halted, Rand: rand.Reader, Signer: s.signer, Quorum: s.quorum,
+	if s.engine, err = engine.New(engine.Config{DB: s.db, World: func() engine.World { return *s.world.Load() }, Now: s.now, Halted: s.halted, Rand: rand.Reader, Signer: s.signer, Quorum: s.quorum, NextSigner: s.nextSigner,
 		Pace: c.Pace, AnswerWithin: c.AnswerWithin, ProvisionWithin: c.ProvisionWithin, StandingIn: s.standingIn, Glass: s.glass, ReadEvery: s.readEvery, Nudge: s.nudge, Joined: s.joined, Signals: func() access.Signals { return s.current.Load().Signals.Known() }, Feeds: s.feeds, Carries: func(channel string) bool { return channel == jira.Name && len(*s.sites.Load()) > 0 }, Seam: s.seam, Log: log}); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -199,6 +199,9 @@ func (s *Server) open(ctx context.Context, c *config.Config) (err error) {
 	s.roster.db = s.db
 	if err := signedBy(ctx, s.db, s.signer); err != nil {
 		return err
+	}
+	if err := settleKeys(ctx, c, s.db); err != nil {
+		return fmt.Errorf("the log's new key could not be put in its place: %w", err)
 	}
 	if err := errors.Join(s.continues(ctx), s.continuesCopy(ctx)); err != nil {
 		return err
