@@ -57,11 +57,11 @@ func newTargets(t testing.TB) *targets {
 	var roles []string
 	for n := range asking {
 		w.slapd.Person(t, asker(n))
-		roles = append(roles, "create role sv_"+asker(n)+" login")
+		roles = append(roles, "drop role if exists sv_"+asker(n), "create role sv_"+asker(n)+" login") // the server is shared by all tests
 	}
 	for n := range objects {
 		w.slapd.Group(t, fmt.Sprintf("g%d", n))
-		roles = append(roles, fmt.Sprintf("create role sv_r%d", n))
+		roles = append(roles, fmt.Sprintf("drop role if exists sv_r%d; create role sv_r%d", n, n))
 	}
 	w.pg.Exec(t, strings.Join(roles, "; "))
 	u, err := url.Parse(w.slapd.URL)
