@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/clock"
 	"github.com/lessor-iam/lessor/internal/config"
 )
 
@@ -16,8 +17,8 @@ func TestEverySettingIsTakenInOrNamed(t *testing.T) {
 	t.Parallel()
 	empty := access.NewDirectory(nil, nil, nil, nil, nil)
 	named := map[string]string{"Listen": "listen", "TLS": "tls", "State": "state", "LogCopy": "log_copy", "SchemaRef": "schema_ref", "Database": "database", "DatabaseRef": "database_ref", "LogKeyRef": "log_key_ref",
-		"AnswerWithin": "answer_within", "ProvisionWithin": "provision_within", "Pace": "pace", "Backstop": "backstop", "Metrics": "metrics", "Traces": "traces"}
-	takenIn := "Dir PolicyDir StandIn BreakGlass Inventory Classes Notify Tokens Directory Jira SignIn Feeds FeedTokens Stores Lifecycle Signals Warnings"
+		"AnswerWithin": "answer_within", "ProvisionWithin": "provision_within", "Pace": "pace", "Backstop": "backstop", "Clock": "clock", "Metrics": "metrics", "Traces": "traces"}
+	takenIn := "Dir PolicyDir StandIn BreakGlass Inventory Classes Notify Tokens Directory Jira SignIn Feeds FeedTokens Stores Lifecycle Signals Witnesses LogPublish Files Warnings"
 	fields := reflect.TypeFor[config.Config]()
 	for i := range fields.NumField() {
 		f := fields.Field(i)
@@ -30,6 +31,8 @@ func TestEverySettingIsTakenInOrNamed(t *testing.T) {
 			*v = "other"
 		case *time.Duration:
 			*v = time.Hour
+		case *clock.Bounds:
+			v.Jump = time.Hour
 		case **config.TLS:
 			*v = &config.TLS{Certificate: "other"}
 		case **config.Metrics:
