@@ -22,7 +22,17 @@ const stampsAfter = time.Hour
 // by whatever replica. A mark that Lessor did not write is [access.ErrConflict].
 func (e *Engine) KeepTime(ctx context.Context, now time.Time) (mark time.Time, err error) {
 	err = e.do(ctx, "keep time", access.Clock, func(d *deed) error {
-		k, err := timeKept(ctx, d.Tx, e.Signer)
+		signer, err := e.signer(ctx, d.Tx)
+		if err != nil {
+			mark = now // a process that has only an old key keeps nothing, and is told so by its log
+			return nil //nolint:nilerr // as said
+		}
+		k, err := timeKept(ctx, d.Tx, signer)
+		if errors.Is(err, access.ErrConflict) && signer != e.Signer { // stamped before the log's key was followed by another
+			if k, err = timeKept(ctx, d.Tx, e.Signer); err == nil {
+				now = later(now, k.Mark.Add(time.Microsecond))
+			}
+		}
 		switch {
 		case errors.Is(err, access.ErrNotFound):
 			total, _, err := d.CountEvents(ctx)
@@ -39,7 +49,7 @@ func (e *Engine) KeepTime(ctx context.Context, now time.Time) (mark time.Time, e
 			return nil
 		}
 		mark = now
-		return d.setTime(ctx, store.Timekeeping{Mark: now, StampedFrom: k.StampedFrom})
+		return d.setTime(ctx, signer, store.Timekeeping{Mark: now, StampedFrom: k.StampedFrom})
 	})
 	return mark, err
 }
@@ -66,9 +76,9 @@ func timeKept(ctx context.Context, tx *store.Tx, signer *evidence.Signer) (store
 	return k, err
 }
 
-func (d *deed) setTime(ctx context.Context, k store.Timekeeping) error {
+func (d *deed) setTime(ctx context.Context, signer *evidence.Signer, k store.Timekeeping) error {
 	k.Mark, k.StampedFrom = k.Mark.UTC().Truncate(time.Microsecond), k.StampedFrom.UTC().Truncate(time.Microsecond)
-	k.Stamp = d.e.Signer.Stamp("clock", moments(k)...)
+	k.Stamp = signer.Stamp("clock", moments(k)...)
 	return d.SetTimekeeping(ctx, k)
 }
 
@@ -117,8 +127,12 @@ func (e *Engine) AcceptClock(ctx context.Context, by access.Actor, reason string
 			return fmt.Errorf("%w: no clock is off", access.ErrGone)
 		}
 		// 2. A mark that somebody edited is written anew: it is what nobody can be sure of.
-		if _, err := timeKept(ctx, d.Tx, e.Signer); errors.Is(err, access.ErrConflict) {
-			if err := d.setTime(ctx, store.Timekeeping{Mark: d.now, StampedFrom: d.now}); err != nil {
+		signer, err := e.signer(ctx, d.Tx)
+		if err != nil {
+			return err
+		}
+		if _, err := timeKept(ctx, d.Tx, signer); errors.Is(err, access.ErrConflict) {
+			if err := d.setTime(ctx, signer, store.Timekeeping{Mark: d.now, StampedFrom: d.now}); err != nil {
 				return err
 			}
 		}
