@@ -19,6 +19,7 @@ type Config struct {
 	Database        string // "sqlite:PATH", or empty if DatabaseRef is set
 	DatabaseRef     string // reference to a secret: a postgres:// URL
 	SchemaRef       string // reference to a secret: the same database as a role that owns its schema; empty: servers do
+	ReadRef         string // reference to a secret: a copy of the database that follows it and can only be read; empty: none
 	State           string // where the server writes what it keeps beside the database
 	LogKeyRef       string // reference to the secret that signs the log's checkpoints
 	LogCopy         string // a second folder that keeps the log and its head; empty: none

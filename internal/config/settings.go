@@ -24,7 +24,7 @@ const (
 )
 
 var (
-	settingsKeys = []string{"listen", "tls", "database", "database_ref", "schema_ref", "log_key_ref", "log_copy", "log_publish", "state", "policy", "answer_within",
+	settingsKeys = []string{"listen", "tls", "database", "database_ref", "database_read_ref", "schema_ref", "log_key_ref", "log_copy", "log_publish", "state", "policy", "answer_within",
 		"provision_within", "delegate_longest", "escalate_after", "break_glass", "pace", "clock", "backstop", "inventory", "classes", "notify", "tokens",
 		"metrics", "traces"}
 	paceKeys  = []string{"lease", "call", "retry", "slowest_off", "recheck", "confirm"}
@@ -56,6 +56,9 @@ func (d *files) readSettings(c *Config, text []byte) {
 	c.Database, c.DatabaseRef = d.database(f, c.State)
 	if c.SchemaRef = d.reference(f, "schema_ref", ""); f.has("schema_ref") && !f.has("database_ref") {
 		f.problem("schema_ref", "schema_ref is for PostgreSQL, with database_ref beside it: only there two roles can use one database")
+	}
+	if c.ReadRef = d.reference(f, "database_read_ref", ""); f.has("database_read_ref") && !f.has("database_ref") {
+		f.problem("database_read_ref", "database_read_ref is for PostgreSQL, with database_ref beside it: a SQLite file has no copy that follows it")
 	}
 	c.LogKeyRef = d.reference(f, "log_key_ref", "file:log.key")
 	c.LogCopy = d.logCopy(f, c.State)

@@ -57,7 +57,7 @@ type World struct {
 	ways      *ways            // what lists are found by; only read
 }
 
-// Config is what an engine is made of. Every field but Carries, Joined, Feeds, Signals, Halted, Nudge, Watch, Quorum, NextSigner, Seam and Log is needed.
+// Config is what an engine is made of. Every field but Afar, Carries, Joined, Feeds, Signals, Halted, Nudge, Watch, Quorum, NextSigner, Seam and Log is needed.
 type Config struct {
 	DB              *store.DB
 	World           func() World     // the snapshot in force; cheap, concurrent
@@ -77,6 +77,9 @@ type Config struct {
 	Carries func(channel string) bool
 	// Nudge is told, after commit, that a system has work due at a time. It must not block.
 	Nudge func(system string, due time.Time)
+	// Afar reads, where there is one, a copy of the database that follows it, a moment
+	// behind; nil: DB itself. No decision is made by what it says.
+	Afar func(ctx context.Context, do func(*store.DB) error) error
 	// Joined is told, after commit, that the database adds something else to the
 	// directory than before; when it returns, World has it, unless it cannot be had.
 	// What may wait World has soon: one of many words of a feed, by which nobody leaves.

@@ -45,7 +45,17 @@ type Holding struct {
 
 // look runs a read-only question as one actor at one moment.
 func (e *Engine) look(ctx context.Context, by access.Actor, do func(*deed) error) error {
-	return e.DB.Read(ctx, func(tx *store.Tx) error {
+	return e.lookIn(ctx, e.DB, by, do)
+}
+
+// lookAfar is for lists of the whole house, by which nobody decides: what they show may
+// be a moment old.
+func (e *Engine) lookAfar(ctx context.Context, by access.Actor, do func(*deed) error) error {
+	return e.Afar(ctx, func(db *store.DB) error { return e.lookIn(ctx, db, by, do) })
+}
+
+func (e *Engine) lookIn(ctx context.Context, db *store.DB, by access.Actor, do func(*deed) error) error {
+	return db.Read(ctx, func(tx *store.Tx) error {
 		d := &deed{Tx: tx, e: e, now: e.Now().UTC(), by: by, world: e.World()}
 		if err := d.scope(ScopeView); err != nil {
 			return err

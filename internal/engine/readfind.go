@@ -373,7 +373,7 @@ func (d *deed) whose(identity string) []string {
 
 // Registered is a page of everybody's grants, of one entitlement or all: see [Engine.Register].
 func (e *Engine) Registered(ctx context.Context, by access.Actor, only Only, p Page) (list []Holding, next string, err error) {
-	err = e.look(ctx, by, func(d *deed) (err error) {
+	err = e.lookAfar(ctx, by, func(d *deed) (err error) {
 		if err := d.mayRegister(only.Entitlement); err != nil {
 			return err
 		}

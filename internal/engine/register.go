@@ -13,7 +13,7 @@ import (
 // beside what was last seen: those of one entitlement to its owners, and of it or
 // everything to security and auditors. open leaves the ended ones out.
 func (e *Engine) Register(ctx context.Context, by access.Actor, entitlement string, open bool, before string, limit int) (list []Holding, err error) {
-	err = e.look(ctx, by, func(d *deed) (err error) {
+	err = e.lookAfar(ctx, by, func(d *deed) (err error) {
 		if err := d.mayRegister(entitlement); err != nil {
 			return err
 		}

@@ -5,11 +5,16 @@ import (
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/report"
+	"github.com/lessor-iam/lessor/internal/store"
 )
 
 // Numbers implements [web.Proof].
-func (p proof) Numbers(ctx context.Context, from, to time.Time) (report.Numbers, error) {
-	return report.Count(ctx, p.s.db, p.s.world.Load().Directory, from, to)
+func (p proof) Numbers(ctx context.Context, from, to time.Time) (n report.Numbers, err error) {
+	err = p.s.readAfar(ctx, func(db *store.DB) error {
+		n, err = report.Count(ctx, db, p.s.world.Load().Directory, from, to)
+		return err
+	})
+	return n, err
 }
 
 // Work implements [web.Proof].

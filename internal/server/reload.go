@@ -101,6 +101,7 @@ func settingsChanged(was, is *config.Config) (names []string) {
 		{"tls", tlsOf(was) == tlsOf(is)},
 		{"database", was.Database == is.Database},
 		{"database_ref", was.DatabaseRef == is.DatabaseRef},
+		{"database_read_ref", was.ReadRef == is.ReadRef},
 		{"schema_ref", was.SchemaRef == is.SchemaRef},
 		{"state", was.State == is.State},
 		{"log_key_ref", was.LogKeyRef == is.LogKeyRef},

@@ -67,6 +67,7 @@ type Server struct {
 	time     keeper                      // what everything here goes by
 	machine  *clock.Readers              // the clocks it is made of; nil: the machine's
 	roster   *roster                     // who holds a role of Lessor itself
+	mirror   mirror                      // a copy of the database that can only be read, if there is one
 	kept     kept                        // what of the log was written down outside the database
 	seam     func(step string)           // nil, but in tests
 	figures  *watch.Figures              // what this replica counts
@@ -139,7 +140,7 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 	}
 	// 3. The door, and a lane for each system.
 	if s.engine, err = engine.New(engine.Config{DB: s.db, World: func() engine.World { return *s.world.Load() }, Now: s.now, Halted: s.halted, Rand: rand.Reader, Signer: s.signer, Quorum: s.quorum, NextSigner: s.nextSigner,
-		Pace: c.Pace, AnswerWithin: c.AnswerWithin, ProvisionWithin: c.ProvisionWithin, StandingIn: s.standingIn, Glass: s.glass, ReadEvery: s.readEvery, Nudge: s.nudge, Joined: s.joined, Signals: func() access.Signals { return s.current.Load().Signals.Known() }, Feeds: s.feeds, Carries: func(channel string) bool { return channel == jira.Name && len(*s.sites.Load()) > 0 }, Seam: s.seam, Log: log}); err != nil {
+		Pace: c.Pace, AnswerWithin: c.AnswerWithin, ProvisionWithin: c.ProvisionWithin, StandingIn: s.standingIn, Glass: s.glass, ReadEvery: s.readEvery, Nudge: s.nudge, Afar: s.readAfar, Joined: s.joined, Signals: func() access.Signals { return s.current.Load().Signals.Known() }, Feeds: s.feeds, Carries: func(channel string) bool { return channel == jira.Name && len(*s.sites.Load()) > 0 }, Seam: s.seam, Log: log}); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.lay(c, targets)
@@ -341,6 +342,7 @@ func (s *Server) Close() error {
 	if s.roster != nil {
 		s.roster.rest()
 	}
+	errs = append(errs, s.mirror.close())
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
 	}
