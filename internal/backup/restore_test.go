@@ -405,7 +405,7 @@ func restore(t *testing.T, path, kept string, tail bool, dsn string, now time.Ti
 		t.Fatal(err)
 	}
 	defer b.Close()
-	r := engine.Restoring{DSN: dsn, Schema: b.Schema, TakenAt: b.TakenAt, Load: b.Load, Key: enginetest.Signer(t, "one log").VerifierKey(), Hold: hold, Now: func() time.Time { return now }, Rand: rand.NewChaCha8(sha256.Sum256([]byte(dsn)))}
+	r := engine.Restoring{DSN: dsn, Schema: b.Schema, TakenAt: b.TakenAt, Load: b.Load, Signer: enginetest.Signer(t, "one log"), Hold: hold, Now: func() time.Time { return now }, Rand: rand.NewChaCha8(sha256.Sum256([]byte(dsn)))}
 	if tail {
 		l, err := backup.OpenLog(kept)
 		if err != nil {

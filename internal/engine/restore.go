@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/evidence"
 	"github.com/lessor-iam/lessor/internal/store"
 )
 
@@ -26,7 +27,7 @@ type Restoring struct {
 	Tail    func(from int64, yield func(Logged) error) error // the log's events from a place on; nil: nobody has them
 	Head    string                                           // the signed head that counts them
 	Signed  string                                           // the newest signed head that is known of; empty: none
-	Key     string                                           // the log's public key
+	Signer  *evidence.Signer                                 // of the log
 	Hold    time.Duration                                    // how long what nobody can be sure of is held at most
 	Now     func() time.Time
 	Rand    io.Reader
@@ -44,10 +45,10 @@ var restorer = access.Actor{Identity: "lessor", Channel: "restore"}
 // Restore makes a database of a backup and of the log's tail. It is in recovery from
 // its first moment on: nothing is granted there until two people say so.
 func Restore(ctx context.Context, r Restoring) (rec access.Recovery, err error) {
-	if r.Load == nil || r.Now == nil || r.Rand == nil || r.Hold <= 0 {
-		return rec, fmt.Errorf("%w: a restore needs Load, Now, Rand and Hold", access.ErrInvalid)
+	if r.Load == nil || r.Now == nil || r.Rand == nil || r.Hold <= 0 || r.Signer == nil {
+		return rec, fmt.Errorf("%w: a restore needs Load, Signer, Now, Rand and Hold", access.ErrInvalid)
 	}
-	e := &Engine{Config: Config{Now: r.Now, Rand: r.Rand, Log: slog.New(slog.DiscardHandler)}, ids: &ids{rand: r.Rand}}
+	e := &Engine{Config: Config{Now: r.Now, Rand: r.Rand, Signer: r.Signer, Log: slog.New(slog.DiscardHandler)}, ids: &ids{rand: r.Rand}}
 	db, err := store.OpenEmpty(ctx, r.DSN, store.Fill{Schema: r.Schema, Load: func(tx *store.Tx) error { return r.Load(ctx, tx) },
 		Finish: func(tx *store.Tx) error {
 			d := &restoring{deed: &deed{Tx: tx, e: e, now: r.Now().UTC().Truncate(time.Microsecond), by: restorer, due: map[string]time.Time{}}, from: r}

@@ -22,7 +22,7 @@ func (d *restoring) takeTail(ctx context.Context, head store.Checkpoint) error {
 	if d.from.Tail == nil || d.from.Head == "" {
 		return nil
 	}
-	signed, err := evidence.OpenCheckpoint(d.from.Head, d.from.Key, evidence.AllowCosignatures())
+	signed, err := evidence.OpenCheckpoint(d.from.Head, d.from.Signer.VerifierKey(), evidence.AllowCosignatures())
 	if err != nil {
 		return fmt.Errorf("%w: the head of the log's copy: %w", access.ErrInvalid, err)
 	}

@@ -54,12 +54,12 @@ func Restore(ctx context.Context, dir string, from RestoreFrom) (rec access.Reco
 		return rec, nil, err
 	}
 	// 2. What is known of the time since.
-	r := engine.Restoring{DSN: dsn, Schema: b.Schema, TakenAt: b.TakenAt, Load: b.Load, Key: signer.VerifierKey(), Hold: from.Hold, Now: time.Now, Rand: rand.Reader}
+	r := engine.Restoring{DSN: dsn, Schema: b.Schema, TakenAt: b.TakenAt, Load: b.Load, Signer: signer, Hold: from.Hold, Now: time.Now, Rand: rand.Reader}
 	tail, err := openTail(c, from, &r)
 	if err != nil {
 		return rec, nil, err
 	}
-	signed, err := newestHead(c, r.Key, tail)
+	signed, err := newestHead(c, signer.VerifierKey(), tail)
 	if err != nil {
 		return rec, nil, err
 	}
