@@ -106,10 +106,10 @@ func signedBy(ctx context.Context, tx *store.Tx, witness string) (int64, error) 
 	} else if err != nil {
 		return 0, err
 	}
-	if _, _, bad := key.Cosigned(head.Note, c.Line); bad != nil {
-		return 0, nil
+	if _, _, bad := key.Cosigned(head.Note, c.Line); bad == nil {
+		return c.Size, nil
 	}
-	return c.Size, nil
+	return 0, nil
 }
 
 // witnessed is up to where the quorum has seen the log.
