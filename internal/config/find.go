@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// ownFiles are the files that are read by their names.
+var ownFiles = []string{settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile, credentialsFile, lifecycleFile, feedsFile, signalsFile, witnessesFile}
+
 const (
 	settingsFile  = "lessor.yaml"
 	directoryFile = "directory.yaml"
@@ -72,11 +75,10 @@ func (d *files) find() (found, bool) {
 			out.catalog = append(out.catalog, d.under(name)...)
 		case name == "jira":
 			out.jira = append(out.jira, d.under(name)...)
-		case isYAML && slices.Contains([]string{settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile, credentialsFile, lifecycleFile, feedsFile, signalsFile, witnessesFile}, stem+".yaml"):
+		case isYAML && slices.Contains(ownFiles, stem+".yaml"):
 			d.problem(mark{file: name}, "is not read: rename it to %s.yaml", stem)
 		case !strings.HasPrefix(name, ".") && (isYAML || strings.HasSuffix(name, ".yaml")):
-			d.warn(mark{file: name}, "is not read: only %s, %s, %s, %s, %s, %s, %s, %s, %s, %s and the folders directory, catalog and jira are",
-				settingsFile, directoryFile, catalogFile, jiraFile, signInFile, storesFile, credentialsFile, lifecycleFile, feedsFile, signalsFile, witnessesFile)
+			d.warn(mark{file: name}, "is not read: only %s and the folders directory, catalog and jira are", strings.Join(ownFiles, ", "))
 		}
 	}
 	return out, d.enough(out)

@@ -24,13 +24,6 @@ type Witness struct {
 	Key string // its public key: NAME+HASH+KEY
 }
 
-type witness struct {
-	Witness
-	f fields
-}
-
-func (w *witness) entry() (string, fields) { return w.ID, w.f }
-
 var (
 	witnessesSections = []string{"quorum", "within", "witnesses"}
 	witnessKeys       = []string{"id", "url", "key"}
