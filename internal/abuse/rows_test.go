@@ -60,7 +60,7 @@ var rows = map[string]struct{ attack, waits string }{
 	"AB-62": {"rows edited in the database", "an alarm beyond the server's log while it runs"},
 	"AB-63": {"a log cut or put back", ""},
 	"AB-64": {"two copies that both sign", ""},
-	"AB-65": {"a database that takes no more", "revocations while not even an event can be written"},
+	"AB-65": {"a database that takes no more", "revocations while not even an event can be written: none is sent that nothing tells of, so that room is kept for them"},
 	"AB-66": {"forged pages, sessions and sign-ins", ""},
 	"AB-67": {"what is somebody else's", ""},
 	"AB-68": {"answers that tell who there is", ""},

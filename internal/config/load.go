@@ -23,6 +23,7 @@ type Config struct {
 	State           string // where the server writes what it keeps beside the database
 	LogKeyRef       string // reference to the secret that signs the log's checkpoints
 	LogCopy         string // a second folder that keeps the log and its head; empty: none
+	KeepFree        uint64 // how many free bytes of the database's disk nothing is granted into: what removes needs them
 	PolicyDir       string
 	AnswerWithin    time.Duration
 	ProvisionWithin time.Duration

@@ -41,7 +41,7 @@ func TestLoadCompany(t *testing.T) {
 	}
 	want := Config{
 		Dir: dir, State: dir, Listen: "127.0.0.1:7317", Database: "sqlite:" + dir + "/lessor.db", LogKeyRef: "file:" + dir + "/log.key",
-		PolicyDir: dir + "/policy", AnswerWithin: 72 * time.Hour, ProvisionWithin: 15 * time.Minute, Backstop: time.Minute, Inventory: 6 * time.Hour,
+		KeepFree: 256 << 20, PolicyDir: dir + "/policy", AnswerWithin: 72 * time.Hour, ProvisionWithin: 15 * time.Minute, Backstop: time.Minute, Inventory: 6 * time.Hour,
 		StandIn: StandIn{DelegateLongest: 30 * day, EscalateAfter: map[string]time.Duration{"standard": 8 * time.Hour, "": 4 * time.Hour}},
 		Pace:    access.Pace{Lease: time.Minute, Call: 20 * time.Second, Retry: time.Second, SlowestOff: 5 * time.Minute, Recheck: time.Hour, Confirm: 2 * time.Minute},
 		Clock:   clock.Bounds{Jump: 10 * time.Minute, Hold: 15 * time.Minute},

@@ -26,7 +26,7 @@ const (
 var (
 	settingsKeys = []string{"listen", "tls", "database", "database_ref", "database_read_ref", "schema_ref", "log_key_ref", "log_copy", "log_publish", "state", "policy", "answer_within",
 		"provision_within", "delegate_longest", "escalate_after", "break_glass", "pace", "clock", "backstop", "inventory", "classes", "notify", "tokens",
-		"metrics", "traces"}
+		"metrics", "traces", "keep_free"}
 	paceKeys  = []string{"lease", "call", "retry", "slowest_off", "recheck", "confirm"}
 	clockKeys = []string{"jump", "hold"}
 	tokenKeys = []string{"name", "identity", "sha256", "scopes", "strength", "expires"}
@@ -63,6 +63,7 @@ func (d *files) readSettings(c *Config, text []byte) {
 	c.LogKeyRef = d.reference(f, "log_key_ref", "file:log.key")
 	c.LogCopy = d.logCopy(f, c.State)
 	c.LogPublish = d.logPublish(f, c)
+	c.KeepFree = f.keepFree()
 	c.PolicyDir = d.policyDir(f)
 	c.AnswerWithin = f.term("answer_within", access.Term(3*day)).D()
 	c.ProvisionWithin = f.term("provision_within", access.Term(15*time.Minute)).D()

@@ -43,6 +43,7 @@ type Options struct {
 	Hang    func(context.Context, time.Duration)
 	Seam    func(step string) // of the engine
 	Carries func(channel string) bool
+	Halted  func() []access.Halt // what only this process sees
 }
 
 // Virtual lets a fixture live by the time of the test's own bubble, with lanes
@@ -119,7 +120,7 @@ func Open(t testing.TB, d store.Dialect, change ...func(*Options)) *Fixture {
 	t.Cleanup(f.Close)
 	f.Signer = Signer(t, cmp.Or(o.Key, t.Name()))
 	f.Engine, err = engine.New(engine.Config{DB: db, World: f.world, Now: f.Now, Rand: Rand(t), Signer: f.Signer, Pace: o.Pace,
-		AnswerWithin: 48 * time.Hour, ProvisionWithin: time.Hour, StandingIn: func() engine.StandingIn { return StandingIn }, Glass: func() *engine.Glass { return &Glass }, Nudge: f.nudge, Joined: func(ctx context.Context, _ bool) { f.joined(ctx) }, Feeds: func() []access.Feed { return f.Company.Feeds }, Signals: func() access.Signals { return f.Company.Signals }, Seam: o.Seam, Carries: o.Carries})
+		AnswerWithin: 48 * time.Hour, ProvisionWithin: time.Hour, StandingIn: func() engine.StandingIn { return StandingIn }, Glass: func() *engine.Glass { return &Glass }, Nudge: f.nudge, Joined: func(ctx context.Context, _ bool) { f.joined(ctx) }, Feeds: func() []access.Feed { return f.Company.Feeds }, Signals: func() access.Signals { return f.Company.Signals }, Seam: o.Seam, Carries: o.Carries, Halted: o.Halted})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,10 +69,11 @@ func (s *Server) openTime(ctx context.Context, c *config.Config) error {
 
 // halted is why nothing is granted as far as only this process sees.
 func (s *Server) halted() []access.Halt {
+	list := s.room.halted()
 	if off, is := s.time.Off(); is {
-		return []access.Halt{{Reason: access.HaltClock, Text: off.Text(), At: off.Since}}
+		list = append(list, access.Halt{Reason: access.HaltClock, Text: off.Text(), At: off.Since})
 	}
-	return nil
+	return list
 }
 
 // keepTime compares the clocks and keeps the time, here and in the database, and sees

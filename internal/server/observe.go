@@ -34,7 +34,7 @@ func MetricsAt(addr string) Option { return func(s *Server) { s.beside = addr } 
 // files say that somebody asks.
 func (s *Server) watch(c *config.Config) error {
 	s.figures = watch.New(version())
-	s.db.Timed = s.figures.Transaction
+	s.db.Timed = s.room.heeding(s.figures.Transaction)
 	s.engine.Watch = s.figures.Verb
 	for _, lane := range s.lanes {
 		lane.Watch = func(_ context.Context, t reconcile.Turn) { s.figures.Turn(t) }

@@ -78,6 +78,7 @@ type Server struct {
 	health   health                      // whether this replica is ready
 	degraded atomic.Pointer[[]Degraded]  // nil before Run
 	self     self                        // this replica among the others
+	room     *room                       // what the database has left to grow
 
 	watchers atomic.Pointer[[]*witness.Witness] // to whom the log's heads are shown
 
@@ -139,6 +140,7 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 		return nil, errors.Join(err, s.Close())
 	}
 	// 3. The door, and a lane for each system.
+	s.room = s.newRoom()
 	if s.engine, err = engine.New(engine.Config{DB: s.db, World: func() engine.World { return *s.world.Load() }, Now: s.now, Halted: s.halted, Rand: rand.Reader, Signer: s.signer, Quorum: s.quorum, NextSigner: s.nextSigner,
 		Pace: c.Pace, AnswerWithin: c.AnswerWithin, ProvisionWithin: c.ProvisionWithin, StandingIn: s.standingIn, Glass: s.glass, ReadEvery: s.readEvery, Nudge: s.nudge, Afar: s.readAfar, Joined: s.joined, Signals: func() access.Signals { return s.current.Load().Signals.Known() }, Feeds: s.feeds, Carries: func(channel string) bool { return channel == jira.Name && len(*s.sites.Load()) > 0 }, Seam: s.seam, Log: log}); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -278,6 +280,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	// 1. What time it is; then what can no longer be held ends before anything else is done.
 	s.keepTime(ctx)
+	s.room.look()
 	metrics, err := s.listenMetrics()
 	if err != nil {
 		return errors.Join(err, l.Close())
@@ -309,6 +312,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		lanes.Go(func() { lane.Run(work) })
 	}
 	lanes.Go(func() { s.watchTime(work) })
+	lanes.Go(func() { onTick(work, roomEvery, s.room.look) })
 	lanes.Go(func() { s.follow(work) })
 	lanes.Go(func() { s.roster.watch(work, s.log) })
 	lanes.Go(func() { s.beats(work, l.Addr().String()) })

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
 )
 
@@ -30,4 +31,13 @@ func worded(err error) error {
 		return err
 	}
 	return fmt.Errorf("%s: %w", words, err)
+}
+
+// IsFull tells whether a database refused something because there is no room for it.
+func IsFull(err error) bool {
+	if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) {
+		return pg.Code == "53100"
+	}
+	raw := (*sqlite.Error)(nil)
+	return errors.As(err, &raw) && raw.Code()&0xff == 13
 }
