@@ -180,6 +180,10 @@ func (f *Fixture) joined(ctx context.Context) {
 	f.worlds = append(f.worlds, worldFrom{f.Now(), next})
 }
 
+// ForgetWorlds lets go of every snapshot but the one in force: a test that lives long
+// would measure them, and keeps what its oracle asks for itself.
+func (f *Fixture) ForgetWorlds() { f.worlds = []worldFrom{f.worlds[len(f.worlds)-1]} }
+
 func (f *Fixture) world() engine.World { return f.worlds[len(f.worlds)-1].world }
 
 // WorldAt returns the snapshot that was in force at a moment.

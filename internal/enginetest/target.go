@@ -136,6 +136,9 @@ func (g *Target) Log() (list []Did) {
 	return list
 }
 
+// ForgetLog lets go of what was asked of it so far.
+func (g *Target) ForgetLog() { g.locked(func() { g.log = nil }) }
+
 // locked lets land what has had its time, then runs do.
 func (g *Target) locked(do func()) {
 	g.mu.Lock()

@@ -106,6 +106,7 @@ var rooms = map[string]struct {
 	"policy/policytest": {[]string{"access", "policy"}, false, "companies and rules of any size, for tests"},
 	"enginetest/crash":  {nil, false, "SIGKILL between any two steps, and the oracle afterwards"},
 	"enginetest/linear": {nil, false, "deeds done at once could have been done one after the other"},
+	"enginetest/years":  {nil, false, "five years of a company: nothing held without a live grant, and no more kept from year to year"},
 	"enginetest":        {nil, false, "a workbench for engine tests, and the oracle of the invariants"},
 	"survive":           {nil, false, "running servers killed, frozen and cut off in a storm, and the oracle afterwards"},
 	"testserver":        {nil, false, "starts real servers for tests"},
@@ -114,7 +115,7 @@ var rooms = map[string]struct {
 }
 
 // testRooms may import anything, and only tests may import them.
-var testRooms = []string{"trace/otlp/otlptest", "enginetest/crash", "enginetest/linear", "connector/connectortest", "deliver/delivertest", "channel/channeltest", "enginetest", "testserver", "policy/policytest", "house", "abuse", "survive"}
+var testRooms = []string{"trace/otlp/otlptest", "enginetest/crash", "enginetest/linear", "enginetest/years", "connector/connectortest", "deliver/delivertest", "channel/channeltest", "enginetest", "testserver", "policy/policytest", "house", "abuse", "survive"}
 
 // impure is what a pure room must not import: time is allowed as a type only,
 // which impureCalls holds.
