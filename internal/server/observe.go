@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -33,7 +32,7 @@ func MetricsAt(addr string) Option { return func(s *Server) { s.beside = addr } 
 // watch has what is done counted, and makes what answers with the figures if the
 // files say that somebody asks.
 func (s *Server) watch(c *config.Config) error {
-	s.figures = watch.New(version())
+	s.figures = watch.New(programVersion())
 	s.db.Timed = s.room.heeding(s.figures.Transaction)
 	s.engine.Watch = s.figures.Verb
 	for _, lane := range s.lanes {
@@ -59,14 +58,6 @@ func (s *Server) watch(c *config.Config) error {
 		Spans: s.spanCounts, Now: time.Now}, token)
 	s.metrics = answer
 	return err
-}
-
-// version is of the program, as it was built.
-func version() string {
-	if b, ok := debug.ReadBuildInfo(); ok && b.Main.Version != "" {
-		return b.Main.Version
-	}
-	return "unknown"
 }
 
 func (s *Server) feel(ctx context.Context) (report.Pulse, error) {

@@ -37,7 +37,7 @@ func (s *Server) trace(c *config.Traces) {
 	host, _ := os.Hostname() // for people reading; the random part is what makes it unique
 	s.collect = otlp.New(otlp.Config{Endpoint: c.Endpoint, Token: token, Every: spansEvery, Batch: spansBatch, Waiting: spansWait, CallWithin: spansWithin, Log: s.log,
 		Client:   &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, // a token goes nowhere else
-		Resource: []otlp.Attribute{{Key: "service.name", Value: "lessor"}, {Key: "service.version", Value: version()}, {Key: "service.instance.id", Value: host + "/" + rand.Text()}}})
+		Resource: []otlp.Attribute{{Key: "service.name", Value: "lessor"}, {Key: "service.version", Value: programVersion()}, {Key: "service.instance.id", Value: host + "/" + rand.Text()}}})
 	s.spans = watch.NewSpans(s.db, s.collect, s.log)
 	s.engine.Watch = func(d engine.Did) { s.figures.Verb(d); s.spans.Verb(d) }
 	for _, lane := range s.lanes {
