@@ -18,6 +18,8 @@ var Definitions = []Definition{
 	{"speed", "Speed and scope", "Two figures, never one. Speed: from asking, or from the start if that is later, to the first look that saw the access; what is not seen yet counts at its age now. " +
 		"Scope: how many entitlements what was granted leads to, itself counted, as was found when it was decided; and how long it was granted for."},
 	{"drift", "Drift", "What was found not to be as it should be: opened within the window, still open, how old the oldest is, and how long it stood (half no longer), with what is open counted at its age now."},
+	{"glass", "Break-glass", "Access taken without approval within the window: how many of its reviews came by their date, how many after it, and how many found that it was not justified. " +
+		"What waits for its review is counted whenever it was taken, with how much of it is past its date."},
 	{"evidence", "Evidence completeness", "For each grant made within the window the records its state calls for, and whether each is in the log under its signed head. " +
 		"A record that is written and not signed yet is waiting; a removal that was not seen yet is open, and stands under revocation lag. Whether each record is as it was written is checked by verifying."},
 }

@@ -24,6 +24,7 @@ type Numbers struct {
 	Dots      []Dot
 	Drift     []Drift
 	Evidence  []Step
+	Glass     Glass
 	Cut       []string // what was more than is read, in words
 }
 
@@ -44,7 +45,7 @@ func Count(ctx context.Context, db *store.DB, dir *access.Directory, from, to ti
 		if n.Head, err = tx.LastCheckpoint(ctx); err != nil {
 			return err
 		}
-		for _, part := range []func(context.Context) error{c.lag, c.standing, c.approvers, c.speed, c.drift, c.evidence} {
+		for _, part := range []func(context.Context) error{c.lag, c.standing, c.approvers, c.speed, c.drift, c.glass, c.evidence} {
 			if err := part(ctx); err != nil {
 				return err
 			}

@@ -28,7 +28,7 @@ func TestNumbers(t *testing.T) {
 	}
 	// Nothing yet: each says so, and nothing is divided by it.
 	anna.goTo("/numbers")
-	anna.is(http.StatusOK, "The last 30 days", "No access has ended", "Nothing has ended, so nothing had to be removed", "Nobody has answered a request", "Nothing privileged was granted", "Not known.", "none due")
+	anna.is(http.StatusOK, "The last 30 days", "No access has ended", "Nothing has ended, so nothing had to be removed", "Nobody has answered a request", "Nothing privileged was granted", "Not known.", "none due", "Nobody took access without approval. None waits for its review.")
 	// One that ends and is seen gone at once, and one whose target does not answer.
 	p.Granted("eve", engine.Ask{Entitlements: []string{"dir:wiki"}, Term: hour, Reason: "notes"}, "mia")
 	p.Advance(2 * time.Hour)
