@@ -233,8 +233,10 @@ func told[I, O any](h verbs, id string, do func(context.Context, *I) (*O, error)
 	}
 }
 
-// even is what the time is a multiple of that it takes to say that something is not found.
-const even = 5 * time.Millisecond
+// even is what the time is a multiple of that it takes to say that something is not
+// found: well above what either costs on a busy machine, or how often it takes one more
+// would tell them apart.
+const even = 20 * time.Millisecond
 
 // evenly keeps a refusal of what is not there, or not theirs to know of, until the
 // time it took is a whole number of evens: which of the two it was cost more or less

@@ -146,6 +146,9 @@ func New(c Config) (*Engine, error) {
 	if c.NextSigner == nil {
 		c.NextSigner = func() *evidence.Signer { return nil }
 	}
+	if c.Afar == nil {
+		c.Afar = func(_ context.Context, do func(*store.DB) error) error { return do(c.DB) }
+	}
 	if c.Halted == nil {
 		c.Halted = func() []access.Halt { return nil }
 	}

@@ -225,7 +225,17 @@ type RecoveryState struct {
 	Ready    bool     `json:"ready"`            // people may approve that it is left
 }
 
-// Recovery says how far the recovery has come; nobody needs a right to know that there is one.
+// RecoveryFor says that there is a recovery to whoever is known, and how far it has come
+// to security and auditors: which systems there are is not everybody's to know.
+func (e *Engine) RecoveryFor(ctx context.Context, by access.Actor) (RecoveryState, error) {
+	s, err := e.Recovery(ctx)
+	if all, _, no := e.Oversees(by); no != nil || !all {
+		s.Unread, s.Unseen, s.HeldOver = nil, 0, 0
+	}
+	return s, err
+}
+
+// Recovery says how far the recovery has come, to whoever runs the server.
 func (e *Engine) Recovery(ctx context.Context) (s RecoveryState, err error) {
 	err = e.DB.Read(ctx, func(tx *store.Tx) error {
 		s, err = (&deed{Tx: tx, e: e, world: e.World()}).recovery(ctx)
