@@ -54,11 +54,23 @@ func (e *Engine) KeepTime(ctx context.Context, now time.Time) (mark time.Time, e
 	return mark, err
 }
 
-// TimeKept reads the mark; the zero time where nothing is kept yet.
+// mostUnkept is how far what was done may be ahead of the mark, which is kept every
+// few seconds. An event that says more is no reason to believe that time has come so far.
+const mostUnkept = 30 * time.Second
+
+// TimeKept reads the mark, or when the last event was written if that was a little
+// later: whoever starts anew does nothing before it, or the log would tell of an end
+// before its beginning. It is the zero time where nothing is kept yet.
 func TimeKept(ctx context.Context, db *store.DB, signer *evidence.Signer) (mark time.Time, err error) {
 	err = db.Read(ctx, func(tx *store.Tx) error {
 		k, err := timeKept(ctx, tx, signer)
-		mark = k.Mark
+		if mark = k.Mark; err != nil {
+			return err
+		}
+		last, err := tx.LastEventAt(ctx)
+		if last.After(mark) && last.Sub(mark) <= mostUnkept {
+			mark = last
+		}
 		return err
 	})
 	if errors.Is(err, access.ErrNotFound) {

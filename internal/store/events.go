@@ -42,6 +42,15 @@ func (tx *Tx) Unsequenced(ctx context.Context, limit int) ([]Event, error) {
 	return all(ctx, tx, scanEvent, `select `+eventColumns+` from event where seq is null order by id limit $1`, limit)
 }
 
+// LastEventAt is when the last of all events was written; the zero time if there is none.
+func (tx *Tx) LastEventAt(ctx context.Context) (last time.Time, err error) {
+	list, err := all(ctx, tx, func(s scanner) (t time.Time, err error) { err = s.Scan(at{&t}); return t, err }, `select at from event order by id desc limit 1`)
+	if len(list) > 0 {
+		last = list[0]
+	}
+	return last, err
+}
+
 // PlaceEvent gives an event its place in the log, once. That it has none yet is said
 // in words that PostgreSQL finds no index for: it would read all that wait, each time,
 // believing from before a storm that they are few.
