@@ -55,7 +55,7 @@ func (s *Server) watch(c *config.Config) error {
 		}
 	}
 	answer, err := s.figures.Handler(watch.State{Feel: s.feel, Lanes: s.pulses, Ready: s.readyNow, Degraded: s.degradedNames, Halts: s.haltedFor, Free: s.freeBytes,
-		Spans: s.spanCounts, Now: time.Now}, token)
+		Spans: s.spanCounts, Replicas: s.replicaCount, Seen: s.followed, Now: time.Now}, token)
 	s.metrics = answer
 	return err
 }

@@ -44,7 +44,11 @@ func state() State {
 		Halts:    func() []string { return []string{"clock"} },
 		Free:     func() (uint64, bool) { return 1 << 30, true },
 		Spans:    func() (sent, dropped uint64) { return 7, 8 },
-		Now:      func() time.Time { return now },
+		Replicas: func() (alike, other int) { return 3, 1 },
+		Seen: func(context.Context) (Followed, error) {
+			return Followed{Behind: map[string]int64{"near": 0, "far": 12}, Late: 90 * time.Second}, nil
+		},
+		Now: func() time.Time { return now },
 	}
 }
 
@@ -99,7 +103,7 @@ func TestFigures(t *testing.T) {
 		`lessor_removals_overdue{system="dir"} 2`, `lessor_removals_overdue_oldest_seconds{system="dir"} 60`, `lessor_removals_overdue{system="git"} 0`,
 		`lessor_lane_state{state="sick",system="dir"} 1`, `lessor_lane_state{state="healthy",system="dir"} 0`, `lessor_lane_state{state="braked",system="git"} 1`,
 		`lessor_log_waiting_oldest_seconds 2`, `lessor_checkpoint_age_seconds 3`, `lessor_findings_overdue{kind="late_removal"} 1`, `lessor_feed_age_seconds{feed="hr"} 86400`,
-		`lessor_jobs{kind="notice",state="given_up"} 4`, `lessor_jobs_oldest_seconds{kind="notice"} 60`, `lessor_ready{check="lanes"} 0`, `lessor_degraded{what="notify"} 1`, `lessor_halted{why="clock"} 1`,
+		`lessor_jobs{kind="notice",state="given_up"} 4`, `lessor_jobs_oldest_seconds{kind="notice"} 60`, `lessor_ready{check="lanes"} 0`, `lessor_degraded{what="notify"} 1`, `lessor_halted{why="clock"} 1`, `lessor_replicas{files="other"} 1`, `lessor_witness_behind_events{witness="far"} 12`, `lessor_witness_quorum_behind_seconds 90`,
 		`lessor_trace_spans_dropped_total 8`, `lessor_database_readable 1`, `lessor_sessions 6`, `process_start_time_seconds`, `go_goroutines`,
 	} {
 		if !strings.Contains(text, want) {

@@ -27,7 +27,15 @@ type State struct {
 	Halts    func() []string                       // why nothing is granted now, by reason
 	Free     func() (bytes uint64, ok bool)        // where the database is a file of this machine
 	Spans    func() (sent, dropped uint64)
+	Replicas func() (alike, other int)               // that say they are there, by whether they run on the files of this one
+	Seen     func(context.Context) (Followed, error) // by the log's witnesses
 	Now      func() time.Time
+}
+
+// Followed is how far the log's witnesses have come.
+type Followed struct {
+	Behind map[string]int64 // by witness: events under the newest head that it has not signed; none: there are no witnesses
+	Late   time.Duration    // since when there is a head that the quorum has not seen
 }
 
 // fresh is for how long what was read from the database is good: whoever asks more
@@ -46,6 +54,7 @@ type reader struct {
 	mu    sync.Mutex
 	at    time.Time
 	pulse report.Pulse
+	seen  Followed
 	err   error
 }
 
@@ -83,12 +92,15 @@ var (
 	degraded     = desc("lessor_degraded", "1 for what this replica's start found missing.", "what")
 	halted       = desc("lessor_halted", "1 for why nothing is granted now; removals go on.", "why")
 	freeBytes    = desc("lessor_database_free_bytes", "Room left where the database is, if it is a file.")
+	replicas     = desc("lessor_replicas", "Replicas that say they are there, by whether they run on the files of this one: alike or other.", "files")
+	unsigned     = desc("lessor_witness_behind_events", "Events under the log's newest head that a witness has not signed.", "witness")
+	unseenAge    = desc("lessor_witness_quorum_behind_seconds", "For how long there has been a head that too few witnesses have signed; 0 where there is none.")
 	spansSent    = desc("lessor_trace_spans_sent_total", "Spans that were taken by whoever collects them.")
 	spansLost    = desc("lessor_trace_spans_dropped_total", "Spans that were dropped: too many at once, or nobody took them.")
 )
 
 var all = []*prometheus.Desc{readable, overdue, overdueAge, due, dueAge, leased, lookAge, laneState, laneAge, inventoryAge, feedAge, waiting, waitingAge, logSize, headAge,
-	findings, findingsLate, asked, askedLate, askedAge, sessions, jobs, jobsAge, readyIs, degraded, halted, freeBytes, spansSent, spansLost}
+	findings, findingsLate, asked, askedLate, askedAge, sessions, jobs, jobsAge, readyIs, degraded, halted, freeBytes, replicas, unsigned, unseenAge, spansSent, spansLost}
 
 // Describe implements [prometheus.Collector].
 func (r *reader) Describe(to chan<- *prometheus.Desc) {
@@ -98,16 +110,18 @@ func (r *reader) Describe(to chan<- *prometheus.Desc) {
 }
 
 // feel reads the database, at most as often as fresh says.
-func (r *reader) feel() (report.Pulse, error) {
+func (r *reader) feel() (report.Pulse, Followed, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.at.IsZero() || time.Since(r.at) > fresh {
 		ctx, cancel := context.WithTimeout(context.Background(), readWithin)
 		defer cancel()
-		r.pulse, r.err = r.Feel(ctx)
+		if r.pulse, r.err = r.Feel(ctx); r.err == nil {
+			r.seen, r.err = r.Seen(ctx)
+		}
 		r.at = time.Now()
 	}
-	return r.pulse, r.err
+	return r.pulse, r.seen, r.err
 }
 
 // Collect implements [prometheus.Collector].
@@ -144,6 +158,9 @@ func (r *reader) Collect(to chan<- prometheus.Metric) {
 	if free, ok := r.Free(); ok {
 		put(freeBytes, float64(free))
 	}
+	alike, other := r.Replicas()
+	put(replicas, float64(alike), "alike")
+	put(replicas, float64(other), "other")
 	sent, dropped := r.Spans()
 	to <- prometheus.MustNewConstMetric(spansSent, prometheus.CounterValue, float64(sent))
 	to <- prometheus.MustNewConstMetric(spansLost, prometheus.CounterValue, float64(dropped))
@@ -152,7 +169,7 @@ func (r *reader) Collect(to chan<- prometheus.Metric) {
 		put(laneAge, age(l.Came), system)
 	}
 	// 2. What every replica reads alike; of a database that does not answer, nothing.
-	p, err := r.feel()
+	p, seen, err := r.feel()
 	put(readable, is(err == nil))
 	if err != nil {
 		for system, l := range lanes {
@@ -186,6 +203,12 @@ func (r *reader) Collect(to chan<- prometheus.Metric) {
 	put(logSize, float64(p.Head.Size))
 	if !p.Head.At.IsZero() {
 		put(headAge, age(p.Head.At))
+	}
+	for witness, behind := range seen.Behind {
+		put(unsigned, float64(behind), witness)
+	}
+	if len(seen.Behind) > 0 {
+		put(unseenAge, seen.Late.Seconds())
 	}
 	r.people(p, put, age)
 }
