@@ -1,11 +1,14 @@
 package years
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"sort"
+	"strconv"
 	"testing"
 	"time"
 
@@ -40,18 +43,14 @@ type company struct {
 	rotator *rotate.Lane
 
 	base    engine.World // before anybody joined
-	past    []joined     // what came to it, in order
+	past    []time.Time  // when something came to it, in order; what is in files, or it would be measured
+	files   string       // the folder they are in
 	version int64
-}
-
-type joined struct {
-	from  time.Time
-	since access.Joined
 }
 
 func begin(t *testing.T, d store.Dialect, seed uint64, asks int) *company {
 	t.Helper()
-	c := &company{t: t, long: os.Getenv("LESSOR_TEST_LONG") != "", rand: rand.New(rand.NewPCG(seed, 5)), met: map[string]int{}, perWeek: float64(asks) / weeks}
+	c := &company{t: t, long: os.Getenv("LESSOR_TEST_LONG") != "", files: t.TempDir(), rand: rand.New(rand.NewPCG(seed, 5)), met: map[string]int{}, perWeek: float64(asks) / weeks}
 	c.Fixture = enginetest.Open(t, d, func(o *enginetest.Options) {
 		o.Pace = pace
 		o.Company.Feeds = []access.Feed{{ID: "hr", Kind: "csv", Identity: "user", Gives: access.FeedGives, Shrink: 20, Match: []access.Match{{Attribute: "user", Equals: "id"}}}}
@@ -136,7 +135,10 @@ func (c *company) remember() {
 	added, err := c.DB.AddedAfter(c.t.Context(), c.version)
 	c.must(err)
 	if added.Version != c.version {
-		c.past, c.version = append(c.past, joined{c.Now(), added.Since}), added.Version
+		text, err := json.Marshal(added.Since)
+		c.must(err)
+		c.must(os.WriteFile(filepath.Join(c.files, strconv.Itoa(len(c.past))), text, 0o600))
+		c.past, c.version = append(c.past, c.Now()), added.Version
 	}
 	c.ForgetWorlds()
 }
@@ -146,14 +148,18 @@ func (c *company) remember() {
 func (c *company) worlds() func(time.Time) engine.World {
 	made := map[int]engine.World{0: c.base}
 	return func(at time.Time) engine.World {
-		n := sort.Search(len(c.past), func(i int) bool { return c.past[i].from.After(at) })
+		n := sort.Search(len(c.past), func(i int) bool { return c.past[i].After(at) })
 		if w, ok := made[n]; ok {
 			return w
 		}
 		var all access.Joined
 		where := map[string]int{}
-		for _, j := range c.past[:n] {
-			for _, i := range j.since.Identities {
+		for k := range n {
+			var since access.Joined
+			text, err := os.ReadFile(filepath.Join(c.files, strconv.Itoa(k)))
+			c.must(err)
+			c.must(json.Unmarshal(text, &since))
+			for _, i := range since.Identities {
 				if k, ok := where[i.ID]; ok {
 					all.Identities[k] = i
 					continue
@@ -161,7 +167,7 @@ func (c *company) worlds() func(time.Time) engine.World {
 				where[i.ID] = len(all.Identities)
 				all.Identities = append(all.Identities, i)
 			}
-			all.Hands = append(all.Hands, j.since.Hands...)
+			all.Hands = append(all.Hands, since.Hands...)
 		}
 		made[n] = c.base.In(c.base.Directory.Join(all))
 		return made[n]
