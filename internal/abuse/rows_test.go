@@ -57,7 +57,7 @@ var rows = map[string]struct{ attack, waits string }{
 	"AB-56": {"access put back behind our back", ""},
 	"AB-59": {"addresses that lead elsewhere", "avatars: the portal has none; a name resolved once and kept: connectors over https"},
 	"AB-61": {"a feed of people that is suddenly empty", ""},
-	"AB-62": {"rows edited in the database", "an alarm beyond the server's log while it runs"},
+	"AB-62": {"rows edited in the database", "an alarm beyond the server's log for a row that no event tells of, while it runs"},
 	"AB-63": {"a log cut or put back", ""},
 	"AB-64": {"two copies that both sign", ""},
 	"AB-65": {"a database that takes no more", "revocations while not even an event can be written: none is sent that nothing tells of, so that room is kept for them"},

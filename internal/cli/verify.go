@@ -6,14 +6,18 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/config"
+	"github.com/lessor-iam/lessor/internal/engine"
 	"github.com/lessor-iam/lessor/internal/evidence"
 	"github.com/lessor-iam/lessor/internal/report"
 	"github.com/lessor-iam/lessor/internal/secret"
+	"github.com/lessor-iam/lessor/internal/server"
+	"github.com/lessor-iam/lessor/internal/store"
 )
 
 func (a *app) verifyCommand() *cobra.Command {
@@ -186,19 +190,49 @@ func (a *app) verifyStore(ctx context.Context, key, head string) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errDoesNotHold, err)
 	}
+	if err := a.verifyWaiting(ctx, c, db, rep.Waiting); err != nil {
+		return err
+	}
 	a.line("the log of %s is intact (root %s, %d more wait for their place), and %s as it tells", count(rep.Events, "event", "events"), rep.Head, rep.Waiting, count(rep.Rows, "row is", "rows are"))
 	return a.showOne(rep, func() error { return nil })
 }
 
+// verifyWaiting names an event that waits for its place and was not written by Lessor.
+// Only who has the log's signing key can tell.
+func (a *app) verifyWaiting(ctx context.Context, c *config.Config, db *store.DB, waiting int64) error {
+	if waiting == 0 {
+		return nil
+	}
+	own, err := ownSigner(c)
+	if err != nil {
+		a.line("whether the %d that wait for their place were written by Lessor is not checked: that takes the log's signing key", waiting)
+		return nil
+	}
+	keys := []*evidence.Signer{own}
+	if before := server.EarlierSigner(c); before != nil {
+		keys = append(keys, before)
+	}
+	named, err := engine.Forged(ctx, db, time.Now(), keys...)
+	if err == nil && named != "" {
+		err = fmt.Errorf("%w: %s", errDoesNotHold, named)
+	}
+	return err
+}
+
 // ownKey is the public half of the folder's signing key.
 func ownKey(c *config.Config) (string, error) {
-	v, err := secret.Open(c.LogKeyRef)
-	if err != nil {
-		return "", fmt.Errorf("%w: give the log's public key with --key (its signing key cannot be read: %w)", access.ErrInvalid, err)
-	}
-	s, err := evidence.NewSigner(strings.TrimSpace(v.Reveal()))
+	s, err := ownSigner(c)
 	if err != nil {
 		return "", err
 	}
 	return s.VerifierKey(), nil
+}
+
+// ownSigner is the folder's signing key.
+func ownSigner(c *config.Config) (*evidence.Signer, error) {
+	v, err := secret.Open(c.LogKeyRef)
+	if err != nil {
+		return nil, fmt.Errorf("%w: give the log's public key with --key (its signing key cannot be read: %w)", access.ErrInvalid, err)
+	}
+	return evidence.NewSigner(strings.TrimSpace(v.Reveal()))
 }

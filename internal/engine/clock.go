@@ -35,11 +35,11 @@ func (e *Engine) KeepTime(ctx context.Context, now time.Time) (mark time.Time, e
 		}
 		switch {
 		case errors.Is(err, access.ErrNotFound):
-			total, _, err := d.CountEvents(ctx)
+			began, err := stampsBegan(ctx, d.Tx)
 			if err != nil {
 				return err
 			}
-			if k.StampedFrom = now; total > 0 {
+			if k.StampedFrom = now; !began && !e.Stamped {
 				k.StampedFrom = now.Add(stampsAfter)
 			}
 		case err != nil:

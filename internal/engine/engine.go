@@ -57,7 +57,7 @@ type World struct {
 	ways      *ways            // what lists are found by; only read
 }
 
-// Config is what an engine is made of. Every field but Afar, Carries, Joined, Feeds, Signals, Halted, Nudge, Watch, Quorum, NextSigner, Seam and Log is needed.
+// Config is what an engine is made of. Every field but Afar, Carries, Joined, Feeds, Signals, Halted, Nudge, Watch, Quorum, NextSigner, EarlierSigner, Stamped, Seam and Log is needed.
 type Config struct {
 	DB              *store.DB
 	World           func() World     // the snapshot in force; cheap, concurrent
@@ -98,6 +98,12 @@ type Config struct {
 	// NextSigner is asked once Signer's key is no longer the log's: another signer that
 	// this process has by now; nil, or nil of it: none.
 	NextSigner func() *evidence.Signer
+	// EarlierSigner is asked of events that were stamped before the log's key was changed:
+	// a signer whose key was the log's, as far as this process has one; nil, or nil of it: none.
+	EarlierSigner func() *evidence.Signer
+	// Stamped: time was kept for this database before, as this process knows from elsewhere;
+	// so every event of it has a stamp, whatever the database says.
+	Stamped bool
 	// Seam is called right before and right after a verb's commit, with "VERB before
 	// commit" and "VERB after commit"; tests stop the process there.
 	Seam func(step string)
@@ -149,6 +155,9 @@ func New(c Config) (*Engine, error) {
 	if c.Afar == nil {
 		c.Afar = func(_ context.Context, do func(*store.DB) error) error { return do(c.DB) }
 	}
+	if c.EarlierSigner == nil {
+		c.EarlierSigner = func() *evidence.Signer { return nil }
+	}
 	if c.Halted == nil {
 		c.Halted = func() []access.Halt { return nil }
 	}
@@ -182,6 +191,7 @@ type deed struct {
 	all     *heard               // what everything can become, once that was asked
 	due     map[string]time.Time // system -> earliest new due time
 	events  int
+	stamper *evidence.Signer // by whose key they are stamped, once that was asked
 	inPlace *access.StandIns // who may answer for whom, once that was asked
 	joined  bool             // what the database adds to the directory was changed
 	mayWait bool             // … by which nobody leaves, and more of the kind will follow
@@ -290,6 +300,11 @@ func (d *deed) tell(ctx context.Context, ev access.Event) error {
 	if err != nil {
 		return err
 	}
+	if d.stamper == nil {
+		if d.stamper, err = d.e.stamper(ctx, d.Tx); err != nil {
+			return err
+		}
+	}
 	d.events++
 	d.happened = append(d.happened, Happened{ev.Kind, ev.To, ev.Request, ev.Grant, ev.Assignment, ev.Finding})
 	d.subject = cmp.Or(d.subject, ev.Request, ev.Grant, ev.Finding)
@@ -297,7 +312,7 @@ func (d *deed) tell(ctx context.Context, ev access.Event) error {
 		d.mention(ev.Request)
 	}
 	return d.AddEvent(ctx, store.Event{ID: ev.ID, At: ev.At, Kind: ev.Kind, Request: ev.Request, Grant: ev.Grant,
-		Assignment: ev.Assignment, Finding: ev.Finding, Body: body, Salt: salt, Stamp: d.e.Signer.Stamp(eventStamp, []byte(ev.ID), salt, body)})
+		Assignment: ev.Assignment, Finding: ev.Finding, Body: body, Salt: salt, Stamp: d.stamper.Stamp(eventStamp, []byte(ev.ID), salt, body)})
 }
 
 // event starts an event of this deed.

@@ -101,7 +101,7 @@ func (e *Engine) Remove(ctx context.Context, by access.Actor, m Remedy) (removin
 }
 
 // acceptable are the kinds of findings that stand until somebody lets them be.
-var acceptable = []string{leftBehind, madeAnew, manyMadeAnew, credentialOrphan, credentialUnderGrant, noApprover, access.IdentityRecycled, moverReview, logForked,
+var acceptable = []string{leftBehind, madeAnew, manyMadeAnew, credentialOrphan, credentialUnderGrant, noApprover, access.IdentityRecycled, moverReview, logForked, logForged,
 	signalSuspended, signalCompromised, signalNoted, signalUnknown, signalStream, signalRefused}
 
 // Accept closes a finding that only people can settle, for a reason.
@@ -145,7 +145,7 @@ func (d *deed) about(ctx context.Context, f access.Finding) (ent access.Entitlem
 		ent, _ = d.world.Directory.Entitlement(g.Entitlement)
 		return ent, g.Identity, nil
 	}
-	if f.Kind == logForked {
+	if f.Kind == logForked || f.Kind == logForged {
 		return access.Entitlement{}, "", nil
 	}
 	if f.Kind == noApprover {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -74,13 +73,9 @@ func (e *Engine) RotateLogKey(ctx context.Context, by access.Actor, next *eviden
 			k = rows[n-1]
 			return nil
 		}
-		// 2. A log that contradicts another one is not carried on under another name.
-		fork, err := fenced(ctx, d.Tx, e.Signer.Origin())
-		if err != nil {
+		// 2. A log that contradicts another one, or is about to tell what nobody did, is not carried on under another name.
+		if err := e.maySign(ctx, d.Tx); err != nil {
 			return err
-		}
-		if len(fork) > 0 {
-			return fmt.Errorf("%w: the log has forked: finding %s is to be settled first", access.ErrConflict, fork[0].ID)
 		}
 		// 3. What both keys state of the newest head.
 		now, err := e.signer(ctx, d.Tx)
@@ -129,13 +124,4 @@ func (d *deed) newestHead(ctx context.Context) (int64, tlog.Hash, error) {
 		return 0, tlog.Hash{}, fmt.Errorf("the root of the head of %d events is not a hash", head.Size)
 	}
 	return head.Size, tlog.Hash(raw), nil
-}
-
-// maySign refuses to sign a log that has forked.
-func (e *Engine) maySign(ctx context.Context, tx *store.Tx) error {
-	fork, err := fenced(ctx, tx, e.Signer.Origin())
-	if err != nil || len(fork) == 0 {
-		return err
-	}
-	return fmt.Errorf("%w: nothing is signed since %s, for the log has forked (finding %s)", access.ErrConflict, fork[0].At.Format(time.RFC3339), fork[0].ID)
 }

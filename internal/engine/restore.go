@@ -48,7 +48,8 @@ func Restore(ctx context.Context, r Restoring) (rec access.Recovery, err error) 
 	if r.Load == nil || r.Now == nil || r.Rand == nil || r.Hold <= 0 || r.Signer == nil {
 		return rec, fmt.Errorf("%w: a restore needs Load, Signer, Now, Rand and Hold", access.ErrInvalid)
 	}
-	e := &Engine{Config: Config{Now: r.Now, Rand: r.Rand, Signer: r.Signer, Log: slog.New(slog.DiscardHandler)}, ids: &ids{rand: r.Rand}}
+	none := func() *evidence.Signer { return nil }
+	e := &Engine{Config: Config{Now: r.Now, Rand: r.Rand, Signer: r.Signer, NextSigner: none, EarlierSigner: none, Log: slog.New(slog.DiscardHandler)}, ids: &ids{rand: r.Rand}}
 	db, err := store.OpenEmpty(ctx, r.DSN, store.Fill{Schema: r.Schema, Load: func(tx *store.Tx) error { return r.Load(ctx, tx) },
 		Finish: func(tx *store.Tx) error {
 			d := &restoring{deed: &deed{Tx: tx, e: e, now: r.Now().UTC().Truncate(time.Microsecond), by: restorer, due: map[string]time.Time{}}, from: r}

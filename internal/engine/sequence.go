@@ -3,8 +3,11 @@ package engine
 import (
 	"context"
 	"encoding/base64"
+	"errors"
+	"fmt"
 	"time"
 
+	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/evidence"
 	"github.com/lessor-iam/lessor/internal/store"
 )
@@ -13,28 +16,29 @@ import (
 // enough to sign rarely, small enough not to keep the single writer long.
 const sequenceBatch = 1000
 
-// eventStamp is the use of an event's stamp: by it the sequencer knows what was
-// written by us and not slipped into the table to be signed.
-const eventStamp = "event"
-
 // Sequence gives every waiting event its place in the log and signs the new
 // head, batch by batch. If it stops anywhere, the next run goes on from there:
-// place, tiles and signature of a batch are one transaction.
+// place, tiles and signature of a batch are one transaction. At an event that we did
+// not write it ends, and fences the log: what waits behind that one waits on.
 func (e *Engine) Sequence(ctx context.Context) (placed int, err error) {
 	for {
-		n, err := e.sequence(ctx)
+		n, forged, err := e.sequence(ctx)
 		placed += n
+		if err == nil && forged != nil {
+			return placed, errors.Join(e.fenceForged(ctx, *forged), fmt.Errorf("%w: %s", access.ErrConflict, forgery(*forged)))
+		}
 		if err != nil || n < sequenceBatch {
 			return placed, err
 		}
 	}
 }
 
-func (e *Engine) sequence(ctx context.Context) (n int, err error) {
+func (e *Engine) sequence(ctx context.Context) (n int, forged *store.Event, err error) {
 	err = e.DB.Write(ctx, func(tx *store.Tx) error {
 		// 1. Who waits, where the log ends, and whether we may sign it.
+		n, forged = 0, nil
 		waiting, err := tx.Unsequenced(ctx, sequenceBatch)
-		if n = len(waiting); err != nil || n == 0 {
+		if err != nil || len(waiting) == 0 {
 			return err
 		}
 		head, err := tx.LastCheckpoint(ctx)
@@ -48,8 +52,12 @@ func (e *Engine) sequence(ctx context.Context) (n int, err error) {
 		if err != nil {
 			return err
 		}
-		// 2. Their places and the tree above them.
-		entries := make([][]byte, n)
+		// 2. What we did not write gets no place, and nothing after it.
+		if waiting, forged, err = e.ours(ctx, tx, waiting); err != nil || len(waiting) == 0 {
+			return err
+		}
+		// 3. Their places and the tree above them.
+		entries := make([][]byte, len(waiting))
 		for i, ev := range waiting {
 			c := evidence.Commit(ev.Salt, ev.Body)
 			entries[i] = c[:]
@@ -61,7 +69,7 @@ func (e *Engine) sequence(ctx context.Context) (n int, err error) {
 		if err != nil {
 			return err
 		}
-		// 3. The signed head, last.
+		// 4. The signed head, last.
 		note, err := signer.Sign(size, root)
 		if err != nil {
 			return err
@@ -70,9 +78,10 @@ func (e *Engine) sequence(ctx context.Context) (n int, err error) {
 			At: e.Now().UTC().Truncate(time.Microsecond)}); err != nil {
 			return err
 		}
+		n = len(waiting)
 		return e.wakeWitnesses(ctx, tx)
 	})
-	return n, err
+	return n, forged, err
 }
 
 // Tiles lets evidence read and write the log's tiles in a transaction.

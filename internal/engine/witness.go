@@ -231,15 +231,30 @@ func (e *Engine) Forked(ctx context.Context, who, text string) error {
 	})
 }
 
-// fenced is the halt of a log that has forked, if it has.
-func fenced(ctx context.Context, tx *store.Tx, origin string) ([]access.Halt, error) {
-	f, err := tx.OpenFinding(ctx, logForked, origin)
-	if errors.Is(err, access.ErrNotFound) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
+// fences are the findings while which nothing is signed, and what each says of the log.
+var fences = []struct{ kind, says string }{{logForked, "the log has forked"}, {logForged, "an event waits that was not written by Lessor"}}
+
+// fenced are the halts of a log that has forked, or of one that would take in what we did not write.
+func fenced(ctx context.Context, tx *store.Tx, origin string) (list []access.Halt, err error) {
+	for _, of := range fences {
+		f, err := tx.OpenFinding(ctx, of.kind, origin)
+		if errors.Is(err, access.ErrNotFound) {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		list = append(list, access.Halt{ID: f.ID, Reason: access.HaltLog, Text: of.says + ": " + f.Text, At: f.OpenedAt})
 	}
-	return []access.Halt{{ID: f.ID, Reason: access.HaltLog, Text: f.Text, At: f.OpenedAt}}, nil
+	return list, nil
+}
+
+// maySign refuses to sign a log that is fenced.
+func (e *Engine) maySign(ctx context.Context, tx *store.Tx) error {
+	list, err := fenced(ctx, tx, e.Signer.Origin())
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w: nothing is signed since %s (finding %s is to be settled first): %s", access.ErrConflict, list[0].At.Format(time.RFC3339), list[0].ID, list[0].Text)
 }
 
 // wakeWitnesses asks that a new head be shown, in the transaction that signs it.

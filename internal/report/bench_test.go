@@ -62,7 +62,8 @@ func wait(b *testing.B, f *enginetest.Fixture, batch string, n int) {
 			if err != nil {
 				return err
 			}
-			if err := tx.AddEvent(b.Context(), store.Event{ID: ev.ID, At: ev.At, Kind: ev.Kind, Request: ev.Request, Body: body, Salt: body[:16]}); err != nil {
+			if err := tx.AddEvent(b.Context(), store.Event{ID: ev.ID, At: ev.At, Kind: ev.Kind, Request: ev.Request, Body: body, Salt: body[:16],
+				Stamp: f.Signer.Stamp("event", []byte(ev.ID), body[:16], body)}); err != nil {
 				return err
 			}
 		}

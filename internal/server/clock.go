@@ -31,6 +31,7 @@ type keeper struct {
 	*clock.Clock
 	halt   string // the halt this process has begun or found because its clock is off
 	edited error  // why the mark in the database is not believed
+	before bool   // time was kept beside the database before this process began
 }
 
 // now tells the time for everything that is decided or stored by it.
@@ -63,7 +64,7 @@ func (s *Server) openTime(ctx context.Context, c *config.Config) error {
 	if s.machine != nil {
 		machine = *s.machine
 	}
-	s.time = keeper{Clock: clock.New(machine, c.Clock, kept, shared, since), edited: edited}
+	s.time = keeper{Clock: clock.New(machine, c.Clock, kept, shared, since), edited: edited, before: kept != clock.Mark{}}
 	return nil
 }
 

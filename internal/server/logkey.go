@@ -46,6 +46,22 @@ func (s *Server) nextSigner() *evidence.Signer {
 	return again
 }
 
+// earlierSigner is the signer of the key that was the log's before, while it lies beside it.
+func (s *Server) earlierSigner() *evidence.Signer { return EarlierSigner(s.current.Load()) }
+
+// EarlierSigner is the signer of the key that was the log's before, if it is still there.
+func EarlierSigner(c *config.Config) *evidence.Signer {
+	name, ok := strings.CutPrefix(c.LogKeyRef, "file:")
+	if !ok {
+		return nil
+	}
+	before, err := signerAt("file:" + name + ".old")
+	if err != nil {
+		return nil
+	}
+	return before
+}
+
 func signerAt(ref string) (*evidence.Signer, error) {
 	key, err := secret.Open(ref)
 	if err != nil {
