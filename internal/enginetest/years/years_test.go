@@ -21,7 +21,7 @@ const (
 
 // How many requests there are in the five years, about: three of four become grants.
 const (
-	few, many = 200, 10_000
+	few, many = 200, 1_500
 	// What the process keeps may grow from the end of the second year to any later one by
 	// this share of a hundred: those who have left stay in the directory.
 	mayGrow = 25
