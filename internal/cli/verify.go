@@ -203,11 +203,14 @@ func (a *app) verifyWaiting(ctx context.Context, c *config.Config, db *store.DB,
 	if waiting == 0 {
 		return nil
 	}
-	own, err := ownSigner(c)
-	if err != nil {
-		a.line("whether the %d that wait for their place were written by Lessor is not checked: that takes the log's signing key", waiting)
-		return nil
+	if own, no := ownSigner(c); no == nil {
+		return stampsHold(ctx, c, db, own)
 	}
+	a.line("whether the %d that wait for their place were written by Lessor is not checked: that takes the log's signing key", waiting)
+	return nil
+}
+
+func stampsHold(ctx context.Context, c *config.Config, db *store.DB, own *evidence.Signer) error {
 	keys := []*evidence.Signer{own}
 	if before := server.EarlierSigner(c); before != nil {
 		keys = append(keys, before)
