@@ -87,41 +87,8 @@ func stormReport(b *testing.B, ours, raw time.Duration) {
 func stormOurs(b *testing.B, target connector.Connector) time.Duration {
 	b.Helper()
 	defer target.Close()
-	f := enginetest.Open(b, store.SQLite, func(o *enginetest.Options) {
-		o.Pace.Lease, o.Pace.Call = 10*time.Minute, 2*time.Minute
-		for g := range stormGroups {
-			id := "dir:" + stormGroup(g)
-			o.Company.Entitlements[id] = access.Entitlement{ID: id, System: "dir", Object: stormGroup(g), Name: id, Class: "standard", Owners: []string{"owen"},
-				MaxTerm: access.Term(24 * time.Hour), MaxTotal: access.Term(72 * time.Hour), Powers: []string{"read"}}
-		}
-	})
+	f := stormOpen(b, stormMembers, nil, func(now time.Time, _ int) time.Time { return now })
 	defer f.Close()
-	err := f.DB.Write(b.Context(), func(tx *store.Tx) error {
-		now := f.Now().UnixMicro()
-		hour := time.Hour.Microseconds()
-		all := fmt.Sprintf("with recursive n(i) as (select 0 union all select i + 1 from n where i < %d), m as (select i / %d as g, i %% %d as k, i from n), ",
-			stormGroups*stormMembers-1, stormMembers, stormMembers) +
-			fmt.Sprintf("w as (select i, printf('g%%03d', g) as object, printf('p%%04d', (g * 37 + k) %% %d) as person from m) ", stormPeople)
-		for _, stmt := range []string{
-			fmt.Sprintf("with recursive n(i) as (select 0 union all select i + 1 from n where i < %d) ", stormPeople-1) +
-				fmt.Sprintf(`insert into request (id, revision, digest, state, requester, beneficiary, items, reason, ticket, term, fixed, extends, answer_by, channel, reference, policy, at)
-				select printf('rq-p%%04d', i), 1, 'd', 'submitted', printf('p%%04d', i), printf('p%%04d', i), '[]', '', '', %d, false, '', %d, 'api', '', '', %d from n`, hour, now, now-hour),
-			all + `insert into assignment (id, system, account, object, identity, entitlement, state, receipt, holder, fence, attempts, told, confirm, trouble)
-				select 'as-' || i, 'dir', person, object, person, 'dir:' || object, 'absent', '', '', 0, 0, 0, false, '' from w`,
-			fmt.Sprintf("update assignment set state = 'held', receipt = 're-0', seen_at = %d, due_at = %d", now-hour, now),
-			all + fmt.Sprintf(`insert into grants (id, request, revision, digest, identity, entitlement, assignment, state, start_at, end_at, term, seen_at, chain_start, owner, votes, hold, at, ended)
-				select 'gr-' || i, 'rq-' || person, 1, 'd', person, 'dir:' || object, 'as-' || i, 'scheduled', %d, %d, %d, %d, %d, 'mia', '[]', '{}', %d, '' from w`, now-hour, now, hour, now-hour, now-hour, now-hour),
-			"update grants set state = 'live'",
-		} {
-			if _, err := tx.ExecContext(b.Context(), stmt); err != nil {
-				return fmt.Errorf("%s: %w", stmt, err)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
 	began := time.Now()
 	var all sync.WaitGroup
 	for i := range stormWidth {
@@ -137,14 +104,68 @@ func stormOurs(b *testing.B, target connector.Connector) time.Duration {
 	}
 	all.Wait()
 	took := time.Since(began)
-	gone := 0
-	err = f.DB.Read(b.Context(), func(tx *store.Tx) error {
-		return tx.QueryRowContext(b.Context(), "select count(*) from assignment where state = 'absent' and receipt <> 're-0'").Scan(&gone)
-	})
-	if err != nil || gone != stormGroups*stormMembers {
-		b.Fatalf("%d seen gone of %d; %v", gone, stormGroups*stormMembers, err)
+	if gone := stormGone(b, f); gone != stormGroups*stormMembers {
+		b.Fatalf("%d seen gone of %d", gone, stormGroups*stormMembers)
 	}
 	return took
+}
+
+// stormGone counts what was seen gone.
+func stormGone(b *testing.B, f *enginetest.Fixture) (gone int) {
+	b.Helper()
+	if err := f.DB.Read(b.Context(), func(tx *store.Tx) error {
+		return tx.QueryRowContext(b.Context(), "select count(*) from assignment where state = 'absent' and receipt <> 're-0'").Scan(&gone)
+	}); err != nil {
+		b.Fatal(err)
+	}
+	return gone
+}
+
+// stormOpen opens a database in which so many of each group's members hold it by a live
+// grant that ends when ends says, the n-th of all.
+func stormOpen(b *testing.B, members int, clock func() time.Time, ends func(now time.Time, n int) time.Time) *enginetest.Fixture {
+	b.Helper()
+	f := enginetest.Open(b, store.SQLite, func(o *enginetest.Options) {
+		if clock != nil {
+			o.Now = clock
+		}
+		o.Pace.Lease, o.Pace.Call = 10*time.Minute, 2*time.Minute
+		for g := range stormGroups {
+			id := "dir:" + stormGroup(g)
+			o.Company.Entitlements[id] = access.Entitlement{ID: id, System: "dir", Object: stormGroup(g), Name: id, Class: "standard", Owners: []string{"owen"},
+				MaxTerm: access.Term(24 * time.Hour), MaxTotal: access.Term(72 * time.Hour), Powers: []string{"read"}}
+		}
+	})
+	err := f.DB.Write(b.Context(), func(tx *store.Tx) error {
+		at := f.Now()
+		first, second := ends(at, 0), ends(at, 1) // as far apart as all the others
+		now := at.UnixMicro()
+		hour := time.Hour.Microseconds()
+		end := fmt.Sprintf("(%d + %d * ((i * 7919) %% %d))", first.UnixMicro(), second.Sub(first).Microseconds(), stormGroups*members)
+		all := fmt.Sprintf("with recursive n(i) as (select 0 union all select i + 1 from n where i < %d), m as (select i / %d as g, i %% %d as k, i from n), ",
+			stormGroups*members-1, members, members) +
+			fmt.Sprintf("w as (select i, printf('g%%03d', g) as object, printf('p%%04d', (g * 37 + k) %% %d) as person from m) ", stormPeople)
+		for _, stmt := range []string{
+			fmt.Sprintf("with recursive n(i) as (select 0 union all select i + 1 from n where i < %d) ", stormPeople-1) +
+				fmt.Sprintf(`insert into request (id, revision, digest, state, requester, beneficiary, items, reason, ticket, term, fixed, extends, answer_by, channel, reference, policy, at)
+				select printf('rq-p%%04d', i), 1, 'd', 'submitted', printf('p%%04d', i), printf('p%%04d', i), '[]', '', '', %d, false, '', %d, 'api', '', '', %d from n`, hour, now, now-hour),
+			all + `insert into assignment (id, system, account, object, identity, entitlement, state, receipt, holder, fence, attempts, told, confirm, trouble)
+				select 'as-' || i, 'dir', person, object, person, 'dir:' || object, 'absent', '', '', 0, 0, 0, false, '' from w`,
+			fmt.Sprintf("update assignment set state = 'held', receipt = 're-0', seen_at = %d, due_at = (select %s from (select cast(substr(id, 4) as integer) as i))", now-hour, end),
+			all + fmt.Sprintf(`insert into grants (id, request, revision, digest, identity, entitlement, assignment, state, start_at, end_at, term, seen_at, chain_start, owner, votes, hold, at, ended)
+				select 'gr-' || i, 'rq-' || person, 1, 'd', person, 'dir:' || object, 'as-' || i, 'scheduled', %d, %s, %d, %d, %d, 'mia', '[]', '{}', %d, '' from w`, now-hour, end, hour, now-hour, now-hour, now-hour),
+			"update grants set state = 'live'",
+		} {
+			if _, err := tx.ExecContext(b.Context(), stmt); err != nil {
+				return fmt.Errorf("%s: %w", stmt, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return f
 }
 
 func stormSlapd(b *testing.B) *testserver.SlapdServer {
