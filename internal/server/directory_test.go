@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -64,7 +65,14 @@ entitlements:
 // serve runs a server on the folder until the test ends, and returns the way to it for each token.
 func serve(t *testing.T, dir string) (as func(who string) *client.Client) {
 	t.Helper()
-	s, err := server.New(t.Context(), dir, slog.New(slog.NewJSONHandler(io.Discard, nil)))
+	_, at := served(t, dir, io.Discard)
+	return func(who string) *client.Client { return client.New(at, token(t, dir, who)) }
+}
+
+// served runs a server on the folder until the test ends; at is its address.
+func served(t *testing.T, dir string, said io.Writer) (s *server.Server, at string) {
+	t.Helper()
+	s, err := server.New(t.Context(), dir, slog.New(slog.NewJSONHandler(said, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,14 +85,11 @@ func serve(t *testing.T, dir string) (as func(who string) *client.Client) {
 	go func() { ended <- s.Run(ctx, l) }()
 	t.Cleanup(func() {
 		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-		if err := s.Close(); err != nil {
+		if err := errors.Join(<-ended, s.Close()); err != nil {
 			t.Error(err)
 		}
 	})
-	return func(who string) *client.Client { return client.New("http://"+l.Addr().String(), token(t, dir, who)) }
+	return s, "http://" + l.Addr().String()
 }
 
 // token reads somebody's token as a person would.

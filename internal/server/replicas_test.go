@@ -1,10 +1,8 @@
 package server_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -100,24 +98,8 @@ func TestReplicasOnOtherFilesAreNoticed(t *testing.T) {
 // replicaOn serves a folder until the test ends.
 func replicaOn(t *testing.T, dir string, said *lines) (*server.Server, *client.Client) {
 	t.Helper()
-	s, err := server.New(t.Context(), dir, slog.New(slog.NewJSONHandler(said, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := s.Listen("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx, l) }()
-	t.Cleanup(func() {
-		stop()
-		if err := errors.Join(<-ended, s.Close()); err != nil {
-			t.Error(err)
-		}
-	})
-	return s, client.New("http://"+l.Addr().String(), token(t, dir, "mia"))
+	s, at := served(t, dir, said)
+	return s, client.New(at, token(t, dir, "mia"))
 }
 
 func readyzOf(s *server.Server) (int, string) {

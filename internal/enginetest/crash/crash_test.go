@@ -209,7 +209,16 @@ func TestCrashes(t *testing.T) {
 // die runs the process that must die at its seam.
 func (p plan) die(t *testing.T) {
 	t.Helper()
-	told, err := json.Marshal(p)
+	if out, died := dies(t, "TestDies", planKey, p); !died {
+		t.Fatalf("it was to die by SIGKILL:\n%s", out)
+	}
+}
+
+// dies runs one of this program's tests as a process of its own, told a plan, and says
+// whether it died by SIGKILL. To end by itself is not to die; to end badly fails the test.
+func dies(t *testing.T, test, key string, plan any) (out []byte, died bool) {
+	t.Helper()
+	told, err := json.Marshal(plan)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,13 +226,17 @@ func (p plan) die(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestDies$", "-test.v")
-	cmd.Env = append(os.Environ(), planKey+"="+string(told))
-	out, err := cmd.CombinedOutput()
+	cmd := exec.CommandContext(t.Context(), self, "-test.run=^"+test+"$", "-test.v")
+	cmd.Env = append(os.Environ(), key+"="+string(told))
+	out, err = cmd.CombinedOutput()
+	if err == nil {
+		return out, false
+	}
 	exit := new(exec.ExitError)
 	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
 		t.Fatalf("it was to die by SIGKILL: %v\n%s", err, out)
 	}
+	return out, true
 }
 
 // judge goes on where the dead process stopped, without faults, and says whether all is well.

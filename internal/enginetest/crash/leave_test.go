@@ -2,10 +2,8 @@ package crash
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -94,20 +92,8 @@ func TestLeaveCrashes(t *testing.T) {
 
 func (p leavePlan) die(t *testing.T) {
 	t.Helper()
-	told, err := json.Marshal(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestLeaveDies$", "-test.v")
-	cmd.Env = append(os.Environ(), leavePlanKey+"="+string(told))
-	out, err := cmd.CombinedOutput()
-	exit := new(exec.ExitError)
-	if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		t.Fatalf("it was to die by SIGKILL: %v\n%s", err, out)
+	if out, died := dies(t, "TestLeaveDies", leavePlanKey, p); !died {
+		t.Fatalf("it was to die by SIGKILL:\n%s", out)
 	}
 }
 

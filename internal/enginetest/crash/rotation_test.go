@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -224,22 +222,9 @@ func dieAndGoOn(t *testing.T, base string, p rotationPlan) (over bool) {
 		t.Fatal("the first one does not let in")
 	}
 	// 2. The process dies.
-	told, err := json.Marshal(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestRotationDies$", "-test.v")
-	cmd.Env = append(os.Environ(), rotationPlanKey+"="+string(told))
-	out, err := cmd.CombinedOutput()
-	exit := new(exec.ExitError)
-	if err == nil && bytes.Contains(out, []byte("DONE AFTER")) {
-		over = true
-	} else if !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
-		t.Fatalf("it was to die by SIGKILL: %v\n%s", err, out)
+	out, died := dies(t, "TestRotationDies", rotationPlanKey, p)
+	if over = !died; over && !bytes.Contains(out, []byte("DONE AFTER")) {
+		t.Fatalf("it was to die by SIGKILL, or to say that there are fewer steps:\n%s", out)
 	}
 	_, where, _ := strings.Cut(string(out), "DIES AT ")
 	where, _, _ = strings.Cut(where, "\n")
