@@ -2,14 +2,11 @@ package reconcile_test
 
 import (
 	"context"
-	"slices"
 	"testing"
 	"time"
 
-	"github.com/lessor-iam/lessor/internal/connector/ldap"
 	"github.com/lessor-iam/lessor/internal/reconcile"
 	"github.com/lessor-iam/lessor/internal/store"
-	"github.com/lessor-iam/lessor/internal/testserver"
 )
 
 // lagMembers of each group hold it: 10,000 grants in all.
@@ -21,12 +18,8 @@ const lagMembers = 50
 func BenchmarkLag(b *testing.B) {
 	s := stormSlapd(b)
 	for b.Loop() {
-		target, err := ldap.New(ldap.Config{URL: s.URL, CA: s.CA, BindDN: testserver.SlapdService, Password: func() string { return testserver.SlapdServiceSecret },
-			PeopleBase: testserver.SlapdPeople, GroupsBase: testserver.SlapdGroups, Placeholder: testserver.SlapdPlaceholder, Timeout: time.Minute})
-		if err != nil {
-			b.Fatal(err)
-		}
-		f := stormOpen(b, lagMembers, time.Now, func(now time.Time, n int) time.Time {
+		target := stormLDAP(b, s, s.URL)
+		f := stormOpen(b, store.SQLite, lagMembers, time.Now, func(now time.Time, n int) time.Time {
 			return now.Add(5*time.Second + time.Duration(n)*10*time.Millisecond)
 		})
 		ctx, stop := context.WithCancel(b.Context())
@@ -60,10 +53,7 @@ func BenchmarkLag(b *testing.B) {
 		}); err != nil {
 			b.Fatal(err)
 		}
-		slices.Sort(lags)
-		for name, at := range map[string]int{"ms/p50": 50, "ms/p95": 95, "ms/p99": 99, "ms/max": 100} {
-			b.ReportMetric(float64(lags[min(len(lags)*at/100, len(lags)-1)].Microseconds())/1000, name)
-		}
+		percentiles(b, "", lags)
 		f.Close()
 		target.Close()
 	}
