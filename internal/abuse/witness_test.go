@@ -1,10 +1,12 @@
 package abuse
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -96,21 +98,20 @@ func TestAB64_TwoCopiesThatBothSign(t *testing.T) {
 	g := s.granted("ann", engine.Ask{Entitlements: []string{"work:lobby"}, Reason: "to sit"})
 	s.soon("ann is seen there, once the witness has seen why", func() bool { return s.state("ann", g.ID) == access.Held })
 	s.soon("the head that is served bears its cosignature", func() bool { return strings.Contains(s.checkpoint(), "— witness.example.com/outside ") })
-	// Nothing is held when it is copied: what a copy thinks is held it would give back at
-	// the target before anybody has told it that there is another one.
+	s.halt()
+	other := s.copied()
+	// 1. The original goes on, and the witness with it: what the copy takes to be held is over.
+	s.run()
 	if err := s.as("ann").Return(t.Context(), g.ID, ""); err != nil {
 		t.Fatal(err)
 	}
 	s.soon("ann is seen gone", func() bool { return s.state("ann", g.ID) == access.Absent })
-	s.halt()
-	other := s.copied()
-	// 1. The original goes on, and the witness with it.
-	s.run()
 	b := s.granted("bob", engine.Ask{Entitlements: []string{"work:lobby"}, Reason: "to sit"})
 	s.soon("bob is seen there, once the witness has seen why", func() bool { return s.state("bob", b.ID) == access.Held })
 	// 2. The copy tells another story, and is fenced: it grants nothing and signs nothing.
 	other.run()
 	fork := other.forked()
+	other.soon("the copy misses ann", func() bool { return other.state("ann", g.ID) == access.Adding })
 	stands := other.checkpoint()
 	if _, err := other.as("ann").Submit(t.Context(), filled(engine.Ask{Entitlements: []string{"work:lobby"}, Reason: "to sit"})); err == nil {
 		t.Error("the copy grants")
@@ -123,9 +124,54 @@ func TestAB64_TwoCopiesThatBothSign(t *testing.T) {
 		t.Fatal(err)
 	}
 	other.soon("it is fenced again", func() bool { return other.forked() != fork })
-	// 4. The original is as it was.
+	// 4. The original is as it was, and so is the target.
+	if s.holds("ann", "lobby") {
+		t.Error("the copy gave back what was over")
+	}
 	if _, err := s.as("ann").Evidence(t.Context(), g.ID); err != nil {
 		t.Error(err)
+	}
+}
+
+// A copy that reaches no witness has nobody to tell it that it is one. It says so, and
+// gives nothing back.
+func TestAB64_CopyThatNoWitnessAnswers(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	w := testserver.Witness(t, "witness.example.com/outside", "log.example.com/abuse", s.vkey())
+	s.watch(w)
+	s.run()
+	g := s.granted("ann", engine.Ask{Entitlements: []string{"work:lobby"}, Reason: "to sit"})
+	s.soon("ann is seen there, once the witness has seen why", func() bool { return s.state("ann", g.ID) == access.Held })
+	s.soon("the head it is copied with has been signed", func() bool { return strings.Contains(s.checkpoint(), "— witness.example.com/outside ") })
+	s.halt()
+	other := s.copied()
+	// 1. The original gets its answer for the head that was signed before, and goes on.
+	s.run()
+	if err := s.as("ann").Return(t.Context(), g.ID, ""); err != nil {
+		t.Fatal(err)
+	}
+	s.soon("ann is seen gone", func() bool { return s.state("ann", g.ID) == access.Absent })
+	s.soon("the original may grant", func() bool {
+		list, err := s.as("sam").Halts(t.Context())
+		return err == nil && len(list) == 0
+	})
+	// 2. The copy misses ann, and waits.
+	other.edit("witnesses.yaml", w.URL, fmt.Sprintf("http://127.0.0.1:%d", testserver.Port(t)))
+	other.run()
+	other.soon("the copy misses ann", func() bool { return other.state("ann", g.ID) == access.Adding })
+	list, err := other.as("sam").Halts(t.Context())
+	if err != nil || len(list) == 0 || !slices.ContainsFunc(list, func(h access.Halt) bool {
+		return h.Reason == access.HaltWitness && strings.Contains(h.Text, "0 of 1 witnesses have signed")
+	}) {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if _, err := other.as("bob").Submit(t.Context(), filled(engine.Ask{Entitlements: []string{"work:lobby"}, Reason: "to sit"})); err == nil {
+		t.Error("the copy grants")
+	}
+	other.soon("it was asked for again", func() bool { return strings.Count(other.log.all(), "nothing is granted yet") > 2 })
+	if s.holds("ann", "lobby") {
+		t.Error("the copy gave back what was over")
 	}
 }
 

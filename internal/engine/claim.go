@@ -123,7 +123,7 @@ func (d *deed) tick(ctx context.Context, grants []access.Grant) (after []access.
 				return nil, any, err
 			}
 			if len(halts) > 0 {
-				d.keepBack(g)
+				d.keepBack(g, d.afterHalt(halts))
 				continue
 			}
 			if waits, err := d.unwitnessed(ctx, g); err != nil {

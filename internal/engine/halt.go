@@ -18,8 +18,18 @@ import (
 // for every replica (recovery, clock, witness, log). Some only this process sees, and
 // they last as long as it sees them ([Config.Halted]): a full disk cannot be written down.
 
-// haltedLook is after how long what a halt keeps back is looked at again.
+// haltedLook is after how long what a halt keeps back is looked at again, at most: a
+// halt that has only begun may be over in a moment, as that of a start is.
 const haltedLook = 30 * time.Second
+
+// afterHalt is when to look again at what these halts keep back.
+func (d *deed) afterHalt(list []access.Halt) time.Time {
+	age := witnessLook
+	for _, h := range list {
+		age = max(age, d.now.Sub(h.At))
+	}
+	return d.now.Add(min(age, haltedLook))
+}
 
 // halts lists why nothing is granted now; none: it may be.
 func (d *deed) halts(ctx context.Context) ([]access.Halt, error) {
@@ -135,12 +145,12 @@ func (e *Engine) Halts(ctx context.Context) (list []access.Halt, err error) {
 }
 
 // keepBack notes that a grant whose start has come does not begin, because of a halt,
-// and when to look at it again: after a while, and no later than it would end.
-func (d *deed) keepBack(g access.Grant) {
+// and when to look at it again: then, and no later than it would end.
+func (d *deed) keepBack(g access.Grant, again time.Time) {
 	if d.keptBack == nil {
 		d.keptBack = map[string]time.Time{}
 	}
-	d.keptBack[g.Assignment] = earlier(d.keptBack[g.Assignment], earlier(g.End, d.now.Add(haltedLook)))
+	d.keptBack[g.Assignment] = earlier(d.keptBack[g.Assignment], earlier(g.End, again))
 }
 
 // nextOf is when the grants of an assignment move it next; those that are kept back
@@ -162,7 +172,8 @@ func (d *deed) postpone(ctx context.Context, was store.Job, grants []access.Gran
 	if !wanted && !kept {
 		return false, false, nil
 	}
-	if list, err := d.halts(ctx); err != nil || (len(list) == 0 && !d.awaited[was.ID]) {
+	list, err := d.halts(ctx)
+	if err != nil || (len(list) == 0 && !d.awaited[was.ID]) {
 		return wanted, false, err
 	}
 	if (was.State != access.Adding || !wanted) && (was.State != access.Absent || !calm) {
@@ -170,7 +181,7 @@ func (d *deed) postpone(ctx context.Context, was store.Job, grants []access.Gran
 	}
 	job := was
 	next, _ := d.nextOf(was.ID, grants)
-	job.Work.Due = earlier(next, d.now.Add(haltedLook))
+	job.Work.Due = earlier(next, d.afterHalt(list))
 	d.wake(job.System, job.Work.Due)
 	return false, true, d.SaveJob(ctx, was, job)
 }

@@ -148,12 +148,11 @@ func (d *deed) unwitnessed(ctx context.Context, g access.Grant) (bool, error) {
 
 // keepForWitnesses notes that a grant does not begin before they have seen it.
 func (d *deed) keepForWitnesses(g access.Grant) {
-	d.keepBack(g)
+	d.keepBack(g, d.now.Add(witnessLook))
 	if d.awaited == nil {
 		d.awaited = map[string]bool{}
 	}
 	d.awaited[g.Assignment] = true
-	d.keptBack[g.Assignment] = earlier(d.keptBack[g.Assignment], d.now.Add(witnessLook))
 }
 
 // Witnessing is how far the witnesses have followed the log.

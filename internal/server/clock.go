@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,7 +71,7 @@ func (s *Server) openTime(ctx context.Context, c *config.Config) error {
 
 // halted is why nothing is granted as far as only this process sees.
 func (s *Server) halted() []access.Halt {
-	list := s.room.halted()
+	list := slices.Concat(s.room.halted(), s.unanswered())
 	if off, is := s.time.Off(); is {
 		list = append(list, access.Halt{Reason: access.HaltClock, Text: off.Text(), At: off.Since})
 	}

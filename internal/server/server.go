@@ -81,6 +81,7 @@ type Server struct {
 	room     *room                       // what the database has left to grow
 
 	watchers atomic.Pointer[[]*witness.Witness] // to whom the log's heads are shown
+	answered *answered                          // which of them have answered this process
 
 	sites    atomic.Pointer[carriers] // Jira sites whose tickets are carried
 	carrying sync.RWMutex             // held by whoever is at a ticket
@@ -140,7 +141,7 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 		return nil, errors.Join(err, s.Close())
 	}
 	// 3. The door, and a lane for each system.
-	s.room = s.newRoom()
+	s.room, s.answered = s.newRoom(), newAnswered(s.now(), s.quorum())
 	if s.engine, err = engine.New(engine.Config{DB: s.db, World: func() engine.World { return *s.world.Load() }, Now: s.now, Halted: s.halted, Rand: rand.Reader, Signer: s.signer, Quorum: s.quorum, NextSigner: s.nextSigner, EarlierSigner: s.earlierSigner, Stamped: s.time.before,
 		Pace: c.Pace, AnswerWithin: c.AnswerWithin, ProvisionWithin: c.ProvisionWithin, StandingIn: s.standingIn, Glass: s.glass, ReadEvery: s.readEvery, Nudge: s.nudge, Afar: s.readAfar, Joined: s.joined, Signals: func() access.Signals { return s.current.Load().Signals.Known() }, Feeds: s.feeds, Carries: func(channel string) bool { return channel == jira.Name && len(*s.sites.Load()) > 0 }, Seam: s.seam, Log: log}); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -305,6 +306,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 		return err
 	}
 	var lanes sync.WaitGroup
+	lanes.Go(func() { s.askWitnesses(work) })
 	for _, lane := range s.lanes {
 		lanes.Go(func() { lane.Run(work) })
 	}

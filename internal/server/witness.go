@@ -55,25 +55,33 @@ func (w *witnesser) Work(ctx context.Context, _ *river.Job[engine.WitnessJob]) e
 // showWitnesses shows the newest head to each, all at once, and has the engine see how
 // far they are.
 func (s *Server) showWitnesses(ctx context.Context) error {
-	list := *s.watchers.Load()
 	at, err := s.engine.Witnessing(ctx)
 	if err != nil {
 		return err
 	}
+	s.showEach(ctx, func(witness string) (int64, bool) {
+		return at.Last[witness], at.Head.Size > 0 && at.Last[witness] != at.Head.Size
+	})
+	s.publish(ctx)
+	return s.engine.Witnessed(ctx)
+}
+
+// showEach shows the newest head to those witnesses that which names, from the size
+// that it says each signed last. What they answer is kept; that one does not is logged.
+func (s *Server) showEach(ctx context.Context, which func(witness string) (last int64, is bool)) {
 	var asked sync.WaitGroup
-	for _, w := range list {
-		if at.Head.Size == 0 || at.Last[w.Key] == at.Head.Size {
+	for _, w := range *s.watchers.Load() {
+		last, is := which(w.Key)
+		if !is {
 			continue
 		}
 		asked.Go(func() {
-			if err := s.show(ctx, w, at.Last[w.Key]); err != nil {
+			if err := s.show(ctx, w, last); err != nil {
 				s.log.WarnContext(ctx, "witness", "witness", w.ID, "error", err.Error())
 			}
 		})
 	}
 	asked.Wait()
-	s.publish(ctx)
-	return s.engine.Witnessed(ctx)
 }
 
 // showTries bounds how often one witness is asked in a round: other replicas show it
@@ -96,7 +104,11 @@ func (s *Server) show(ctx context.Context, w *witness.Witness, last int64) error
 		var ahead *witness.AtSize
 		switch {
 		case err == nil:
-			return s.engine.Cosigned(ctx, w.Key, head.Size, line)
+			if err := s.engine.Cosigned(ctx, w.Key, head.Size, line); err != nil {
+				return err
+			}
+			s.answered.add(w.Key, s.quorum())
+			return nil
 		case errors.Is(err, witness.ErrRefused) || (errors.As(err, &ahead) && ahead.Size == last):
 			return s.forked(ctx, w, fmt.Sprintf("it signed a log whose first %d events are others than here", last))
 		case errors.As(err, &ahead):
