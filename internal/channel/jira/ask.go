@@ -13,6 +13,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/channel/jira/rest"
 	"github.com/lessor-iam/lessor/internal/config"
 	"github.com/lessor-iam/lessor/internal/engine"
+	"github.com/lessor-iam/lessor/internal/leak"
 )
 
 // asked is what an issue asks for, by its mapped fields and nothing else.
@@ -183,9 +184,9 @@ const mostReason = 4000
 func (a *asked) reason(t *config.JiraRequestType, i rest.Issue) {
 	text, _ := adf.Read(i.Fields[t.Reason])
 	if t.Reason == "summary" {
-		text = adf.Clean(i.Summary)
+		text = leak.Clean(i.Summary)
 	}
-	text, _ = adf.Redact(strings.TrimSpace(text))
+	text, _ = leak.Redact(strings.TrimSpace(text))
 	a.text = text
 	if utf8.RuneCountInString(text) > mostReason {
 		text = string([]rune(text)[:mostReason-1]) + "…"

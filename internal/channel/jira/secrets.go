@@ -7,6 +7,7 @@ import (
 
 	"github.com/lessor-iam/lessor/internal/channel/jira/adf"
 	"github.com/lessor-iam/lessor/internal/channel/jira/rest"
+	"github.com/lessor-iam/lessor/internal/leak"
 )
 
 // mostLeaks is how many places of secrets are named.
@@ -17,7 +18,7 @@ const mostLeaks = 20
 // nothing of the secret in it.
 func leaks(i rest.Issue, reason string) (list []string) {
 	look := func(text, where string) {
-		_, kinds := adf.Redact(text)
+		_, kinds := leak.Redact(text)
 		for _, kind := range kinds {
 			list = append(list, fmt.Sprintf("%s in %s", kind, where))
 		}

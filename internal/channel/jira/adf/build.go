@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/lessor-iam/lessor/internal/leak"
 )
 
 // maxText bounds the text of one document in characters. Jira refuses a comment
@@ -54,23 +56,23 @@ type Span struct {
 }
 
 // Text is text as it is.
-func Text(s string) Span { return Span{style: plain, text: Clean(s)} }
+func Text(s string) Span { return Span{style: plain, text: leak.Clean(s)} }
 
 // Strong is text that matters.
-func Strong(s string) Span { return Span{style: strong, text: Clean(s)} }
+func Strong(s string) Span { return Span{style: strong, text: leak.Clean(s)} }
 
 // Mono is a name or a digest, to be copied as it is.
-func Mono(s string) Span { return Span{style: mono, text: Clean(s)} }
+func Mono(s string) Span { return Span{style: mono, text: leak.Clean(s)} }
 
 // Link is text that leads to href, which must be https (http on no host but
 // loopback): with any other the text stays and leads nowhere.
 func Link(s, href string) Span {
 	u, err := url.Parse(href)
 	switch {
-	case err != nil || u.Host == "" || u.User != nil || Clean(href) != href:
+	case err != nil || u.Host == "" || u.User != nil || leak.Clean(href) != href:
 		return Text(s)
 	case u.Scheme == "https", u.Scheme == "http" && (u.Hostname() == "localhost" || u.Hostname() == "127.0.0.1" || u.Hostname() == "::1"):
-		return Span{style: link, text: Clean(s), href: u.String()}
+		return Span{style: link, text: leak.Clean(s), href: u.String()}
 	}
 	return Text(s)
 }
@@ -99,7 +101,7 @@ func (d *Doc) List(lines ...[]Span) *Doc {
 
 // Code adds text whose every character matters.
 func (d *Doc) Code(text string) *Doc {
-	if text = d.fit(strings.Trim(Clean(text), "\n")); text != "" {
+	if text = d.fit(strings.Trim(leak.Clean(text), "\n")); text != "" {
 		d.blocks = append(d.blocks, block{form: code, text: text})
 	}
 	return d
@@ -114,7 +116,7 @@ func (d *Doc) Table(head []string, rows ...[]string) *Doc {
 	for _, row := range append([][]string{head}, rows...) {
 		cells := make([]string, len(head))
 		for i := range min(len(row), len(head)) {
-			cells[i] = d.fit(strings.ReplaceAll(Clean(row[i]), "\n", " "))
+			cells[i] = d.fit(strings.ReplaceAll(leak.Clean(row[i]), "\n", " "))
 		}
 		b.rows = append(b.rows, cells)
 	}

@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/lessor-iam/lessor/internal/leak"
 )
 
 // Bounds on what is read: a ticket's text becomes a reason, not a book.
@@ -32,30 +33,11 @@ func Read(raw json.RawMessage) (text string, cut bool) {
 	}
 	r := reader{}
 	if s, ok := body.(string); ok {
-		r.say(Clean(s))
+		r.say(leak.Clean(s))
 	} else {
 		r.node(body, 0, "")
 	}
 	return tidy(r.out.String()), r.cut
-}
-
-// Clean makes text safe to show and to search: valid, without control characters,
-// and without the invisible ones that reorder it, hide in it or split a word that
-// is looked for.
-func Clean(s string) string {
-	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\r\n", "\n")
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n', r == '\t':
-			return r
-		case r == '\r', r == '\u2028', r == '\u2029', r == '\v', r == '\f':
-			return '\n'
-		case unicode.Is(unicode.Cc, r), unicode.Is(unicode.Cf, r), unicode.Is(unicode.Co, r),
-			r >= 0xFE00 && r <= 0xFE0F, r >= 0xE0100 && r <= 0xE01EF, r == 0x034F, r == 0x115F, r == 0x1160, r == 0x3164, r == 0xFFA0:
-			return -1
-		}
-		return r
-	}, s)
 }
 
 type reader struct {
@@ -93,12 +75,12 @@ func (r *reader) node(v any, depth int, bullet string) {
 		return
 	}
 	attrs, _ := n["attrs"].(map[string]any)
-	attr := func(name string) string { s, _ := attrs[name].(string); return Clean(s) }
+	attr := func(name string) string { s, _ := attrs[name].(string); return leak.Clean(s) }
 	kind, _ := n["type"].(string)
 	switch kind {
 	case "text":
 		s, _ := n["text"].(string)
-		r.say(Clean(s))
+		r.say(leak.Clean(s))
 		r.target(n["marks"], s)
 	case "hardBreak": // two of them leave a line empty
 		r.say("\n")
@@ -171,7 +153,7 @@ func (r *reader) target(marks any, text string) {
 		if mark["type"] != "link" || href == text {
 			continue
 		}
-		if href = web(Clean(href)); href != "" {
+		if href = web(leak.Clean(href)); href != "" {
 			r.say(" (" + href + ")")
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+
+	"github.com/lessor-iam/lessor/internal/leak"
 )
 
 // Wiki is the document in Jira's wiki markup. No text in it is markup.
@@ -88,7 +90,7 @@ var heads = regexp.MustCompile(`(?m)^([ \t]*(?:h[1-6]|bq))\.`)
 // image, table, heading or list comes of it.
 func EscapeWiki(text string) string {
 	var w strings.Builder
-	rs := []rune(Clean(text))
+	rs := []rune(leak.Clean(text))
 	at := func(i int) rune {
 		if i < 0 || i >= len(rs) {
 			return ' '

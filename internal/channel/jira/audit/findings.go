@@ -12,9 +12,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/lessor-iam/lessor/internal/access"
-	"github.com/lessor-iam/lessor/internal/channel/jira/adf"
 	"github.com/lessor-iam/lessor/internal/channel/jira/rest"
 	"github.com/lessor-iam/lessor/internal/engine"
+	"github.com/lessor-iam/lessor/internal/leak"
 )
 
 // A finding outlives the run that found it, so a run says not only what is wrong
@@ -257,7 +257,7 @@ func few(list []string, between string) string {
 // short makes a name of Jira's fit for a finding: one line of what shows, with no
 // secret in it, and not long.
 func short(s string, most int) string {
-	s, _ = adf.Redact(s)
+	s, _ = leak.Redact(s)
 	return clip(strings.Join(strings.Fields(s), " "), most)
 }
 

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/lessor-iam/lessor/internal/channel/jira/adf"
 	"github.com/lessor-iam/lessor/internal/channel/jira/rest"
 	"github.com/lessor-iam/lessor/internal/config"
+	"github.com/lessor-iam/lessor/internal/leak"
 )
 
 // milestoneWords are words by which a status is taken for a milestone, most
@@ -138,7 +138,7 @@ func (w *writer) line(format string, args ...any) { fmt.Fprintf(w, format+"\n", 
 
 // remark is a name as a comment: on one line, of what prints.
 func remark(name string) string {
-	if name = strings.Join(strings.Fields(adf.Clean(name)), " "); name == "" {
+	if name = strings.Join(strings.Fields(leak.Clean(name)), " "); name == "" {
 		return ""
 	}
 	return "   # " + name

@@ -1,11 +1,11 @@
-package adf_test
+package leak_test
 
 import (
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/lessor-iam/lessor/internal/channel/jira/adf"
+	"github.com/lessor-iam/lessor/internal/leak"
 )
 
 // The secrets are put together here, so that no scanner takes this file for a leak.
@@ -23,38 +23,38 @@ func TestAB13SecretsAreTakenOut(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		in, secret string
-		kind       adf.Kind
+		kind       leak.Kind
 	}{
-		{"my key is " + aws + ", thanks", aws, adf.CloudKey},
-		{"here:\n" + pem + "\nregards", "MIIEpAIBAAKCAQEA1", adf.PrivateKey},
-		{"cut off: " + pem[:60], "MIIEpAIBA", adf.PrivateKey},
-		{"token " + jwt, jwt, adf.WebToken},
-		{"use " + github, github, adf.Token},
-		{"use " + jira + ".", jira, adf.Token},
-		{"bot " + slack, slack, adf.Token},
-		{"password=hunter2", "hunter2", adf.Password},
-		{"DB_PASSWORD = 'correct horse'", "correct horse", adf.Password},
-		{"Password: swordfish", "swordfish", adf.Password},
-		{`{"password": "x y z"}`, "x y z", adf.Password},
-		{"API_TOKEN=abc", "abc", adf.Password},
-		{"client_secret: 7f3k", "7f3k", adf.Password},
-		{"pwd:Tr0ub4dor&3 ok", "Tr0ub4dor&3", adf.Password},
-		{"my password is Tr0ub4dor today", "Tr0ub4dor", adf.Password},
-		{"user | ann\npassword | Tr0ub4dor", "Tr0ub4dor", adf.Password},
-		{"Authorization: Bearer abcdef123456", "abcdef123456", adf.Header},
-		{"curl -H 'Authorization: Basic YW5uOnB3'", "YW5uOnB3", adf.Header},
-		{"header bearer 0123456789abcdef0123", "0123456789abcdef0123", adf.Header},
-		{"postgres://app:s3cret@db.example/x", "s3cret", adf.InURL},
-		{"the aws secret for it (" + random + ")", random, adf.Random},
-		{"AK\u200bIA" + aws[4:], aws, adf.CloudKey},
-		{"password=hunter22 and again hunter22", "hunter22", adf.Password},
+		{"my key is " + aws + ", thanks", aws, leak.CloudKey},
+		{"here:\n" + pem + "\nregards", "MIIEpAIBAAKCAQEA1", leak.PrivateKey},
+		{"cut off: " + pem[:60], "MIIEpAIBA", leak.PrivateKey},
+		{"token " + jwt, jwt, leak.WebToken},
+		{"use " + github, github, leak.Token},
+		{"use " + jira + ".", jira, leak.Token},
+		{"bot " + slack, slack, leak.Token},
+		{"password=hunter2", "hunter2", leak.Password},
+		{"DB_PASSWORD = 'correct horse'", "correct horse", leak.Password},
+		{"Password: swordfish", "swordfish", leak.Password},
+		{`{"password": "x y z"}`, "x y z", leak.Password},
+		{"API_TOKEN=abc", "abc", leak.Password},
+		{"client_secret: 7f3k", "7f3k", leak.Password},
+		{"pwd:Tr0ub4dor&3 ok", "Tr0ub4dor&3", leak.Password},
+		{"my password is Tr0ub4dor today", "Tr0ub4dor", leak.Password},
+		{"user | ann\npassword | Tr0ub4dor", "Tr0ub4dor", leak.Password},
+		{"Authorization: Bearer abcdef123456", "abcdef123456", leak.Header},
+		{"curl -H 'Authorization: Basic YW5uOnB3'", "YW5uOnB3", leak.Header},
+		{"header bearer 0123456789abcdef0123", "0123456789abcdef0123", leak.Header},
+		{"postgres://app:s3cret@db.example/x", "s3cret", leak.InURL},
+		{"the aws secret for it (" + random + ")", random, leak.Random},
+		{"AK\u200bIA" + aws[4:], aws, leak.CloudKey},
+		{"password=hunter22 and again hunter22", "hunter22", leak.Password},
 	} {
-		got, found := adf.Redact(c.in)
+		got, found := leak.Redact(c.in)
 		if strings.Contains(got, c.secret) || !slices.Contains(found, c.kind) || !strings.Contains(got, "[redacted "+string(c.kind)+"]") {
 			t.Errorf("%q: %q, found %q", c.in, got, found)
 		}
 	}
-	got, found := adf.Redact("first " + aws + ", password=abc, then " + aws)
+	got, found := leak.Redact("first " + aws + ", password=abc, then " + aws)
 	if got != "first [redacted cloud key], password=[redacted password], then [redacted cloud key]" || len(found) != 2 {
 		t.Errorf("%q %q", got, found)
 	}
@@ -85,7 +85,7 @@ func TestOrdinarySentencesStay(t *testing.T) {
 		"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
 		"[redacted password]",
 	} {
-		if got, found := adf.Redact(s); got != s || len(found) > 0 {
+		if got, found := leak.Redact(s); got != s || len(found) > 0 {
 			t.Errorf("%q became %q, found %q", s, got, found)
 		}
 	}
@@ -96,16 +96,16 @@ func FuzzRedact(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		clean, found := adf.Redact(s)
-		if again, more := adf.Redact(clean); again != clean || len(more) > 0 {
+		clean, found := leak.Redact(s)
+		if again, more := leak.Redact(clean); again != clean || len(more) > 0 {
 			t.Fatalf("%q became %q, in which there is still %q: %q", s, clean, more, again)
 		}
-		if (clean != adf.Clean(s)) != (len(found) > 0) {
+		if (clean != leak.Clean(s)) != (len(found) > 0) {
 			t.Fatalf("%q became %q, found %q", s, clean, found)
 		}
 		// Whatever stands around a secret of a known form, it is gone.
 		for _, known := range []string{aws, github, jira, slack, jwt} {
-			if out, _ := adf.Redact(s + " " + known + " " + s); strings.Contains(out, known) {
+			if out, _ := leak.Redact(s + " " + known + " " + s); strings.Contains(out, known) {
 				t.Fatalf("%q between %q: %q", known, s, out)
 			}
 		}

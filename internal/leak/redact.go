@@ -1,4 +1,4 @@
-package adf
+package leak
 
 import (
 	"cmp"
