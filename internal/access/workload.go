@@ -29,6 +29,7 @@ type MachineAccount struct {
 	PersonAt time.Time `json:"person_at,omitzero"` // when a person was last seen using it
 	PersonBy string    `json:"person_by,omitempty"`
 	Programs []string  `json:"programs,omitempty"` // that were last seen using it
+	Exposed  []string  `json:"exposed,omitempty"`  // how what acts as it is deployed so that something is given away
 	Proposed string    `json:"proposed,omitempty"` // of one that nobody answers for: who might, and why
 	Why      string    `json:"why,omitempty"`
 	Seen     time.Time `json:"seen"`
@@ -48,13 +49,14 @@ const (
 	WorkloadUnending     = "workload_secret_unending"
 	WorkloadOverdue      = "workload_rotation_overdue"
 	WorkloadWeak         = "workload_secret_weak"
+	WorkloadExposed      = "workload_exposed"
 )
 
 // WorkloadKinds are those about a workload itself, with what OWASP's list of
 // non-human identity risks (2025) calls them.
 var WorkloadKinds = map[string]string{
 	WorkloadUnowned: "NHI1", WorkloadUnused: "NHI1", WorkloadThirdParty: "NHI3", WorkloadUnreviewed: "NHI1", WorkloadWeak: "NHI4",
-	WorkloadOverpowered: "NHI5", WorkloadUnending: "NHI7", WorkloadOverdue: "NHI7", WorkloadProduction: "NHI8",
+	WorkloadOverpowered: "NHI5", WorkloadExposed: "NHI6", WorkloadUnending: "NHI7", WorkloadOverdue: "NHI7", WorkloadProduction: "NHI8",
 	WorkloadShared: "NHI9", WorkloadByPerson: "NHI10",
 }
 

@@ -126,6 +126,7 @@ var dueIn = map[string]time.Duration{
 	access.WorkloadUnowned: 3 * day, access.WorkloadUnused: 30 * day, access.WorkloadOverpowered: 7 * day, access.WorkloadShared: 30 * day,
 	access.WorkloadByPerson: 3 * day, access.WorkloadProduction: 3 * day, access.WorkloadThirdParty: 7 * day, access.WorkloadUnreviewed: 14 * day,
 	access.WorkloadUnending: 30 * day, access.WorkloadOverdue: 7 * day, access.WorkloadWeak: 14 * day,
+	access.WorkloadExposed: 7 * day,
 }
 
 // sightOf reads all of it in a few questions, however many workloads there are.
@@ -246,6 +247,7 @@ func (s *sight) judge(ctx context.Context, i access.Identity) (found map[string]
 	s.owned(i, say)
 	s.used(i, say)
 	s.secrets(i, say)
+	s.exposed(i, say)
 	if i.Contract == nil {
 		return found, nil
 	}
@@ -326,6 +328,17 @@ func (s *sight) secrets(i access.Identity, say tells) {
 				say(access.WorkloadOverdue, "%s of %s at %s is there since %s at the latest, and its contract has it changed every %s. Rotate it.", called(c), i.ID, system, made.Format(time.DateOnly), i.Contract.RotateEvery)
 			}
 		}
+	}
+}
+
+// exposed is how it is deployed, as far as the systems tell.
+func (s *sight) exposed(i access.Identity, say tells) {
+	var all []string
+	for _, system := range slices.Sorted(maps.Keys(i.Accounts)) {
+		all = append(all, s.accounts[place{system, i.Accounts[system]}].Exposed...)
+	}
+	if len(all) > 0 {
+		say(access.WorkloadExposed, "What acts as %s is deployed so that something is given away: %s. %s", i.ID, someOf(all), unexpose)
 	}
 }
 

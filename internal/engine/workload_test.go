@@ -175,6 +175,7 @@ func TestJudgeWorkloads(t *testing.T) {
 			access.WorkloadUnending:    func(*access.Identity) {},
 			access.WorkloadOverdue:     func(*access.Identity) {},
 			access.WorkloadWeak:        func(*access.Identity) {},
+			access.WorkloadExposed:     func(*access.Identity) {},
 		}
 		if len(plan) != len(access.WorkloadKinds) {
 			t.Fatalf("%d kinds, %d planned", len(access.WorkloadKinds), len(plan))
@@ -205,6 +206,9 @@ func TestJudgeWorkloads(t *testing.T) {
 		}
 		if err := f.Engine.ObservedUses(ctx, "dir", f.Now(), []engine.UseSeen{{Account: "b-" + access.WorkloadByPerson, Program: "psql", From: "10.0.0.1", Person: true},
 			{Account: "b-good", Program: "wiki-reader"}, {Account: "nobody", Program: "psql", Person: true}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Engine.ObservedExposures(ctx, "dir", f.Now(), []engine.ExposureSeen{{Account: "b-" + access.WorkloadExposed, What: "Deployment shop/web: a password stands in plain"}}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := f.Engine.ObservedCredentials(ctx, "dir", f.Now(), []engine.CredentialSeen{
@@ -266,6 +270,9 @@ func TestJudgeWorkloads(t *testing.T) {
 		}
 		f.Clock.Pass(31 * day)
 		if _, err := f.Engine.ObservedAccounts(ctx, "dir", f.Now(), accounts); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Engine.ObservedExposures(ctx, "dir", f.Now(), nil); err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {

@@ -86,7 +86,7 @@ func openCluster(t *testing.T) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	reader("dir", k.Reading(admin), nil)
+	reader("dir", k.Deployed(admin), nil)
 	token := func() string { return c.forge.Token }
 	g, err := gitea.New(gitea.Config{URL: c.forge.URL, CA: c.forge.CA, Token: token, AdminToken: token, Timeout: 30 * time.Second})
 	reader("git", g, err)
@@ -114,6 +114,13 @@ func (c *cluster) token(robot string) {
 	c.t.Helper()
 	c.send("/api/v1/namespaces/"+c.space+"/secrets",
 		`{"metadata":{"name":"`+robot+`","annotations":{"kubernetes.io/service-account.name":"`+robot+`"}},"type":"kubernetes.io/service-account-token","data":{"token":"eA=="}}`)
+}
+
+// deploy makes a Deployment whose pods act as a service account.
+func (c *cluster) deploy(robot, more, env string) {
+	c.t.Helper()
+	c.send("/apis/apps/v1/namespaces/"+c.space+"/deployments", `{"metadata":{"name":"`+robot+`"},"spec":{"selector":{"matchLabels":{"app":"`+robot+`"}},"template":{"metadata":{"labels":{"app":"`+robot+`"}},
+		"spec":{"serviceAccountName":"`+robot+`"`+more+`,"containers":[{"name":"app","image":"registry.example.org/app:1","env":[`+env+`]}]}}}}`)
 }
 
 func (c *cluster) bind(robot, role string) {
@@ -149,8 +156,9 @@ func (c *cluster) plant(n int) {
 		c.user(id(what))
 		c.want[access.WorkloadUnending+" "+id(what)] = true // no token there ever ends
 	}
-	// As it should be: a service account whose tokens are asked for, and stand nowhere.
-	robot("", "healthy", nil)
+	// As it should be: a service account whose tokens are asked for, and stand nowhere; what
+	// acts as it has its secrets from elsewhere, and its token because it is said to need it.
+	c.deploy(robot("", "healthy", nil), `,"automountServiceAccountToken":true`, `{"name":"DB_PASSWORD","valueFrom":{"secretKeyRef":{"name":"db","key":"password"}}},{"name":"DB_PASSWORD_FILE","value":"/run/db/password"},{"name":"DB_URL","value":"postgres://app:$(DB_PASSWORD)@db/shop"}`)
 	// 1. Nobody has written it down; nor does anybody answer for what lets it in.
 	stray := fmt.Sprintf("stray-%d", n)
 	c.want[access.WorkloadUnregistered+" dir "+c.robot(stray)] = true
@@ -167,6 +175,16 @@ func (c *cluster) plant(n int) {
 	robot(access.WorkloadThirdParty, "third", func(i *access.Identity) {
 		i.Contract.ThirdParty, i.Contract.Reviewed = "Acme", c.f.Now().Add(-150*24*time.Hour)
 	})
+	// 5b. It is deployed with a secret in plain, in one of three places; with a token that
+	// nobody has asked for; and so is what nobody answers for.
+	c.deploy(robot(access.WorkloadExposed, "plain", nil), `,"automountServiceAccountToken":false`, `{"name":"DB_PASSWORD","value":"planted in plain"}`)
+	read := robot(access.WorkloadExposed, "map", nil)
+	c.send("/api/v1/namespaces/"+c.space+"/configmaps", `{"metadata":{"name":"`+read+`"},"data":{"db":"postgres://app:planted@db/shop"}}`)
+	c.deploy(read, `,"automountServiceAccountToken":false`, `{"name":"DB","valueFrom":{"configMapKeyRef":{"name":"`+read+`","key":"db"}}}`)
+	c.deploy(robot(access.WorkloadExposed, "mounted", nil), "", "")
+	c.send("/apis/batch/v1/namespaces/"+c.space+"/cronjobs", `{"metadata":{"name":"`+fmt.Sprint("nightly-", n)+`"},"spec":{"schedule":"0 3 * * *","jobTemplate":{"spec":{"template":{"spec":{"serviceAccountName":"nightly-`+fmt.Sprint(n)+`",
+		"automountServiceAccountToken":false,"restartPolicy":"Never","containers":[{"name":"app","image":"registry.example.org/app:1","args":["--db=postgres://app:planted@db/shop"]}]}}}}}}`)
+	c.want[access.WorkloadExposed+" dir serviceaccount:"+c.space+fmt.Sprint("/nightly-", n)] = true
 	// 6. What lets it in never ends.
 	c.token(robot(access.WorkloadUnending, "ever", nil))
 	forge("", "ever-g", nil)

@@ -24,6 +24,8 @@ type Door interface {
 	ObservedAccounts(ctx context.Context, system string, at time.Time, seen []engine.AccountSeen) (engine.AccountDrift, error)
 	// ObservedUses takes who was seen using accounts.
 	ObservedUses(ctx context.Context, system string, at time.Time, seen []engine.UseSeen) error
+	// ObservedExposures takes a whole reading of how programs are deployed.
+	ObservedExposures(ctx context.Context, system string, at time.Time, seen []engine.ExposureSeen) error
 	// ObservedCredentials takes a whole reading of what lets bearers in.
 	ObservedCredentials(ctx context.Context, system string, at time.Time, seen []engine.CredentialSeen) (engine.CredentialDrift, error)
 	// ObservedObjects takes a reading of what the target says of its objects.
@@ -103,6 +105,10 @@ func (r *Reader) whole(ctx context.Context, since time.Time) (engine.Drift, erro
 	// 6. What the objects are, in the target's own words.
 	if err := r.said(ctx, objects); err != nil {
 		return drift, fmt.Errorf("read %s: objects: %w", r.System, err)
+	}
+	// 7. How what acts as the accounts is deployed.
+	if err := r.exposures(ctx); err != nil {
+		return drift, fmt.Errorf("read %s: how programs are deployed: %w", r.System, err)
 	}
 	return drift, nil
 }
@@ -206,6 +212,24 @@ func (r *Reader) uses(ctx context.Context) error {
 		return err
 	}
 	return r.Door.ObservedUses(ctx, r.System, at, seen)
+}
+
+// exposures reads how programs are deployed, where the target tells.
+func (r *Reader) exposures(ctx context.Context) error {
+	target, can := connector.As[connector.Exposures](r.Connector)
+	if !can {
+		return nil
+	}
+	at := r.Now()
+	var seen []engine.ExposureSeen
+	err := target.Exposures(ctx, func(x connector.Exposure) error {
+		seen = append(seen, engine.ExposureSeen{Account: x.Account, What: x.What})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return r.Door.ObservedExposures(ctx, r.System, at, seen)
 }
 
 // mostAsked is how many holdings a target is asked about who gave them.

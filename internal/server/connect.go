@@ -98,14 +98,23 @@ func newKubernetes(s *settings) (connector.Connector, error) {
 	if s.text("reader_token_ref") != "" {
 		reader = s.secret("reader_token_ref")
 	}
+	deployments := s.flag("deployments")
+	if deployments && reader == nil {
+		s.wrong("\"deployments\" needs \"reader_token_ref\", the account that reads them")
+	}
 	if s.done() {
 		return nil, nil
 	}
-	k, err := kubernetes.New(c)
-	if err != nil || reader == nil {
-		return k, err
+	switch k, err := kubernetes.New(c); {
+	case err != nil:
+		return nil, err
+	case deployments:
+		return k.Deployed(reader), nil
+	case reader != nil:
+		return k.Reading(reader), nil
+	default:
+		return k, nil
 	}
-	return k.Reading(reader), nil
 }
 
 func newOpenSSH(s *settings) (connector.Connector, error) {

@@ -33,12 +33,14 @@ func TestKubernetesSettings(t *testing.T) {
 	const url = "      url: https://127.0.0.1:6443\n"
 	rest := url + "      ca_file: " + ca + "\n"
 	for settings, want := range map[string]string{
-		rest + "      token_ref: env:HOME\n":                                                           "",
-		rest + "      certificate_ref: env:HOME\n      key_ref: env:HOME\n      lingers: 1h\n":         "",
-		rest + "      token_ref: env:HOME\n      certificate_ref: env:HOME\n      key_ref: env:HOME\n": "not both",
-		rest + "      certificate_ref: env:HOME\n":                                                     `"key_ref" is needed`,
-		rest + "      token_ref: env:HOME\n      reader_token_ref: env:HOME\n":                         "",
-		rest + "      reader_token_ref: env:HOME\n":                                                    "\"token_ref\" is needed",
+		rest + "      token_ref: env:HOME\n":                                                            "",
+		rest + "      certificate_ref: env:HOME\n      key_ref: env:HOME\n      lingers: 1h\n":          "",
+		rest + "      token_ref: env:HOME\n      certificate_ref: env:HOME\n      key_ref: env:HOME\n":  "not both",
+		rest + "      certificate_ref: env:HOME\n":                                                      `"key_ref" is needed`,
+		rest + "      token_ref: env:HOME\n      reader_token_ref: env:HOME\n":                          "",
+		rest + "      token_ref: env:HOME\n      deployments: true\n":                                   "\"deployments\" needs \"reader_token_ref\"",
+		rest + "      token_ref: env:HOME\n      deployments: true\n      reader_token_ref: env:HOME\n": "",
+		rest + "      reader_token_ref: env:HOME\n":                                                     "\"token_ref\" is needed",
 		rest:                                "\"token_ref\" is needed",
 		url + "      token_ref: env:HOME\n": `"ca_file" is needed`,
 		"      ca_file: " + ca + "\n      token_ref: env:HOME\n":                    `"url" is needed`,

@@ -27,11 +27,11 @@ const blockReader = blockPolicy + 1
 // worth is what stands in the Secrets of tests, and must come nowhere.
 const worth = "d29ydGgtNzFjOQ=="
 
-// reading is a connector with the documented account that reads, which is a service
-// account here, shown by a token that was asked for; its answers are kept.
-func (w world) reading(t testing.TB) (Reading, *answers) {
+// reads makes the documented account that reads, which is a service account here, in a
+// namespace of its own, shown by a token that is asked for.
+func (w world) reads(t testing.TB) (ns string, token func() string) {
 	t.Helper()
-	ns := w.space(t, "reading-"+digest(t.Name())[:8])
+	ns = w.space(t, "reading-"+digest(t.Name())[:8])
 	w.robot(t, ns, "reader")
 	for _, d := range manifests(t, blockReader) {
 		w.write(t, strings.NewReplacer("name: lessor-reader\n", "name: lessor-reader-"+ns+"\n", "name: lessor-reader", "name: lessor-reader-"+ns,
@@ -48,12 +48,19 @@ func (w world) reading(t testing.TB) (Reading, *answers) {
 		} `json:"status"`
 	}
 	decode(t, w.Must(t, http.MethodPost, "/api/v1/namespaces/"+ns+"/serviceaccounts/reader/token", []byte(`{"spec":{}}`)), &asked)
+	return ns, func() string { return asked.Status.Token }
+}
+
+// reading is a connector with the account that reads; its answers are kept.
+func (w world) reading(t testing.TB) (Reading, *answers) {
+	t.Helper()
+	_, token := w.reads(t)
 	c, err := New(w.config())
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.page = 2 // so that there are pages
-	r := c.Reading(func() string { return asked.Status.Token })
+	r := c.Reading(token)
 	t.Cleanup(func() { _ = r.Close() })
 	kept := &answers{RoundTripper: r.line.Client.Transport}
 	r.line.Client.Transport = kept
