@@ -148,7 +148,7 @@ func startSamba(address string) (*SambaServer, error) {
 	if err := server.Start(); err != nil {
 		return nil, err
 	}
-	for end := time.Now().Add(2 * time.Minute); ; {
+	for end := time.Now().Add(5 * time.Minute); ; { // of a machine that has much else to do
 		if s.Admin, err = ldap.DialURL(s.PlainURL); err == nil {
 			if err = s.Admin.Bind(SambaAdmin, SambaAdminSecret); err == nil {
 				return s, nil

@@ -27,7 +27,7 @@ func keyedTargets() map[string]keyedTarget {
 		"postgres, in Secrets": {begin: postgresAccount, open: openPostgres, signIn: psql, store: "kubernetes", slow: true},
 		"postgres, in Vault":   {begin: postgresAccount, open: openPostgres, signIn: psql, store: "vault", slow: true},
 		"openldap":             {begin: ldapAccount, open: openLDAP, signIn: ldapsearch, store: "age"},
-		"samba":                {begin: sambaAccount, open: openSamba, signIn: ldapsearch, store: "age", slow: true, later: anHourLater},
+		"samba":                {begin: sambaAccount, open: openSamba, signIn: ldapsearch, store: "age", slow: true, pace: domainPace, later: anHourLater},
 		"gitea":                {begin: giteaAccount, open: openGitea, signIn: curlGitea, store: "age"},
 		"gitea, in Vault":      {begin: giteaAccount, open: openGitea, signIn: curlGitea, store: "vault", slow: true},
 		"kubernetes":           {begin: robotAccount, open: openKubernetes, signIn: curlKubernetes, store: "age", slow: true},
@@ -146,7 +146,7 @@ func sambaAccount(t *testing.T, n int) keyed {
 func openSamba(t *testing.T, k keyed) connector.Issuer {
 	t.Helper()
 	c, err := ldap.New(ldap.Config{URL: k.Address, CA: roots(t, k.CA), BindDN: testserver.SambaService, Password: func() string { return testserver.SambaServiceSecret },
-		PeopleBase: "OU=people," + testserver.SambaBase, GroupsBase: "OU=groups," + testserver.SambaBase, Timeout: rotationPace.Call})
+		PeopleBase: "OU=people," + testserver.SambaBase, GroupsBase: "OU=groups," + testserver.SambaBase, Timeout: domainPace.Call})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,10 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -25,6 +26,10 @@ import (
 )
 
 var rotationPace = access.Pace{Lease: 1500 * time.Millisecond, Call: 500 * time.Millisecond, Retry: 20 * time.Millisecond, SlowestOff: 200 * time.Millisecond}
+
+// domainPace is for a domain, whose one process takes all calls one after the other: of
+// eight at once on a machine that is busy none came to an end within half a second.
+var domainPace = access.Pace{Lease: 13 * time.Second, Call: 6 * time.Second, Retry: 50 * time.Millisecond, SlowestOff: 500 * time.Millisecond}
 
 // keyed is a real system whose credentials are made anew, as another process finds it too.
 type keyed struct {
@@ -43,7 +48,16 @@ type keyedTarget struct {
 	signIn func(t *testing.T, k keyed, worth string) bool
 	store  string // of keptStores
 	slow   bool
+	pace   access.Pace                 // zero: rotationPace
 	later  func(t *testing.T, k keyed) // has the time pass for which it takes an old one
+}
+
+// paced is how long it is given.
+func (on keyedTarget) paced() access.Pace {
+	if on.pace == (access.Pace{}) {
+		return rotationPace
+	}
+	return on.pace
 }
 
 // named is an account to begin with, under the name by which the target is found again.
@@ -74,9 +88,9 @@ type keeper struct {
 
 func keep(t *testing.T, p rotationPlan, holder string, seam func(string)) keeper {
 	t.Helper()
-	k := keeper{plan: p}
+	k, on := keeper{plan: p}, keyedTargets()[p.Target.Name]
 	k.Fixture = enginetest.Open(t, store.SQLite, func(o *enginetest.Options) {
-		o.DSN, o.Key, o.Pace, o.Now, o.Seam = "sqlite:"+p.File, "crash", rotationPace, time.Now, seam
+		o.DSN, o.Key, o.Pace, o.Now, o.Seam = "sqlite:"+p.File, "crash", on.paced(), time.Now, seam
 		robot := o.Company.People["robot"]
 		robot.Accounts = map[string]string{"dir": p.Target.Account}
 		o.Company.People["robot"] = robot
@@ -87,7 +101,7 @@ func keep(t *testing.T, p rotationPlan, holder string, seam func(string)) keeper
 		}
 	})
 	kept := keptStores()[p.Store.Kind].open(t, p.Store)
-	k.lane = rotate.New(rotate.Config{Door: k.Engine, System: "dir", Issuer: keyedTargets()[p.Target.Name].open(t, p.Target), Holder: holder, Pace: rotationPace,
+	k.lane = rotate.New(rotate.Config{Door: k.Engine, System: "dir", Issuer: on.open(t, p.Target), Holder: holder, Pace: on.paced(),
 		Stores:   func(string) (deliver.Store, bool) { return kept, true },
 		Backstop: time.Second, Now: time.Now, Rand: crand.Reader, Seam: seam})
 	return k
@@ -149,60 +163,90 @@ func (k keeper) over(t *testing.T) access.Rotation {
 	return access.Rotation{}
 }
 
+// mostSteps is more than any rotation has; a filter on the numbers ends there.
+const mostSteps = 1000
+
 // Kill −9 after any step of a rotation on real systems: the next process brings it to
 // where exactly what consumers read lets in, by the system's own tool, and what was in
-// force before does not.
+// force before does not. Each of all steps in the long run; else a third of them, each
+// time others, and of slow ones four.
 func TestRotationsCrash(t *testing.T) {
 	base := filepath.Join(t.TempDir(), "base.db")
 	enginetest.Open(t, store.SQLite, func(o *enginetest.Options) { o.DSN, o.Key, o.Now = "sqlite:"+base, "crash", time.Now }).Close()
+	long := os.Getenv("LESSOR_TEST_LONG") != ""
 	for name, on := range keyedTargets() {
 		for _, deed := range []string{"rotate", "compromised", "retire"} {
 			t.Run(name+", "+deed, func(t *testing.T) {
-				step := 1 // each of all steps in the long run; else a third of them, each time others
-				first := 1
-				if os.Getenv("LESSOR_TEST_LONG") == "" {
-					step = 3
-					first += int(time.Now().UnixNano() % 3)
-				}
-				if on.slow && (os.Getenv("LESSOR_TEST_LONG") == "" && deed != "rotate") {
+				if on.slow && !long && deed != "rotate" {
 					t.Skip("each takes what its credentials linger: LESSOR_TEST_LONG")
 				}
-				keep := keptStores()[on.store].begin(t)
-				// One that was skipped (its system is not built) or failed has no end to
-				// count to: the next numbers would say the same, for ever.
-				// A batch of which -run leaves out every case is the last, too.
-				var done, lost, ran atomic.Bool
-				for nth, more := first, true; more && !done.Load() && !lost.Load(); nth += step * 4 {
-					ran.Store(false)
-					t.Run(fmt.Sprint(nth), func(t *testing.T) {
-						for i := range 4 {
-							t.Run(fmt.Sprint(nth+i*step), func(t *testing.T) {
-								ran.Store(true)
-								t.Parallel()
-								judged := false
-								defer func() {
-									if !judged {
-										lost.Store(true)
-									}
-								}()
-								if dieAndGoOn(t, base, rotationPlan{Target: on.named(t, name, nth+i*step), Store: keep(t, nth+i*step), Deed: deed, Nth: nth + i*step}) {
-									done.Store(true)
-								}
-								judged = true
-							})
-						}
-					})
-					if more = ran.Load(); on.slow && os.Getenv("LESSOR_TEST_LONG") == "" {
-						return
-					}
+				s := steps{first: 1, each: 1, most: mostSteps, wide: 2}
+				if !long {
+					s.first, s.each = 1+rand.IntN(3), 3
 				}
+				if on.slow && !long {
+					s.most = s.first + 4*s.each - 1
+				}
+				if on.slow && long {
+					s.wide = 8 // they wait, and compute little
+				}
+				keep := keptStores()[on.store].begin(t)
+				s.run(t, func(t *testing.T, nth int) (over bool, died string) {
+					return dieAndGoOn(t, base, rotationPlan{Target: on.named(t, name, nth), Store: keep(t, nth), Deed: deed, Nth: nth})
+				})
 			})
 		}
 	}
 }
 
-// dieAndGoOn is one case; over says that the rotation has fewer steps.
-func dieAndGoOn(t *testing.T, base string, p rotationPlan) (over bool) {
+// steps are those after which a process dies, several beside each other.
+type steps struct{ first, each, most, wide int }
+
+// run goes on until one says that there are fewer steps. One that was skipped (its system
+// is not built) or failed has no end to count to: the next would say the same.
+func (s steps) run(t *testing.T, one func(t *testing.T, nth int) (over bool, died string)) {
+	t.Helper()
+	var (
+		mu     sync.Mutex
+		next   = s.first
+		over   bool
+		places = map[string]int{}
+		all    sync.WaitGroup
+		begun  = time.Now()
+	)
+	take := func() (nth int, ok bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		nth, next = next, next+s.each
+		return nth, !over && nth <= s.most
+	}
+	for range s.wide {
+		all.Go(func() {
+			for nth, ok := take(); ok; nth, ok = take() {
+				t.Run(fmt.Sprint(nth), func(t *testing.T) {
+					last, died := true, ""
+					defer func() {
+						mu.Lock()
+						defer mu.Unlock()
+						if over = over || last; died != "" {
+							places[died]++
+						}
+					}()
+					last, died = one(t, nth)
+				})
+			}
+		})
+	}
+	all.Wait()
+	killed := 0
+	for _, n := range places {
+		killed += n
+	}
+	t.Logf("killed after %d steps, at %d places, in %s: %v", killed, len(places), time.Since(begun).Round(time.Second), places)
+}
+
+// dieAndGoOn is one case; over says that the rotation has fewer steps, died after which it died.
+func dieAndGoOn(t *testing.T, base string, p rotationPlan) (over bool, died string) {
 	t.Helper()
 	// 1. One that is in force.
 	p.File = filepath.Join(t.TempDir(), "lessor.db")
@@ -222,8 +266,8 @@ func dieAndGoOn(t *testing.T, base string, p rotationPlan) (over bool) {
 		t.Fatal("the first one does not let in")
 	}
 	// 2. The process dies.
-	out, died := dies(t, "TestRotationDies", rotationPlanKey, p)
-	if over = !died; over && !bytes.Contains(out, []byte("DONE AFTER")) {
+	out, killed := dies(t, "TestRotationDies", rotationPlanKey, p)
+	if over = !killed; over && !bytes.Contains(out, []byte("DONE AFTER")) {
 		t.Fatalf("it was to die by SIGKILL, or to say that there are fewer steps:\n%s", out)
 	}
 	_, where, _ := strings.Cut(string(out), "DIES AT ")
@@ -262,5 +306,5 @@ func dieAndGoOn(t *testing.T, base string, p rotationPlan) (over bool) {
 			}
 		}
 	}
-	return over
+	return over, where
 }
