@@ -85,6 +85,9 @@ func (c *Connector) applyGroup(ctx context.Context, group string, accounts map[s
 	}
 	edits = slices.DeleteFunc(edits, func(e *edit) bool {
 		needed, err := c.needed(ctx, now, e)
+		if err == nil && !needed && !e.add {
+			err = c.forget(ctx, group, e.value)
+		}
 		if err == nil {
 			return !needed
 		}
@@ -204,6 +207,29 @@ func (c *Connector) needed(ctx context.Context, now *roster, e *edit) (bool, err
 	}
 	there, err := c.lists(ctx, now.group, e.value)
 	return there != e.add, err
+}
+
+// forget has the server take a group out of an account's memberOf that does not list
+// it. OpenLDAP writes that copy after the group, in a transaction of its own, and not at
+// all where the connection is cut in between; whoever reads the copy lets the account
+// in. To add and remove the member in one modify brings it back into line; the group
+// itself never changes.
+func (c *Connector) forget(ctx context.Context, group, member string) error {
+	if !c.dialect.copies {
+		return nil
+	}
+	res, err := search(ctx, c.ask, searchRequest(member, goldap.ScopeBaseObject, eq("memberOf", group), noAttributes))
+	if err != nil || len(res.Entries) == 0 {
+		return nil //nolint:nilerr // the account is gone, or the server has no such copy: the look says what it shows
+	}
+	req := goldap.NewModifyRequest(group, nil)
+	req.Add(c.memberAttr, []string{member})
+	req.Delete(c.memberAttr, []string{member})
+	err = c.write(ctx, func(conn *goldap.Conn) error { return conn.Modify(req) })
+	if err != nil && !said(err, c.dialect.there) { // somebody has just added it: the next look sees that
+		return fmt.Errorf("modify %s, for the memberOf of %s: %w", group, member, err)
+	}
+	return nil
 }
 
 // lists asks the server whether the group has that member.

@@ -35,6 +35,7 @@ type dialect struct {
 	windows bool     // objectGUID, tokenGroups, primary groups, in-chain matching, domains
 	lingers time.Duration
 	hashes  bool // what a modify puts into userPassword it keeps as a hash
+	copies  bool // memberOf is a copy that is written after the member, and may be left behind
 }
 
 // ticketLife is how long a Kerberos ticket can be renewed in a domain nobody
@@ -52,7 +53,7 @@ var divisibleCodes = []uint16{
 
 var dialects = map[string]dialect{
 	OpenLDAP: {
-		accountAttr: "uid", class: "groupOfNames", demands: true, compares: true, some: divisibleCodes,
+		accountAttr: "uid", class: "groupOfNames", demands: true, compares: true, some: divisibleCodes, copies: true,
 		there: []uint16{goldap.LDAPResultAttributeOrValueExists}, gone: []uint16{goldap.LDAPResultNoSuchAttribute},
 	},
 	Dialect389: {

@@ -27,6 +27,14 @@ func TestMemberOfAlone(t *testing.T) {
 	if seen.Err != nil || seen.Direct || !seen.Effective || len(seen.Residual) != 1 || !strings.HasSuffix(seen.Path, "memberOf") {
 		t.Errorf("look: %+v, want it held by memberOf alone", seen)
 	}
+	for _, res := range c.Apply(t.Context(), []connector.Change{{Ref: connector.Ref{Account: "ann", Object: "eng"}}}) {
+		if res.Err != nil {
+			t.Errorf("remove: %v", res.Err)
+		}
+	}
+	if seen := sees(t, c, "ann", "eng", false, false); seen.Residual != nil {
+		t.Errorf("look after the removal: %+v, want it held by nothing", seen)
+	}
 	s.Person(t, "bob")
 	if seen := lookAt(t, c, "bob", "eng"); strings.Contains(seen.Path, "memberOf") {
 		t.Errorf("look: path %q names memberOf, which is not there", seen.Path)
