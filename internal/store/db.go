@@ -215,7 +215,12 @@ func (db *DB) Write(ctx context.Context, do func(*Tx) error) (err error) {
 		if lost > 0 {
 			stepAside(ctx, lost)
 		}
-		err = db.once(ctx, db.write, &sql.TxOptions{Isolation: sql.LevelSerializable}, do)
+		err = db.once(ctx, db.write, &sql.TxOptions{Isolation: sql.LevelSerializable}, func(tx *Tx) error {
+			if err := tx.begun(ctx); err != nil {
+				return err
+			}
+			return do(tx)
+		})
 		if isTaken(err) {
 			taken++
 		} else if !unserializable(err) {
@@ -226,6 +231,18 @@ func (db *DB) Write(ctx context.Context, do func(*Tx) error) (err error) {
 		}
 	}
 	return fmt.Errorf("gave up after %d tries: %w", writeTries, err)
+}
+
+// begun fixes what a transaction sees before anything is done in it. PostgreSQL fixes
+// it with the first statement: whoever read the clock before that could see what others
+// did later, and the log would tell of their deed after its own. SQLite's transactions
+// that write begin with the lock.
+func (tx *Tx) begun(ctx context.Context) error {
+	if tx.db.Dialect != Postgres {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, "select 1")
+	return err
 }
 
 // stepAside waits some part of a time that doubles with each loss: transactions that
