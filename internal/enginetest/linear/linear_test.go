@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -47,27 +48,60 @@ func TestHistoriesCouldHaveHappenedOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	wanted := histories(t)
 	enginetest.Each(t, func(t *testing.T, d store.Dialect) {
-		met, began := map[string]int{}, time.Now()
-		for first := 0; first < wanted && !t.Failed(); first += share {
-			n := min(share, wanted-first)
-			several(t, d, uint64(first), n, met)
-			t.Logf("%d of %d histories after %s", first+n, wanted, time.Since(began).Round(time.Second))
-		}
-		t.Logf("what was met: %v", met)
+		met, began := &tally{of: map[string]int{}}, time.Now()
+		t.Run("each", func(t *testing.T) { // as many databases at once as -parallel says
+			for first := 0; first < wanted; first += share {
+				n := min(share, wanted-first)
+				t.Run(fmt.Sprintf("from %d", first), func(t *testing.T) {
+					t.Parallel()
+					if !met.wrong.Load() {
+						several(t, d, uint64(first), n, met)
+					}
+					if t.Failed() {
+						met.wrong.Store(true)
+					}
+					t.Logf("%d of %d histories after %s", met.done.Load(), wanted, time.Since(began).Round(time.Second))
+				})
+			}
+		})
+		t.Logf("%d histories; what was met: %v", met.done.Load(), met.of)
 		if wanted < 4*share {
 			return // chance may leave something out
 		}
 		for _, verb := range []string{"edit ok", "edit conflict", "edit gone", "vote ok", "vote denied", "vote conflict", "vote gone",
 			"end ok", "end gone", "claim held", "claim absent", "expire ok 1", "settle ok", "settle ok 1"} {
-			if met[verb] == 0 {
+			if met.of[verb] == 0 {
 				t.Errorf("no history has %q: it says nothing about it", verb)
 			}
 		}
 	})
 }
 
+// tally counts what histories have met, for all that are played at once.
+type tally struct {
+	mu    sync.Mutex
+	of    map[string]int
+	done  atomic.Int64
+	wrong atomic.Bool // one failed: no more are begun
+}
+
+// take counts the deeds of one history.
+func (m *tally) take(h *history) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, op := range h.ops {
+		d, a := op.Input.(deed), op.Output.(answer)
+		key := d.verb + " " + a.what
+		if a.n > 0 && d.verb != "read" {
+			key += fmt.Sprintf(" %d", a.n)
+		}
+		m.of[key]++
+	}
+	m.done.Add(1)
+}
+
 // several plays histories on one database, one after the other, and asks the oracle at the end.
-func several(t *testing.T, d store.Dialect, seed uint64, n int, met map[string]int) {
+func several(t *testing.T, d store.Dialect, seed uint64, n int, met *tally) {
 	t.Helper()
 	f := enginetest.Open(t, d, often)
 	defer f.Close()
@@ -75,13 +109,7 @@ func several(t *testing.T, d store.Dialect, seed uint64, n int, met map[string]i
 		h, asked := begin(f)
 		h.play(t.Context(), rand.New(rand.NewPCG(seed+i, 1)))
 		h.check(t, asked, seed+i)
-		for _, op := range h.ops {
-			key := op.Input.(deed).verb + " " + op.Output.(answer).what
-			if n := op.Output.(answer).n; n > 0 && op.Input.(deed).verb != "read" {
-				key += fmt.Sprintf(" %d", n)
-			}
-			met[key]++
-		}
+		met.take(h)
 		if t.Failed() {
 			return
 		}
