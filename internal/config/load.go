@@ -48,7 +48,8 @@ type Config struct {
 	Lifecycle       access.Lifecycle
 	Metrics         *Metrics // nil: nobody reads figures
 	Traces          *Traces  // nil: no spans are sent
-	Files           string   // digest of what must be the same on every replica; rules have their own
+	SecondPerson    bool              // each change of the files needs a second person
+	Files           map[string]string // each file -> SHA-256 of its text, but for the rules'; of lessor.yaml, of what is the same on every replica
 	Warnings        Problems // what is allowed and most likely not meant
 
 	systems  map[string]mark
@@ -194,7 +195,7 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	c.Stores, c.storesAt = d.secretStores()
 	c.plans = d.plansAt()
 	c.Directory, c.Warnings = d.build(), d.warnings
-	c.Files = d.digestOf(c)
+	c.Files = d.sumsOf(c)
 	return c, nil
 }
 

@@ -3,15 +3,18 @@ package config
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
 )
 
-// same is what of a folder must be so on every replica that shares a database. Where
+// same is what of lessor.yaml must be so on every replica that shares a database. Where
 // each listens, and where it keeps what is its own, may differ; so may the paths.
 type same struct {
-	Files                               map[string]string // every file but lessor.yaml -> digest of its text
+	SecondPerson                        bool
 	AnswerWithin, ProvisionWithin       time.Duration
 	Backstop, Inventory                 time.Duration
 	Pace                                access.Pace
@@ -21,12 +24,13 @@ type same struct {
 	GlassEntitlements                   []string
 	GlassLongest                        access.Term
 	GlassMost                           int
-	Classes, Tokens                     []string
+	Classes, Tokens, Notify             []string
 }
 
-// digestOf is the digest of what was read.
-func (d *files) digestOf(c *Config) string {
-	s := same{Files: d.texts, AnswerWithin: c.AnswerWithin, ProvisionWithin: c.ProvisionWithin, Backstop: c.Backstop, Inventory: c.Inventory,
+// sumsOf are the files that were read, each with the digest of its text; of lessor.yaml
+// it is that of what of it is the same on every replica.
+func (d *files) sumsOf(c *Config) map[string]string {
+	s := same{SecondPerson: c.SecondPerson, AnswerWithin: c.AnswerWithin, ProvisionWithin: c.ProvisionWithin, Backstop: c.Backstop, Inventory: c.Inventory,
 		Pace: c.Pace, DelegateLongest: c.StandIn.DelegateLongest, EscalateAfter: c.StandIn.EscalateAfter, Classes: c.Classes}
 	if g := c.BreakGlass; g != nil {
 		s.GlassGroup, s.GlassBundle, s.GlassEntitlements, s.GlassLongest, s.GlassMost = g.Group, g.Bundle, g.Entitlements, g.Longest, g.Most
@@ -38,7 +42,12 @@ func (d *files) digestOf(c *Config) string {
 	for _, t := range c.Tokens {
 		s.Tokens = append(s.Tokens, access.Digest(t))
 	}
-	return access.Digest(s)
+	for _, word := range c.Notify { // a program below the folder is meant, wherever that is
+		s.Notify = append(s.Notify, strings.TrimPrefix(word, c.Dir+string(filepath.Separator)))
+	}
+	sums := map[string]string{settingsFile: strings.TrimPrefix(access.Digest(s), "sha256:")}
+	maps.Copy(sums, d.texts)
+	return sums
 }
 
 // keep notes the text of a file that is the same everywhere.

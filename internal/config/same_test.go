@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"github.com/lessor-iam/lessor/internal/access"
 )
 
 // Replicas on the same files have the same digest, wherever each listens and its
@@ -29,7 +31,7 @@ func TestWhatReplicasMustShare(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return c.Files
+		return access.Digest(c.Files)
 	}
 	is := digest("/etc/lessor", "", "", "")
 	for name, x := range map[string]struct {
@@ -41,6 +43,8 @@ func TestWhatReplicasMustShare(t *testing.T) {
 		"a comment":       {"/etc/lessor", "lessor.yaml", "tokens:", "# who may\ntokens:", true},
 		"another answer":  {"/etc/lessor", "lessor.yaml", "24h", "25h", false},
 		"a token more":    {"/etc/lessor", "lessor.yaml", "tokens:\n", "tokens:\n  - {name: m, identity: mia, scopes: [view], expires: 2030-01-01, sha256: \"" + strings.Repeat("ab", 32) + "\"}\n", false},
+		"another notify":  {"/etc/lessor", "lessor.yaml", "tokens:", "notify: [bin/tell]\ntokens:", false},
+		"a second person": {"/etc/lessor", "lessor.yaml", "tokens:", "second_person: files\ntokens:", false},
 		"another name":    {"/etc/lessor", "directory.yaml", "Mia", "Maria", false},
 	} {
 		if got := digest(x.dir, x.file, x.old, x.with); (got == is) != x.same {

@@ -26,7 +26,7 @@ const (
 var (
 	settingsKeys = []string{"listen", "tls", "database", "database_ref", "database_read_ref", "schema_ref", "log_key_ref", "log_copy", "log_publish", "state", "policy", "answer_within",
 		"provision_within", "delegate_longest", "escalate_after", "break_glass", "pace", "clock", "backstop", "inventory", "classes", "notify", "tokens",
-		"metrics", "traces", "keep_free"}
+		"metrics", "traces", "keep_free", "second_person"}
 	paceKeys  = []string{"lease", "call", "retry", "slowest_off", "recheck", "confirm"}
 	clockKeys = []string{"jump", "hold"}
 	tokenKeys = []string{"name", "identity", "sha256", "scopes", "strength", "expires"}
@@ -64,6 +64,7 @@ func (d *files) readSettings(c *Config, text []byte) {
 	c.LogCopy = d.logCopy(f, c.State)
 	c.LogPublish = d.logPublish(f, c)
 	c.KeepFree = f.keepFree()
+	c.SecondPerson = f.oneOf("second_person", "", []string{"files"}) != ""
 	c.PolicyDir = d.policyDir(f)
 	c.AnswerWithin = f.term("answer_within", access.Term(3*day)).D()
 	c.ProvisionWithin = f.term("provision_within", access.Term(15*time.Minute)).D()

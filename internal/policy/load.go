@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -54,6 +55,8 @@ type Set struct {
 	byKey  map[cedar.PolicyID]*rule
 	index  index
 	digest string
+	texts  map[string]string // file of the folder -> the digest of its text
+	given  string            // digest of the shipped rules among them, and of the schema
 	check  checker
 	memo   memo
 	// readsHeld is whether any rule reads resource.held.
@@ -76,7 +79,7 @@ const (
 // view or revoke, or none that obliges, takes the shipped ones for that question;
 // what may be requested is never assumed.
 func Load(fsys fs.FS) (*Set, error) {
-	l := loader{check: shippedChecker(), seen: map[string]Problem{}, sum: newDigest()}
+	l := loader{check: shippedChecker(), seen: map[string]Problem{}, sum: newDigest(), texts: map[string]string{}, given: newDigest()}
 	l.folder(guardFiles, "guards", "guards/", true)
 	if fsys == nil {
 		l.folder(Defaults(), ".", shippedDefaults, false)
@@ -95,7 +98,7 @@ func Load(fsys fs.FS) (*Set, error) {
 		})
 		return nil, l.problems
 	}
-	s := &Set{rules: l.rules, byKey: map[cedar.PolicyID]*rule{}, index: newIndex(l.rules), check: l.check, digest: l.sum.String()}
+	s := &Set{rules: l.rules, byKey: map[cedar.PolicyID]*rule{}, index: newIndex(l.rules), check: l.check, digest: l.sum.String(), texts: l.texts, given: l.given.String()}
 	for _, r := range l.rules {
 		s.byKey[r.key] = r
 		s.readsHeld = s.readsHeld || reads(r, "held")
@@ -106,6 +109,13 @@ func Load(fsys fs.FS) (*Set, error) {
 
 // Digest is "sha256:…" over the schema and every source, guards included.
 func (s *Set) Digest() string { return s.digest }
+
+// Texts are the files of the folder that were read, each with the SHA-256 of its text in hex.
+func (s *Set) Texts() map[string]string { return maps.Clone(s.texts) }
+
+// Shipped is "sha256:…" over what of the rules comes with Lessor: the schema, the guards,
+// and the default rules that the folder takes.
+func (s *Set) Shipped() string { return s.given }
 
 // Rules lists the rules: guards first, then by file and line.
 func (s *Set) Rules() []RuleListing {
@@ -126,6 +136,8 @@ type loader struct {
 	seen     map[string]Problem // id -> where
 	problems Problems
 	sum      *digest
+	given    *digest           // as sum, of what is shipped alone
+	texts    map[string]string // as in a [Set]
 }
 
 func (l *loader) say(file string, line, column int, format string, args ...any) {
@@ -182,6 +194,13 @@ func (l *loader) file(fsys fs.FS, name, shown string, guard bool) {
 	}
 	l.sum.text(shown)
 	l.sum.text(string(text))
+	if guard || strings.HasPrefix(shown, shippedDefaults) {
+		l.given.text(shown)
+		l.given.text(string(text))
+	} else {
+		sum := sha256.Sum256(text)
+		l.texts[shown] = hex.EncodeToString(sum[:])
+	}
 	pieces, ok := l.split(shown, string(text))
 	if !ok {
 		return
