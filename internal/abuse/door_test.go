@@ -63,7 +63,7 @@ func open(t *testing.T, kind store.Dialect, change ...func(*enginetest.Options))
 	}
 	d.handler = api.New(api.Config{Engine: d.Engine, News: d.Wire(), Alive: 50 * time.Millisecond, Keys: d.known, Proof: proof{d.Fixture}, Now: d.Now,
 		Status: func(context.Context) (api.Status, error) { return api.Status{Systems: []api.SystemLine{}}, nil },
-		Reload: func(context.Context) error { d.reloads++; return nil }, Log: slog.New(slog.NewJSONHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+		Reload: func(context.Context, access.Actor, string) error { d.reloads++; return nil }, Log: slog.New(slog.NewJSONHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	server := httptest.NewServer(d.handler)
 	t.Cleanup(server.Close)
 	d.url = server.URL

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -113,6 +114,151 @@ func TestAB35_ReloadIsTold(t *testing.T) {
 		}
 	}
 	s.log.eachIsOne(t)
+	// In the evidence too: by whom, and what is otherwise; for those who are to know.
+	list, err := s.as("sam").Files(t.Context(), "", 10)
+	if err != nil || len(list) != 2 || list[0].By != "adam" || list[0].Before != list[1].Digest || !slices.Equal(list[0].Changed, []string{"directory.yaml"}) || list[1].By != access.Clock.Identity {
+		t.Errorf("%+v, %v", list, err)
+	}
+	if _, err := s.as("ann").Files(t.Context(), "", 10); status(err) != http.StatusForbidden {
+		t.Errorf("ann reads which files were in force: %v", err)
+	}
+	if code, out, errs := s.lessor("adam", "list", "files"); code != 0 || !strings.Contains(out, list[0].Digest) {
+		t.Errorf("lessor list files: %d, %s%s", code, out, errs)
+	}
+}
+
+// confirming is the digest that a refusal wants confirmed.
+var confirming = regexp.MustCompile(`lessor reload --confirm (sha256:[0-9a-f]{64}) --as NAME`)
+
+// waits has adam have the files read, and returns the digest of what waits for somebody else then.
+func (s *site) waits() string {
+	s.t.Helper()
+	err := s.as("adam").Reload(s.t.Context())
+	m := confirming.FindStringSubmatch(fmt.Sprint(err))
+	if status(err) != http.StatusConflict || m == nil {
+		s.t.Fatalf("it does not wait for a second person: %v", err)
+	}
+	return m[1]
+}
+
+// Where the files say so one administrator changes nothing alone: neither while it runs,
+// nor by a restart, nor by turning that off; and whoever gains by a change is no second.
+func TestAB35_OneAdministratorAlone(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.token("bot", "bot", engine.ScopeAdmin)
+	s.edit("directory.yaml", "groups:", "  - {id: bot, kind: workload, name: Bot, owner: olga}\n  - {id: adam.2, kind: person, name: Adam, same: adam}\ngroups:")
+	s.token("adam.2", "adam.2", engine.ScopeAdmin)
+	s.edit("lessor.yaml", "provision_within:", "second_person: files\nprovision_within:")
+	s.run()
+	lobby := func(who string) error {
+		r, err := s.as(who).Submit(t.Context(), filled(engine.Ask{Entitlements: []string{"work:lobby"}, Reason: fmt.Sprint("again ", time.Now().UnixNano())}))
+		if err == nil && r.State != access.Approved {
+			err = fmt.Errorf("it is %s", r.State)
+		}
+		return err
+	}
+	// 1. Files that nobody has confirmed grant nothing, until two people have.
+	if err := lobby("ann"); err == nil || !strings.Contains(err.Error(), "nothing is granted now (files: ") {
+		t.Errorf("by files that nobody has confirmed: %v", err)
+	}
+	first := s.waits()
+	for who, want := range map[string]int{"adam": http.StatusConflict, "adam.2": http.StatusConflict, "bot": http.StatusForbidden, "ann": http.StatusForbidden} {
+		if err := s.as(who).ConfirmFiles(t.Context(), first); status(err) != want {
+			t.Errorf("%s is a second person: %v", who, err)
+		}
+	}
+	if code, _, errs := s.lessor("sam", "reload", "--confirm", first); code != 0 {
+		t.Fatalf("sam confirms: %d %s", code, errs)
+	}
+	if err := lobby("ann"); err != nil {
+		t.Errorf("by files that two have confirmed: %v", err)
+	}
+	// 2. A change waits, and is not in force; who gains by it is said, and is no second person.
+	s.edit("catalog.yaml", `name: Portal, object: portal, owners: [olga]`, `name: Portal, object: portal, owners: [olga, sam]`)
+	portal := s.waits()
+	if err := s.as("adam").Reload(t.Context()); !strings.Contains(fmt.Sprint(err), "sam gains by it (answers for work:portal") {
+		t.Errorf("it does not say who gains: %v", err)
+	}
+	if err := s.as("sam").ConfirmFiles(t.Context(), portal); status(err) != http.StatusForbidden || !strings.Contains(err.Error(), "sam gains") {
+		t.Errorf("sam confirms what sam gains by: %v", err)
+	}
+	s.edit("catalog.yaml", "owners: [olga, sam]", "owners: [olga]")
+	const all = `resource in Class::"standard");`
+	const sams = `resource in Class::"standard") unless { principal == Identity::"sam" };
+@id("sams") @needs("none") permit (principal == Identity::"sam", action == Action::"request", resource in Class::"standard");`
+	s.edit("policy/rules.cedar", all, sams)
+	rule := s.waits()
+	if r, err := s.as("sam").Submit(t.Context(), filled(engine.Ask{Entitlements: []string{"work:wiki"}})); err != nil || r.State == access.Approved {
+		t.Errorf("by a rule that waits: %s, %v", r.State, err)
+	}
+	if err := s.as("sam").ConfirmFiles(t.Context(), rule); status(err) != http.StatusForbidden || !strings.Contains(err.Error(), "asks with less for work:wiki") {
+		t.Errorf("sam confirms the rule for sam: %v", err)
+	}
+	s.edit("policy/rules.cedar", sams, all)
+	// 3. Nor is it turned off, by a reload or by a restart; what ends, ends.
+	g := s.granted("bob", engine.Ask{Entitlements: []string{"work:lobby"}, Reason: "until the restart"})
+	s.soon("bob is seen there", func() bool { return s.holds("bob", "lobby") })
+	s.edit("lessor.yaml", "second_person: files\n", "")
+	s.waits()
+	s.halt()
+	s.run()
+	if err := lobby("ann"); err == nil || !strings.Contains(err.Error(), "nothing is granted now (files: ") {
+		t.Errorf("by files that turn it off: %v", err)
+	}
+	if err := s.as("sam").Revoke(t.Context(), g.ID, "it goes"); err != nil {
+		t.Error(err)
+	}
+	s.soon("bob is seen gone", func() bool { return !s.holds("bob", "lobby") })
+	// 4. Those that were confirmed, put back, need nobody.
+	s.halt()
+	s.edit("lessor.yaml", "provision_within:", "second_person: files\nprovision_within:")
+	s.run()
+	if err := lobby("ann"); err != nil {
+		t.Errorf("by the files that two have confirmed: %v", err)
+	}
+	// 5. And the evidence has it, each with who said so.
+	list, err := s.as("sam").Files(t.Context(), "", 20)
+	if err != nil || len(list) < 5 || list[0].Digest != first || list[0].Said() != "adam and sam said so" {
+		t.Errorf("%+v, %v", list, err)
+	}
+}
+
+// Who is not named by the files that were confirmed last has no word in what replaces
+// them, whatever the files on disk say of them at a restart.
+func TestAB35_PeopleMadeUpAtARestart(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.edit("lessor.yaml", "provision_within:", "second_person: files\nprovision_within:")
+	s.run()
+	if err := s.as("sam").ConfirmFiles(t.Context(), s.waits()); err != nil {
+		t.Fatal(err)
+	}
+	s.halt()
+	s.edit("directory.yaml", "members: [sam]", "members: [sam, eve, evan]")
+	s.edit("directory.yaml", "groups:", "  - {id: eve, kind: person, name: Eve}\n  - {id: evan, kind: person, name: Evan}\ngroups:")
+	s.token("eve", "eve", engine.ScopeAdmin)
+	s.token("evan", "evan", engine.ScopeAdmin)
+	s.run()
+	digest := ""
+	for _, who := range []string{"eve", "evan", "eve"} {
+		err := s.as(who).Reload(t.Context())
+		if status(err) != http.StatusForbidden || !strings.Contains(err.Error(), "one of adam, sam has") {
+			t.Errorf("%s has a word: %v", who, err)
+		}
+	}
+	digest = s.waits()
+	for _, who := range []string{"eve", "evan"} {
+		if err := s.as(who).ConfirmFiles(t.Context(), digest); status(err) != http.StatusForbidden {
+			t.Errorf("%s is a second person: %v", who, err)
+		}
+	}
+	if r, err := s.as("ann").Submit(t.Context(), filled(engine.Ask{Entitlements: []string{"work:lobby"}})); err == nil {
+		t.Errorf("it is granted: %s", r.State)
+	}
+	if err := s.as("sam").ConfirmFiles(t.Context(), digest); err != nil {
+		t.Errorf("those who may: %v", err)
+	}
 }
 
 // Rules are loosened on disk right before the own request, and while one waits.

@@ -15,10 +15,11 @@ const (
 	HaltWitness  HaltReason = "witness"  // too few witnesses have seen the log's newest heads
 	HaltLog      HaltReason = "log"      // events wait too long for their place, or the log contradicts itself
 	HaltDisk     HaltReason = "disk"     // what is to be written down cannot be
+	HaltFiles    HaltReason = "files"    // the files in force were confirmed by nobody; only the process that runs on them sees it
 )
 
 // HaltReasons is every reason there is.
-var HaltReasons = []HaltReason{HaltRecovery, HaltClock, HaltWitness, HaltLog, HaltDisk}
+var HaltReasons = []HaltReason{HaltRecovery, HaltClock, HaltWitness, HaltLog, HaltDisk, HaltFiles}
 
 // Halt is a time in which nothing is granted, extended or begun, for a reason.
 // What is held stays held until its end, and every end is brought about: nothing

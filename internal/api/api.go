@@ -72,7 +72,7 @@ type Config struct {
 	Keys   *Keys
 	Proof  Proof
 	Status func(context.Context) (Status, error)
-	Reload func(context.Context) error                            // reads rules, directory and catalog anew, or says what is wrong with them
+	Reload func(context.Context, access.Actor, string) error      // reads rules, directory and catalog anew, or says what is wrong with them
 	People func(context.Context, string) ([]access.Record, error) // reads a feed of people whole, or says why not
 	News   *news.Wire                                             // what happens, for whoever listens
 	Alive  time.Duration                                          // how often a stream says that it is there; zero: 15 seconds

@@ -39,12 +39,25 @@ func (d *door) rest(h verbs) {
 			return answer(d.Status(ctx))
 		})
 	op(h, http.MethodPost, "/reload", "reload", "Read rules, directory and catalog anew",
-		func(ctx context.Context, in *struct{}) (*done, error) {
-			if err := d.Engine.MayAdminister(by(ctx)); err != nil {
+		func(ctx context.Context, in *struct {
+			Confirm string `query:"confirm" maxLength:"80" doc:"digest of the files, from the second person where a change of them needs one"`
+		}) (*done, error) {
+			if err := d.Engine.MayTakeFiles(by(ctx), in.Confirm); err != nil {
 				return nil, err
 			}
 			d.Log.InfoContext(ctx, "reload", "by", by(ctx).Identity, "token", tokenOf(ctx))
-			return nothing(d.Reload(ctx))
+			return nothing(d.Reload(ctx, by(ctx), in.Confirm))
+		})
+	op(h, http.MethodGet, "/files", "list-files", "The files that were in force or asked for, newest first: for security, auditors and administrators",
+		func(ctx context.Context, in *struct {
+			Before string `query:"before" maxLength:"200" doc:"ids below this one"`
+			Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
+		}) (*body[[]access.Files], error) {
+			list, err := d.Engine.FilesTaken(ctx, by(ctx), in.Before, in.Limit)
+			if list == nil {
+				list = []access.Files{}
+			}
+			return answer(list, err)
 		})
 }
 

@@ -14,8 +14,8 @@ import (
 )
 
 func (a *app) listCommand() *cobra.Command {
-	c := &cobra.Command{Use: "list", Short: "List requests, grants, entitlements or findings"}
-	c.AddCommand(a.listRequests(), a.listGrants(), a.listEntitlements(), a.listFindings())
+	c := &cobra.Command{Use: "list", Short: "List requests, grants, entitlements, findings or files"}
+	c.AddCommand(a.listRequests(), a.listGrants(), a.listEntitlements(), a.listFindings(), a.listFiles())
 	return c
 }
 

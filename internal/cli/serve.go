@@ -101,17 +101,30 @@ func (a *app) checkCommand() *cobra.Command {
 }
 
 func (a *app) reloadCommand() *cobra.Command {
-	return &cobra.Command{Use: "reload", Short: "Have the server read its folder anew; what needs a restart is refused by name", Args: takes(cobra.NoArgs),
+	var confirm string
+	cmd := &cobra.Command{Use: "reload", Short: "Have the server read its folder anew; what needs a restart is refused by name", Args: takes(cobra.NoArgs),
+		Long: `Has the server read its folder anew, in whole or not at all. Where a change of the
+files needs a second person (second_person of lessor.yaml), it is refused with their
+digest; somebody else of those who administer or are in security looks at the files,
+and gives the command again with --confirm.`,
+		Example: "  lessor reload --as adam\n  lessor reload --confirm sha256:… --as sam",
 		RunE: func(c *cobra.Command, _ []string) error {
 			server, err := a.connect()
 			if err != nil {
 				return err
 			}
-			if err := server.Reload(c.Context()); err != nil {
+			if confirm != "" {
+				err = server.ConfirmFiles(c.Context(), confirm)
+			} else {
+				err = server.Reload(c.Context())
+			}
+			if err != nil {
 				return err
 			}
 			return a.done(map[string]string{"of": "configuration", "done": "in force"}, "in force")
 		}}
+	cmd.Flags().StringVar(&confirm, "confirm", "", "as the second person: the digest of the files that you have looked at")
+	return cmd
 }
 
 func (a *app) statusCommand() *cobra.Command {

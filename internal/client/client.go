@@ -292,3 +292,18 @@ func (c *Client) Status(ctx context.Context) (api.Status, error) {
 
 // Reload has rules, directory and catalog read anew.
 func (c *Client) Reload(ctx context.Context) error { return c.tell(ctx, "/reload", "") }
+
+// ConfirmFiles has them read anew as the second person, who has looked at those of that digest.
+func (c *Client) ConfirmFiles(ctx context.Context, digest string) error {
+	_, err := c.send(ctx, http.MethodPost, "/api/v1/reload", url.Values{"confirm": {digest}}, map[string]string{"note": ""})
+	return err
+}
+
+// Files lists up to limit files that were in force or asked for, with ids below before, newest first.
+func (c *Client) Files(ctx context.Context, before string, limit int) ([]access.Files, error) {
+	q := Page{Limit: limit}.query()
+	if before != "" {
+		q.Set("before", before)
+	}
+	return call[[]access.Files](ctx, c, http.MethodGet, "/files", q, nil)
+}

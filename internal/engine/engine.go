@@ -20,6 +20,7 @@
 //	Halt, Resume, Halts                                             the gate before everything that makes access
 //	KeepTime, ClockAgrees, AcceptClock                              what time it is, and who may say so
 //	LeaveRecovery, EndHeldOver                                      databases that were put back, and what they did not know
+//	TakeFiles                                                       the files by which all of it is decided
 //	Sequence, RotateLogKey                                          the log
 //	Cosigned, Witnessed, Forked                                     what witnesses say of it
 //

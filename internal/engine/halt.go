@@ -113,7 +113,7 @@ func (d *deed) endHalt(ctx context.Context, reason access.HaltReason, by []strin
 
 // Halt begins a halt for what the server saw, unless there is one for that reason.
 func (e *Engine) Halt(ctx context.Context, reason access.HaltReason, text string) (h access.Halt, err error) {
-	if !slices.Contains(access.HaltReasons, reason) {
+	if reason == access.HaltFiles || !slices.Contains(access.HaltReasons, reason) {
 		return h, fmt.Errorf("%w: %q is no reason for a halt", access.ErrInvalid, reason)
 	}
 	err = e.do(ctx, "halt", access.Clock, func(d *deed) error {

@@ -224,6 +224,10 @@ var taken = map[string]func(context.Context, *restoring, logged) error{
 		}
 		return d.Tx.EndHalt(ctx, v)
 	}),
+	"files": noun(func(ctx context.Context, d *restoring, _ logged, v access.Files) error {
+		_, err := d.FilesOf(ctx, v.ID)
+		return either(err, func() error { return d.Tx.AddFiles(ctx, v) }, func() error { return d.Tx.SaveFiles(ctx, v) })
+	}),
 	"logkey": noun(func(ctx context.Context, d *restoring, _ logged, v access.LogKey) error {
 		return d.Tx.AddLogKey(ctx, v)
 	}),

@@ -196,6 +196,8 @@ func noun(room string, ev event) (key, digest string, err error) {
 		return readNoun(ev.After, func(v access.LogKey) (string, any) { return "log key " + v.ID, v })
 	case room == "recovery":
 		return readNoun(ev.After, func(v access.Recovery) (string, any) { return "recovery " + v.ID, v })
+	case room == "files":
+		return readNoun(ev.After, func(v access.Files) (string, any) { return "files " + v.ID, v })
 	case room == "halt":
 		return readNoun(ev.After, func(v access.Halt) (string, any) { return "halt " + v.ID, v })
 	case room == "delegation":

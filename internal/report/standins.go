@@ -50,6 +50,15 @@ func (r *replay) standIns(ctx context.Context) error {
 			return err
 		}
 	}
+	files, err := r.tx.FilesList(ctx, "", every)
+	if err != nil {
+		return err
+	}
+	for _, row := range files {
+		if err := r.compare("files "+row.ID, row); err != nil {
+			return err
+		}
+	}
 	recoveries, err := r.tx.Recoveries(ctx)
 	if err != nil {
 		return err

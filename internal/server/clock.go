@@ -75,6 +75,9 @@ func (s *Server) halted() []access.Halt {
 	if off, is := s.time.Off(); is {
 		list = append(list, access.Halt{Reason: access.HaltClock, Text: off.Text(), At: off.Since})
 	}
+	if h := s.unconfirmed.Load(); h != nil {
+		list = append(list, *h)
+	}
 	return list
 }
 

@@ -9,12 +9,20 @@ import (
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/config"
 	"github.com/lessor-iam/lessor/internal/connector"
+	"github.com/lessor-iam/lessor/internal/engine"
 )
 
 // Reload reads the folder anew and takes it in whole, or not at all: what a
 // running server cannot take in is refused by name, and so is what would silently
 // end or strand access: somebody must revoke it first, or mark its holder inactive.
+// Nobody in particular asks for it: a signal does.
 func (s *Server) Reload(ctx context.Context) error {
+	return s.ReloadBy(ctx, access.Actor{Identity: access.Clock.Identity, Channel: "signal"}, "")
+}
+
+// ReloadBy is [Server.Reload], asked for by somebody; confirm is the digest of the files
+// that they have looked at, if they are a second person.
+func (s *Server) ReloadBy(ctx context.Context, by access.Actor, confirm string) error {
 	s.reload.Lock()
 	defer s.reload.Unlock()
 	// 1. All of it is right by itself.
@@ -61,7 +69,15 @@ func (s *Server) Reload(ctx context.Context) error {
 	if len(bereft) > 0 {
 		return fmt.Errorf("%w: the new files leave grants without what they are of (%d); revoke them first:\n%s", access.ErrConflict, len(bereft), strings.Join(bereft, "\n"))
 	}
-	// 3. From here on it is in force; what may no longer be held ends now.
+	// 3. It is written down, unless it waits for a second person.
+	f, err := s.engine.TakeFiles(ctx, by, s.loaded(by, c, world), confirm)
+	if err != nil {
+		return err
+	}
+	if f.Waits() {
+		return engine.FilesWaiting(f)
+	}
+	// 4. From here on it is in force; what may no longer be held ends now.
 	for _, w := range slices.Concat(warnings, unreadable) {
 		s.log.WarnContext(ctx, "configuration", "warning", w)
 	}
@@ -69,6 +85,7 @@ func (s *Server) Reload(ctx context.Context) error {
 		return fmt.Errorf("nothing was taken in: %w", err)
 	}
 	s.current.Store(c)
+	s.unconfirmed.Store(nil)
 	s.keys.Set(keysOf(c))
 	s.signals.Store(signals)
 	s.watchers.Store(&watching)

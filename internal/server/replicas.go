@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/api"
 	"github.com/lessor-iam/lessor/internal/store"
 )
@@ -45,11 +44,6 @@ func programVersion() string {
 		}
 	}
 	return cmp.Or(strings.TrimSpace(version), "unknown")
-}
-
-// files is the digest of everything in force that is read from files.
-func (s *Server) files() string {
-	return access.Digest([]string{s.current.Load().Files, s.world.Load().Policy.Digest()})
 }
 
 // beats says that this replica is there until the context ends, and then that it is not.

@@ -80,6 +80,9 @@ type Server struct {
 	self     self                        // this replica among the others
 	room     *room                       // what the database has left to grow
 
+	unconfirmed atomic.Pointer[access.Halt] // while two people have not confirmed the files in force
+	filesBegun  atomic.Bool                 // … which was written down
+
 	watchers atomic.Pointer[[]*witness.Witness] // to whom the log's heads are shown
 	answered *answered                          // which of them have answered this process
 
@@ -115,7 +118,7 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range slices.Concat(warnings, more, still, unreadable) {
+	for _, w := range slices.Concat(warnings, more, still, unreadable, soleAdministrators(c, time.Now())) {
 		log.WarnContext(ctx, "configuration", "warning", w)
 	}
 	s := &Server{dir: dir, log: log, lanes: map[string]*reconcile.Lane{}, readers: map[string]*inventory.Reader{}, roster: on, stores: stores, rotators: map[string]*rotate.Lane{}}
@@ -166,7 +169,7 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 	if s.wire, err = s.news(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	programs := s.hooks(api.New(api.Config{Engine: s.engine, News: s.wire, Keys: s.keys, Proof: proof{s}, Status: s.status, Reload: s.Reload, People: s.people, Now: s.now, Log: log}))
+	programs := s.hooks(api.New(api.Config{Engine: s.engine, News: s.wire, Keys: s.keys, Proof: proof{s}, Status: s.status, Reload: s.ReloadBy, People: s.people, Now: s.now, Log: log}))
 	people, err := s.portal()
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -282,6 +285,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	// 1. What time it is; then what can no longer be held ends before anything else is done.
 	s.keepTime(ctx)
 	s.room.look()
+	s.beginFiles(ctx)
 	metrics, err := s.listenMetrics()
 	if err != nil {
 		return errors.Join(err, l.Close())
@@ -315,6 +319,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	}
 	lanes.Go(func() { s.watchTime(work) })
 	lanes.Go(func() { onTick(work, roomEvery, s.room.look) })
+	lanes.Go(func() { onTick(work, replicaEvery, func() { s.watchFiles(work) }) })
 	lanes.Go(func() { s.follow(work) })
 	lanes.Go(func() { s.roster.watch(work, s.log) })
 	lanes.Go(func() { s.beats(work, l.Addr().String()) })

@@ -88,7 +88,7 @@ func Check(dir string) (c *config.Config, w engine.World, warnings []string, err
 	_, badSites := jiraSites(c)
 	paper, badPaper := checkTLS(c, time.Now())
 	unreadable, badFeeds := checkSources(c)
-	return c, w, slices.Concat(warnings, more, still, unreadable, paper), errors.Join(err, badTargets, badStores, badSites, badFeeds, badPaper)
+	return c, w, slices.Concat(warnings, more, still, unreadable, paper, soleAdministrators(c, time.Now())), errors.Join(err, badTargets, badStores, badSites, badFeeds, badPaper)
 }
 
 func keysOf(c *config.Config) []api.Key {
