@@ -89,7 +89,7 @@ func (d *deed) mayTakeFiles(confirm, digest string) error {
 		return fmt.Errorf("%w: files are confirmed by people of security, with a token for %s, or by whoever administers", access.ErrDenied, ScopeApprove)
 	}
 	if err := d.answerable("whoever confirms files", d.by.Identity); err != nil {
-		return fmt.Errorf("%w: %w", access.ErrDenied, err)
+		return fmt.Errorf("%w: only active employees confirm files: %s", access.ErrDenied, err.Error())
 	}
 	if confirm != digest {
 		return fmt.Errorf("%w: the files in the folder are %s by now, not %.80s: look at them anew", access.ErrConflict, digest, confirm)
