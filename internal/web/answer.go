@@ -18,7 +18,7 @@ import (
 // page answers with a page of the portal.
 func (v *visit) page(status int, title, at string, body templ.Component) error {
 	me, _ := v.dir.Identity(v.by.Identity)
-	v.show(v.w, v.r, status, layout(frame{Title: title, At: at, Who: cmp.Or(me.Name, v.by.Identity), Operates: v.operates(), Breaks: v.Engine.Enrols(v.by.Identity), Audits: v.audits(), Answers: v.answers(), Assets: v.assets}, body))
+	v.show(v.w, v.r, status, layout(frame{Title: title, At: at, Who: cmp.Or(me.Name, v.by.Identity), Operates: v.operates(), Breaks: v.Engine.Enrols(v.by.Identity), Audits: v.audits(), Answers: v.answers(), Halts: v.halts(), Assets: v.assets}, body))
 	return nil
 }
 
