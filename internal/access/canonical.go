@@ -32,9 +32,10 @@ func marshal(to *bytes.Buffer, v any) error {
 
 // sorter copies valid, compact JSON and puts the members of its objects in order.
 type sorter struct {
-	in  []byte
-	at  int
-	out []byte
+	in    []byte
+	at    int
+	out   []byte
+	aside []byte // where members are put in order
 }
 
 func (s *sorter) value() {
@@ -47,12 +48,15 @@ func (s *sorter) value() {
 		s.out = append(s.out, written(s.text())...)
 	default: // a number, true, false or null
 		from := s.at
-		for s.at < len(s.in) && !bytes.ContainsRune([]byte(",]}\n"), rune(s.in[s.at])) {
+		for s.at < len(s.in) && !ends(s.in[s.at]) {
 			s.at++
 		}
 		s.out = append(s.out, s.in[from:s.at]...)
 	}
 }
+
+// ends tells whether a byte is no part of a number, true, false or null any more.
+func ends(b byte) bool { return b == ',' || b == ']' || b == '}' || b == '\n' }
 
 func (s *sorter) array() {
 	s.step()
@@ -73,7 +77,7 @@ func (s *sorter) step() {
 
 // member is one member of an object: its name, and where it was written.
 type member struct {
-	name     string
+	name     []byte
 	from, to int
 }
 
@@ -81,10 +85,10 @@ type member struct {
 func (s *sorter) object() {
 	s.step()
 	begin := len(s.out)
-	var list []member
+	list := make([]member, 0, 16)
 	for s.in[s.at] != '}' {
 		if s.in[s.at] == ',' {
-			s.at++
+			s.step()
 		}
 		m := member{from: len(s.out)}
 		name := s.text()
@@ -95,20 +99,36 @@ func (s *sorter) object() {
 		m.to = len(s.out)
 		list = append(list, m)
 	}
-	body := s.out[begin:]
-	slices.SortStableFunc(list, func(a, b member) int { return bytes.Compare([]byte(a.name), []byte(b.name)) })
-	sorted := make([]byte, 0, len(body)+len(list))
+	if !inOrder(list) {
+		s.order(begin, list)
+	}
+	s.step()
+}
+
+// inOrder tells whether each name comes after the one before, and none twice.
+func inOrder(list []member) bool {
+	for i := 1; i < len(list); i++ {
+		if bytes.Compare(list[i-1].name, list[i].name) >= 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// order puts the members that were written from there on in order.
+func (s *sorter) order(begin int, list []member) {
+	slices.SortStableFunc(list, func(a, b member) int { return bytes.Compare(a.name, b.name) })
+	s.aside = s.aside[:0]
 	for i, m := range list {
-		if i+1 < len(list) && list[i+1].name == m.name {
+		if i+1 < len(list) && bytes.Equal(list[i+1].name, m.name) {
 			continue // said twice: the last word counts, as for encoding/json
 		}
-		if len(sorted) > 0 {
-			sorted = append(sorted, ',')
+		if len(s.aside) > 0 {
+			s.aside = append(s.aside, ',')
 		}
-		sorted = append(sorted, body[m.from-begin:m.to-begin]...)
+		s.aside = append(s.aside, s.out[m.from:m.to]...)
 	}
-	s.out = append(s.out[:begin], sorted...)
-	s.step()
+	s.out = append(s.out[:begin], s.aside...)
 }
 
 // text takes one string with its quotes.
@@ -124,13 +144,13 @@ func (s *sorter) text() []byte {
 }
 
 // meant is what a string says.
-func meant(quoted []byte) string {
+func meant(quoted []byte) []byte {
 	if plain(quoted) {
-		return string(quoted[1 : len(quoted)-1])
+		return quoted[1 : len(quoted)-1]
 	}
 	var said string
 	_ = json.Unmarshal(quoted, &said) // it was written by encoding/json, or read by it
-	return said
+	return []byte(said)
 }
 
 func plain(quoted []byte) bool { return bytes.IndexByte(quoted, '\\') < 0 && utf8.Valid(quoted) }
@@ -142,7 +162,7 @@ func written(quoted []byte) []byte {
 		return quoted
 	}
 	var out bytes.Buffer
-	_ = marshal(&out, meant(quoted))
+	_ = marshal(&out, string(meant(quoted)))
 	return literal(bytes.TrimSuffix(out.Bytes(), []byte("\n")))
 }
 
