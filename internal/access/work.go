@@ -16,6 +16,7 @@ type Work struct {
 	Told         int       // how often its lateness has been told
 	Confirm      bool      // a removal was seen; one more look is due
 	Trouble      string    // what stood in the way last
+	Blind        bool      // the last look at it was not answered
 }
 
 // Pace is how fast the protocol goes. Call is the longest time one call may
@@ -84,6 +85,14 @@ func (w Work) Release(now time.Time, p Pace, trouble string) Work {
 	w.Due = later(now.Add(min(wait, p.SlowestOff)), w.SuspectUntil)
 	return w
 }
+
+// ProbeEvery is how long a target of which no look is answered is left alone at most
+// while something is to be removed there.
+const ProbeEvery = 3 * time.Second
+
+// Probe makes what is to be tried again the look by which it is known that its target is
+// there again.
+func (w Work) Probe(now time.Time) Work { return w.At(now.Add(ProbeEvery)) }
 
 // Done gives the lease back with the assignment settled as held or absent;
 // next is when its grants move it again, ok false if they never will.

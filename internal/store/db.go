@@ -189,6 +189,8 @@ type Tx struct {
 	compiled *statements          // of this pool; nil: there are none
 	using    map[string]*sql.Stmt // those of this transaction
 	wanted   []string             // texts that came so often that they should be
+	later    map[string]*later    // by table: rows that are not written yet
+	failed   error                // of a statement that could not say so
 }
 
 // writeTries bounds how often a transaction that could not be serialized is
@@ -291,6 +293,9 @@ func (db *DB) once(ctx context.Context, on *sql.DB, opts *sql.TxOptions, do func
 		}
 	}()
 	if err := do(ours); err != nil {
+		return err
+	}
+	if err := ours.end(ctx); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {

@@ -31,10 +31,10 @@ func scanEvent(s scanner) (e Event, err error) {
 	return e, err
 }
 
-// AddEvent stores an event with no place in the log yet.
+// AddEvent stores an event with no place in the log yet. It is written with others, by the
+// end of the transaction at the latest.
 func (tx *Tx) AddEvent(ctx context.Context, e Event) error {
-	return tx.exec(ctx, "add event "+e.ID, `insert into event (id, at, kind, request, grant_id, assignment, finding, body, salt, stamp)
-		values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10)`, e.ID, moment(e.At), e.Kind, e.Request, e.Grant, e.Assignment, e.Finding, string(e.Body), e.Salt, e.Stamp)
+	return tx.addLater(ctx, "event", e.ID, `insert into event (id, at, kind, request, grant_id, assignment, finding, body, salt, stamp)`, e.ID, moment(e.At), e.Kind, e.Request, e.Grant, e.Assignment, e.Finding, string(e.Body), e.Salt, e.Stamp)
 }
 
 // Unsequenced lists up to limit events with no place in the log, in order of id.

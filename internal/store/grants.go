@@ -108,7 +108,7 @@ func inFrom(first int, ids []string) (marks string, args []any) {
 }
 
 const assignmentColumns = `id, system, account, object, identity, entitlement, state, receipt, seen_at,
-	due_at, holder, lease_until, fence, suspect_until, attempts, since, told, confirm, trouble`
+	due_at, holder, lease_until, fence, suspect_until, attempts, since, told, confirm, trouble, blind`
 
 // Job is an assignment with how far the reconciler has come with it.
 type Job struct {
@@ -119,7 +119,7 @@ type Job struct {
 func scanJob(s scanner) (j Job, err error) {
 	a, w := &j.Assignment, &j.Work
 	err = s.Scan(&a.ID, &a.System, &a.Account, &a.Object, &a.Identity, &a.Entitlement, &a.State, &a.Receipt, at{&a.SeenAt},
-		at{&w.Due}, &w.Holder, at{&w.LeaseUntil}, &w.Fence, at{&w.SuspectUntil}, &w.Attempts, at{&w.Since}, &w.Told, &w.Confirm, &w.Trouble)
+		at{&w.Due}, &w.Holder, at{&w.LeaseUntil}, &w.Fence, at{&w.SuspectUntil}, &w.Attempts, at{&w.Since}, &w.Told, &w.Confirm, &w.Trouble, &w.Blind)
 	return j, err
 }
 
@@ -127,18 +127,18 @@ func scanJob(s scanner) (j Job, err error) {
 func (tx *Tx) AddAssignment(ctx context.Context, j Job) error {
 	a, w := j.Assignment, j.Work
 	return tx.exec(ctx, "add assignment "+a.ID, `insert into assignment (`+assignmentColumns+`)
-		values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)`,
+		values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20)`,
 		a.ID, a.System, a.Account, a.Object, a.Identity, a.Entitlement, a.State, a.Receipt, moment(a.SeenAt),
-		moment(w.Due), w.Holder, moment(w.LeaseUntil), w.Fence, moment(w.SuspectUntil), w.Attempts, moment(w.Since), w.Told, w.Confirm, w.Trouble)
+		moment(w.Due), w.Holder, moment(w.LeaseUntil), w.Fence, moment(w.SuspectUntil), w.Attempts, moment(w.Since), w.Told, w.Confirm, w.Trouble, w.Blind)
 }
 
 // SaveJob writes an assignment and its work over what was read.
 func (tx *Tx) SaveJob(ctx context.Context, was, j Job) error {
 	a, w := j.Assignment, j.Work
 	return tx.exec(ctx, "save assignment "+a.ID, `update assignment set state=$1, receipt=$2, seen_at=$3, due_at=$4, holder=$5, lease_until=$6,
-		fence=$7, suspect_until=$8, attempts=$9, since=$10, told=$11, confirm=$12, trouble=$13 where id=$14 and state=$15 and fence=$16`,
+		fence=$7, suspect_until=$8, attempts=$9, since=$10, told=$11, confirm=$12, trouble=$13, blind=$14 where id=$15 and state=$16 and fence=$17`,
 		a.State, a.Receipt, moment(a.SeenAt), moment(w.Due), w.Holder, moment(w.LeaseUntil), w.Fence, moment(w.SuspectUntil),
-		w.Attempts, moment(w.Since), w.Told, w.Confirm, w.Trouble, a.ID, was.State, was.Work.Fence)
+		w.Attempts, moment(w.Since), w.Told, w.Confirm, w.Trouble, w.Blind, a.ID, was.State, was.Work.Fence)
 }
 
 // Assignment reads one by id, with its work.
@@ -204,6 +204,19 @@ func dueIn(state access.AssignmentState) string {
 	return `select ` + assignmentColumns + ` from assignment
 	where system = $1 and state = '` + string(state) + `' and due_at is not null and due_at <= $2 and (lease_until is null or lease_until <= $2)
 	order by due_at, object, id limit $3`
+}
+
+// HastenBlind makes due what is under way at a system in that state and only waits because the
+// last look at it was not answered: up to limit, those due first. What may still land is
+// waited for. It says how many there were.
+func (tx *Tx) HastenBlind(ctx context.Context, system string, state access.AssignmentState, now time.Time, limit int) (int64, error) {
+	res, err := tx.ExecContext(ctx, `update assignment set due_at = case when suspect_until > $2 then suspect_until else $2 end
+		where id in (select id from assignment where system = $1 and state = '`+string(state)+`' and due_at is not null and due_at > $2 and blind and lease_until is null
+		and (suspect_until is null or suspect_until < due_at) order by due_at, object, id limit $3)`, system, moment(now), limit)
+	if err != nil {
+		return 0, fmt.Errorf("hasten what was blind: %w", err)
+	}
+	return res.RowsAffected()
 }
 
 // NextDue returns when the system's next work can be claimed; ok is false if there is none.
@@ -302,8 +315,7 @@ func scanReceipt(s scanner) (r access.Receipt, err error) {
 
 // AddReceipt stores what one look saw.
 func (tx *Tx) AddReceipt(ctx context.Context, r access.Receipt) error {
-	return tx.exec(ctx, "add receipt "+r.ID, `insert into receipt (`+receiptColumns+`) values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11)`,
-		r.ID, r.Assignment, moment(r.At), r.Direct, r.Effective, r.Path, text(r.Residual), r.Sessions, moment(r.Until), r.Answered, r.Digest)
+	return tx.addLater(ctx, "receipt", r.ID, `insert into receipt (`+receiptColumns+`)`, r.ID, r.Assignment, moment(r.At), r.Direct, r.Effective, r.Path, text(r.Residual), r.Sessions, moment(r.Until), r.Answered, r.Digest)
 }
 
 // Receipts lists the looks at an assignment in order.

@@ -96,6 +96,9 @@ func (tx *Tx) statement(ctx context.Context, query string) *sql.Stmt {
 
 // ExecContext runs a statement, compiled before if it has come often.
 func (tx *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if err := tx.before(ctx, query); err != nil {
+		return nil, err
+	}
 	if stmt := tx.statement(ctx, query); stmt != nil { //nolint:sqlclosecheck // the transaction closes it
 		return stmt.ExecContext(ctx, args...)
 	}
@@ -104,6 +107,9 @@ func (tx *Tx) ExecContext(ctx context.Context, query string, args ...any) (sql.R
 
 // QueryContext is the like for what gives rows.
 func (tx *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if err := tx.before(ctx, query); err != nil {
+		return nil, err
+	}
 	if stmt := tx.statement(ctx, query); stmt != nil { //nolint:sqlclosecheck // the transaction closes it
 		return stmt.QueryContext(ctx, args...)
 	}
@@ -112,6 +118,9 @@ func (tx *Tx) QueryContext(ctx context.Context, query string, args ...any) (*sql
 
 // QueryRowContext is the like for what gives one row.
 func (tx *Tx) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
+	if err := tx.before(ctx, query); err != nil && tx.failed == nil {
+		tx.failed = err // a row has no way to say it; nothing of this is committed
+	}
 	if stmt := tx.statement(ctx, query); stmt != nil { //nolint:sqlclosecheck // the transaction closes it
 		return stmt.QueryRowContext(ctx, args...)
 	}
