@@ -23,11 +23,34 @@ type Task struct {
 // Claim takes the lease of up to limit due assignments of a system. In the same
 // transaction every grant whose time has come moves on, and the intent is
 // written down, before anything is sent: intent, deed, look, record.
+//
+// A large batch is claimed in several transactions, so that others who write get their
+// turn between them: what was claimed is returned even where the next one fails.
 func (e *Engine) Claim(ctx context.Context, holder, system string, limit int) (tasks []Task, err error) {
+	for looked := inTurn; looked == inTurn && len(tasks) < limit; {
+		var some []Task
+		some, looked, err = e.claimSome(ctx, holder, system, min(inTurn, limit-len(tasks)))
+		tasks = append(tasks, some...)
+		if err != nil {
+			break
+		}
+	}
+	if len(tasks) > 0 {
+		return tasks, nil
+	}
+	return nil, err
+}
+
+// inTurn is how many assignments one transaction claims or settles: SQLite has one
+// writer, and whoever asks for access waits for it.
+const inTurn = 100
+
+// claimSome returns also how many were due, of the most that it was to look at.
+func (e *Engine) claimSome(ctx context.Context, holder, system string, limit int) (tasks []Task, looked int, err error) {
 	err = e.do(ctx, "claim", access.Clock, func(d *deed) error {
 		tasks = tasks[:0]
 		jobs, err := d.Due(ctx, system, d.now, limit)
-		if err != nil || len(jobs) == 0 {
+		if looked = len(jobs); err != nil || looked == 0 {
 			return err
 		}
 		ids := make([]string, len(jobs))
@@ -49,7 +72,10 @@ func (e *Engine) Claim(ctx context.Context, holder, system string, limit int) (t
 		}
 		return nil
 	})
-	return tasks, err
+	if err != nil {
+		return nil, 0, err
+	}
+	return tasks, looked, nil
 }
 
 func (d *deed) claim(ctx context.Context, holder string, was store.Job, grants []access.Grant) (Task, bool, error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -33,8 +34,24 @@ type Outcome struct {
 // Settle takes what was seen. Whoever no longer holds the lease settles
 // nothing (rule 3), and a look taken while a call could still land settles
 // nothing either (rule 2); what was seen is believed over what was answered.
-// It returns how many outcomes were refused because their lease was gone.
+// It returns how many outcomes were refused because their lease was gone. Many are
+// settled in several transactions, as they are claimed; those of the last are as good
+// as lost where one fails: their leases run out, and they are looked at anew.
 func (e *Engine) Settle(ctx context.Context, holder string, outcomes []Outcome) (refused int, err error) {
+	mute := !slices.ContainsFunc(outcomes, func(o Outcome) bool { return o.Looked })
+	for some := range slices.Chunk(outcomes, inTurn) {
+		n, probes, err := e.settleSome(ctx, holder, some, mute)
+		if refused += n; err != nil {
+			return refused, err
+		}
+		mute = mute && !probes // one of a batch is enough
+	}
+	return refused, nil
+}
+
+// settleSome settles some of a batch. If it is mute no look of it was answered, and one of
+// them is to be the next: probes says that one is.
+func (e *Engine) settleSome(ctx context.Context, holder string, outcomes []Outcome, mute bool) (refused int, probes bool, err error) {
 	err = e.do(ctx, "settle", access.Clock, func(d *deed) error {
 		refused = 0
 		ids := make([]string, len(outcomes))
@@ -54,7 +71,7 @@ func (e *Engine) Settle(ctx context.Context, holder string, outcomes []Outcome) 
 		if err != nil {
 			return err
 		}
-		s := &settling{deed: d, found: found}
+		s := &settling{deed: d, found: found, mute: mute}
 		if err := s.lastEnds(ctx, outcomes); err != nil {
 			return err
 		}
@@ -67,10 +84,14 @@ func (e *Engine) Settle(ctx context.Context, holder string, outcomes []Outcome) 
 			if err := s.settle(ctx, job, o, open[job.ID]); err != nil {
 				return err
 			}
+			if o.Looked && job.Work.Blind {
+				s.again = job.System
+			}
 		}
-		return nil
+		probes = s.probe
+		return s.hastenBlind(ctx)
 	})
-	return refused, err
+	return refused, probes, err
 }
 
 // settling is the settling of one batch.
@@ -78,6 +99,9 @@ type settling struct {
 	*deed
 	found map[string]bool      // assignments about which something of foundUnderWay is open
 	ends  map[string]time.Time // by assignment: when its last reason ended; for whoever watches
+	mute  bool                 // no look was answered, and none of the batch is a probe yet
+	probe bool                 // one of them is the next look, soon
+	again string               // the system that has answered a look again
 }
 
 // foundUnderWay is what is found of an assignment that is not as it is wanted.
@@ -183,7 +207,7 @@ func (d *settling) released(ctx context.Context, was, job store.Job, moved bool,
 	if !moved {
 		return d.unsettled(ctx, was, job, grants, o)
 	}
-	job.Work.Holder, job.Work.LeaseUntil, job.Work.Attempts = "", time.Time{}, 0
+	job.Work.Holder, job.Work.LeaseUntil, job.Work.Attempts, job.Work.Blind = "", time.Time{}, 0, false
 	job.Work.Since, job.Work.Told, job.Work.Confirm, job.Work.Due = d.now, 0, false, d.now
 	if was.State == access.Held && job.State == access.Adding {
 		if wait, err := d.unsure(ctx, job); err != nil {
@@ -221,10 +245,17 @@ func (d *deed) turned(ctx context.Context, was, job store.Job) error {
 // the longer it lasts (law 5). A target that wants to be left alone is, but no
 // longer than the slowest retry; and no back-off sleeps through a grant's own
 // start or end, or a target that has recovered would keep access past its end.
-func (d *deed) unsettled(ctx context.Context, was, job store.Job, grants []access.Grant, o Outcome) error {
+func (d *settling) unsettled(ctx context.Context, was, job store.Job, grants []access.Grant, o Outcome) error {
 	trouble := cmp.Or(o.Trouble, "the target does not yet show what was asked of it")
 	job.Work = job.Work.Release(d.now, d.e.Pace, trouble)
+	job.Work.Blind = !o.Looked
 	job.Work.Due = later(job.Work.Due, d.now.Add(min(o.Wait, d.e.Pace.SlowestOff)))
+	switch {
+	case d.mute && !d.probe && job.State == access.Removing && o.Wait == 0:
+		d.probe, job.Work = true, job.Work.Probe(d.now)
+	case o.Looked && !o.Unanswered && d.now.Before(job.Work.SuspectUntil):
+		job.Work = job.Work.At(job.Work.SuspectUntil) // only an earlier call is waited for
+	}
 	if next, more := d.nextOf(job.ID, grants); more {
 		job.Work = job.Work.At(next)
 	}
@@ -241,6 +272,30 @@ func (d *deed) unsettled(ctx context.Context, was, job store.Job, grants []acces
 		return nil
 	}
 	return d.complain(ctx, job)
+}
+
+// mostHastened is how much waits no longer once a target answers again, in one
+// transaction; what it is looked at for hastens the next.
+const mostHastened = 2000
+
+// hastenBlind has a system that answered no look, and now has, tried again at once:
+// the back-off of each spared a target that was not there. What is refused by one that is
+// there waits on.
+func (d *settling) hastenBlind(ctx context.Context) error {
+	if d.again == "" {
+		return nil
+	}
+	left := mostHastened
+	for _, state := range []access.AssignmentState{access.Removing, access.Adding} {
+		n, err := d.HastenBlind(ctx, d.again, state, d.now, left)
+		if err != nil {
+			return err
+		}
+		if left -= int(n); n > 0 {
+			d.wake(d.again, d.now)
+		}
+	}
+	return nil
 }
 
 // patience is how long something may be under way before it is told for the

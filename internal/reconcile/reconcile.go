@@ -187,7 +187,7 @@ type step struct {
 type batch struct {
 	steps []*step
 	of    map[connector.Ref]*step
-	lease time.Time // until when; all were leased at once
+	lease time.Time // until when all are leased
 	sent  int
 }
 
@@ -196,7 +196,9 @@ func newBatch(tasks []engine.Task) *batch {
 	for _, t := range tasks {
 		s := &step{task: t, ref: connector.Ref{Account: t.Account, Object: t.Object}, out: engine.Outcome{Assignment: t.ID, Fence: t.Fence}}
 		b.steps = append(b.steps, s)
-		b.of[s.ref], b.lease = s, t.LeaseUntil
+		if b.of[s.ref] = s; b.lease.IsZero() || t.LeaseUntil.Before(b.lease) {
+			b.lease = t.LeaseUntil
+		}
 	}
 	return b
 }
