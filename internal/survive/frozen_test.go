@@ -30,7 +30,7 @@ func TestFrozen(t *testing.T) {
 	w, c := newTargets(t), newCluster(t)
 	for _, seam := range at {
 		t.Run(seam, func(t *testing.T) {
-			l := begin(t, w, c, 2, map[string]int{})
+			l := begin(t, w, c, 2, false, map[string]int{})
 			cold := l.replicas[0]
 			cold.kill()
 			cold.plan.Stops = true

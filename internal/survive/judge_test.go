@@ -26,6 +26,9 @@ const mendWithin = 90 * time.Second
 // make new grants even then: so what is wrong is what was wrong each time, of many.
 func (l *life) judge(ctx context.Context) (problems []error) {
 	for end := time.Now().Add(mendWithin); time.Now().Before(end); <-time.After(50 * time.Millisecond) {
+		if l.accepting {
+			l.accept()
+		}
 		if busy, err := l.busy(ctx); err != nil || busy {
 			continue
 		}
@@ -98,7 +101,7 @@ func (l *life) slapdLog(ctx context.Context, since time.Time) (string, error) {
 func (l *life) busy(ctx context.Context) (busy bool, err error) {
 	err = l.db.Read(ctx, func(tx *store.Tx) error {
 		return tx.QueryRowContext(ctx, `select exists (select 1 from assignment where state in ('adding', 'removing') or due_at <= $1)`,
-			time.Now().Add(-time.Second).UnixMicro()).Scan(&busy)
+			l.now().Add(-time.Second).UnixMicro()).Scan(&busy)
 	})
 	return busy, err
 }
@@ -111,7 +114,7 @@ func (l *life) problems(ctx context.Context) (problems []error, err error) {
 			return nil, err
 		}
 	}
-	o := enginetest.Oracle{DB: l.db, VKey: l.vkey, Now: time.Now, World: l.world, Systems: systems, Provision: 30 * time.Second,
+	o := enginetest.Oracle{DB: l.db, VKey: l.vkey, Now: l.now, World: l.world, Systems: systems, Provision: 30 * time.Second,
 		Held: func(system string) []connector.Ref { return held[system] }}
 	if problems, err = o.Problems(ctx, true); err != nil {
 		return problems, err
@@ -119,7 +122,13 @@ func (l *life) problems(ctx context.Context) (problems []error, err error) {
 	err = l.db.Read(ctx, func(tx *store.Tx) error {
 		broken, err := l.promises(ctx, tx)
 		problems = append(problems, broken...)
-		return err
+		halts, err2 := tx.OpenHalts(ctx)
+		for _, h := range halts {
+			if h.Reason != l.meant {
+				problems = append(problems, fmt.Errorf("halt: nothing is granted any more: %s: %s", h.Reason, h.Text))
+			}
+		}
+		return errors.Join(err, err2)
 	})
 	return problems, err
 }

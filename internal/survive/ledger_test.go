@@ -24,12 +24,16 @@ import (
 // writes to the system's cache before it answers, and the system stays up.
 type cluster struct {
 	bin, dir string
+	disk     string // the small disk it is on; empty: a large one
 	port     int
 	as       *syscall.Credential
 	cmd      *exec.Cmd
 	ended    chan struct{}
 	made     int
 }
+
+// clusterMiB is how large its disk is.
+const clusterMiB = 768
 
 func newCluster(t testing.TB) *cluster {
 	t.Helper()
@@ -45,12 +49,18 @@ func newCluster(t testing.TB) *cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &cluster{bin: filepath.Dir(found[len(found)-1]), dir: dir, port: testserver.Port(t)}
 	t.Cleanup(func() {
-		c.kill(syscall.SIGQUIT)
 		if err := os.RemoveAll(dir); err != nil {
 			t.Errorf("the cluster's folder: %v", err)
 		}
+	})
+	disk := ""
+	if small(t, dir, clusterMiB, ",mode=0700") {
+		disk = dir
+	}
+	c := &cluster{bin: filepath.Dir(found[len(found)-1]), dir: dir, disk: disk, port: testserver.Port(t)}
+	t.Cleanup(func() {
+		c.kill(syscall.SIGQUIT)
 	})
 	if os.Geteuid() == 0 {
 		u, err := user.Lookup("postgres")

@@ -28,6 +28,7 @@ type plan struct {
 	Seam        string // where it dies; empty: nowhere
 	Nth         int    // the how-manieth time it comes there
 	Stops       bool   // it does not die there but stops, as if it had been frozen
+	Clock       string // the file that says by how much its machine's clock is wrong; empty: it has this machine's
 }
 
 const (
@@ -41,7 +42,7 @@ func TestMain(m *testing.M) {
 	if err := json.Unmarshal([]byte(os.Getenv(planKey)), &p); err != nil {
 		os.Exit(m.Run())
 	}
-	if p.Seam == "" {
+	if p.Seam == "" && p.Clock == "" {
 		os.Exit(cli.Main(context.Background(), []string{"serve", "--dir", p.Dir, "--listen", p.Listen}, os.Stdin, os.Stdout, os.Stderr, os.Getenv))
 	}
 	if err := p.serve(); err != nil {
@@ -51,13 +52,14 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-// serve is what the command does, with a seam at which the process dies.
+// serve is what the command does, with a seam at which the process dies, and a clock
+// that can be set.
 func (p plan) serve() (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	var mu sync.Mutex
 	came := 0
-	s, err := server.New(ctx, p.Dir, slog.New(slog.NewJSONHandler(os.Stderr, nil)), server.Seam(func(step string) {
+	s, err := server.New(ctx, p.Dir, slog.New(slog.NewJSONHandler(os.Stderr, nil)), server.MachineClock(p.machine()), server.Seam(func(step string) {
 		mu.Lock()
 		defer mu.Unlock()
 		if step != p.Seam {

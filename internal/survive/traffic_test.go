@@ -83,6 +83,7 @@ type crowd struct {
 	queue  *queue // nil: there is none
 	line   *timeline
 	kept   *promised
+	now    func() time.Time // nil: this machine's
 	round  int
 }
 
@@ -155,7 +156,11 @@ func (c *crowd) ask(ctx context.Context, rnd *rand.Rand, who, reference string) 
 		a.Term = access.Term(time.Hour)
 	}
 	if rnd.IntN(8) == 0 {
-		a.Start = time.Now().Add(time.Duration(rnd.IntN(1500)) * time.Millisecond)
+		now := time.Now
+		if c.now != nil {
+			now = c.now
+		}
+		a.Start = now().Add(time.Duration(rnd.IntN(1500)) * time.Millisecond)
 	}
 	c.kept.mu.Lock()
 	c.kept.references = append(c.kept.references, reference)

@@ -30,18 +30,28 @@ type trouble struct {
 	kind   string
 	before func(l *life, rnd *rand.Rand) // makes ready for it, while nobody does anything; nil: there is nothing to make ready
 	do     func(l *life, ctx context.Context, rnd *rand.Rand) (what string)
+	after  func(l *life, ctx context.Context) // ends what was there while the oracle read; nil: the storm ended all of it
+	lasts  time.Duration                      // how long people go on; 0: as long as any storm
 }
 
-// troubles are all there are; where the database is a file none can be done to it.
-func troubles(onFile bool) []trouble {
+// troubles are all that there can be in this life.
+func (l *life) troubles() []trouble {
 	list := []trouble{
-		{"kill", nil, (*life).killed}, {"kill all", nil, (*life).killedAll}, {"seam", (*life).mined, (*life).diesAtSeam}, {"seam", (*life).mined, (*life).diesAtSeam},
-		{"freeze", nil, (*life).frozen}, {"wire to slapd", nil, (*life).slapdWire}, {"wire to PostgreSQL", nil, (*life).pgWire},
+		{kind: "kill", do: (*life).killed}, {kind: "kill all", do: (*life).killedAll},
+		{kind: "seam", before: (*life).mined, do: (*life).diesAtSeam}, {kind: "seam", before: (*life).mined, do: (*life).diesAtSeam},
+		{kind: "freeze", do: (*life).frozen}, {kind: "wire to slapd", do: (*life).slapdWire}, {kind: "wire to PostgreSQL", do: (*life).pgWire},
+		{kind: targetKilled, before: (*life).remembered, do: (*life).targetKilled},
 	}
-	if onFile {
-		return list
+	if l.cluster != nil {
+		list = append(list, trouble{kind: "database killed", do: (*life).databaseKilled}, trouble{kind: "cut off from the database", do: (*life).cutOff})
 	}
-	return append(list, trouble{"database killed", nil, (*life).databaseKilled}, trouble{"cut off from the database", nil, (*life).cutOff})
+	if l.disk != "" {
+		list = append(list, trouble{kind: diskFull, before: (*life).holds, do: (*life).diskFilled, after: (*life).grantsAgain, lasts: 6 * time.Second})
+	}
+	if l.clock != "" {
+		list = append(list, trouble{kind: clockJumps, before: (*life).holds, do: (*life).clockJumps, after: (*life).clockRight, lasts: 7 * time.Second})
+	}
+	return list
 }
 
 // wait lets some time of the storm pass.
@@ -161,6 +171,7 @@ func (l *life) mend(t testing.TB) {
 	for _, w := range l.toLedger {
 		w.set(whole)
 	}
+	l.targets.start()
 	if l.cluster != nil {
 		l.cluster.start(t)
 	}

@@ -22,7 +22,7 @@ func TestRollingUpgrade(t *testing.T) {
 	}
 	older, newer := programs(t)
 	w, c := newTargets(t), newCluster(t)
-	l := begin(t, w, c, replicas, map[string]int{})
+	l := begin(t, w, c, replicas, false, map[string]int{})
 	for _, r := range l.replicas {
 		r.kill()
 		r.exe = older

@@ -69,7 +69,7 @@ func (w *watch) once(ctx context.Context, system string) {
 
 // settled are the assignments that nobody is about and nothing is due for.
 func (w *watch) settled(ctx context.Context, system string) (list map[string]store.Job, err error) {
-	now := time.Now()
+	now := w.l.now()
 	list = map[string]store.Job{}
 	err = w.l.db.Read(ctx, func(tx *store.Tx) error {
 		jobs, err := tx.AssignmentsAfter(ctx, "", 1<<30)

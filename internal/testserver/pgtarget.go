@@ -37,7 +37,10 @@ type PGTarget struct {
 	Cert    tls.Certificate // the server's own, for a proxy in front of it
 	Admin   *pgxpool.Pool   // a superuser's, on the database postgres
 
-	life io.Closer // open while the server is to run
+	life     io.Closer // open while the server is to run
+	bin, dir string
+	port     int
+	again    *exec.Cmd // nil: it was not killed yet
 }
 
 // PGTargetVersions are what [PostgresTarget] can start: Debian's, and one of
@@ -166,7 +169,7 @@ func startTarget(t testing.TB, bin, version string, standby bool) (*PGTarget, er
 	}
 	// 3. The server, for as long as this process lives.
 	port := Port(t)
-	s.Address = "127.0.0.1:" + strconv.Itoa(port)
+	s.Address, s.bin, s.dir, s.port = "127.0.0.1:"+strconv.Itoa(port), bin, dir, port
 	server := exec.Command("/bin/sh", "-c", strings.Replace(keeper, " -F ", " ", 1), "sh", bin, dir, strconv.Itoa(port))
 	server.Dir, server.SysProcAttr = dir, &syscall.SysProcAttr{Credential: as, Setpgid: true}
 	if s.life, err = server.StdinPipe(); err != nil {

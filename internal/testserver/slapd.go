@@ -47,24 +47,26 @@ type SlapdServer struct {
 	Paper
 	Tree // bound as SlapdAdmin
 	Dir  string
+
+	bin, conf string
+	cmd       *exec.Cmd
 }
 
 // Slapd starts one on loopback with LDAPS and ends it with the test.
 func Slapd(t testing.TB, o SlapdOptions) *SlapdServer {
 	t.Helper()
 	bin := slapdBinary(t, "slapd")
-	s := &SlapdServer{Dir: t.TempDir()}
+	s := &SlapdServer{Dir: t.TempDir(), bin: bin}
 	s.certificates(t)
 	plain, secure := Port(t), Port(t)
 	s.PlainURL, s.URL = fmt.Sprintf("ldap://127.0.0.1:%d", plain), fmt.Sprintf("ldaps://127.0.0.1:%d", secure)
-	conf := s.configure(t, o)
-	load := exec.Command(slapdBinary(t, "slapadd"), "-q", "-f", conf, "-b", SlapdBase)
+	s.conf = s.configure(t, o)
+	load := exec.Command(slapdBinary(t, "slapadd"), "-q", "-f", s.conf, "-b", SlapdBase)
 	load.Stdin = strings.NewReader(slapdStart + o.LDIF)
 	if out, err := load.CombinedOutput(); err != nil {
 		t.Fatalf("slapadd: %v\n%s", err, out)
 	}
-	// -d 0 keeps it in the foreground.
-	Start(t, exec.Command(bin, "-f", conf, "-h", s.PlainURL+" "+s.URL, "-d", "0"))
+	s.Again(t)
 	Await(t, "slapd", 10*time.Second, func() (err error) {
 		if s.Admin, err = ldap.DialURL(s.PlainURL); err != nil {
 			return err
