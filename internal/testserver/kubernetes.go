@@ -135,7 +135,7 @@ func startKubernetes(t testing.TB, bin string) (*KubernetesServer, error) {
 	}
 	// 3. Ready when it says so itself, its own roles included.
 	s.client = &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.CA}, ForceAttemptHTTP2: true}}
-	for end := time.Now().Add(90 * time.Second); ; {
+	for end := time.Now().Add(5 * time.Minute); ; { // of a machine that has much else to do
 		code, out, err := s.Ask(KubernetesAdmin, http.MethodGet, "/readyz", nil)
 		if err == nil && code == http.StatusOK {
 			return s, nil

@@ -107,7 +107,7 @@ func kubernetesSecret(t *testing.T) func(*testing.T, int) kept {
 
 func openSecrets(t *testing.T, k kept) deliver.Store {
 	t.Helper()
-	s, err := kubernetes.New(kubernetes.Config{URL: k.Address, CA: roots(t, k.CA), Token: func() string { return k.Token }, Timeout: rotationPace.Call})
+	s, err := kubernetes.New(kubernetes.Config{URL: k.Address, CA: roots(t, k.CA), Token: func() string { return k.Token }, Timeout: domainPace.Call})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ path "secret/destroy/`+path+`"  { capabilities = ["update"] }`)
 
 func openVault(t *testing.T, k kept) deliver.Store {
 	t.Helper()
-	s, err := vault.New(vault.Config{URL: k.Address, CA: roots(t, k.CA), Token: func() string { return k.Token }, Timeout: rotationPace.Call})
+	s, err := vault.New(vault.Config{URL: k.Address, CA: roots(t, k.CA), Token: func() string { return k.Token }, Timeout: domainPace.Call})
 	if err != nil {
 		t.Fatal(err)
 	}

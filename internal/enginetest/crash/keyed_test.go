@@ -28,7 +28,7 @@ func keyedTargets() map[string]keyedTarget {
 		"postgres, in Vault":   {begin: postgresAccount, open: openPostgres, signIn: psql, store: "vault", slow: true},
 		"openldap":             {begin: ldapAccount, open: openLDAP, signIn: ldapsearch, store: "age"},
 		"samba":                {begin: sambaAccount, open: openSamba, signIn: ldapsearch, store: "age", slow: true, pace: domainPace, later: anHourLater},
-		"gitea":                {begin: giteaAccount, open: openGitea, signIn: curlGitea, store: "age"},
+		"gitea":                {begin: giteaAccount, open: openGitea, signIn: curlGitea, store: "age", pace: forgePace},
 		"gitea, in Vault":      {begin: giteaAccount, open: openGitea, signIn: curlGitea, store: "vault", slow: true},
 		"kubernetes":           {begin: robotAccount, open: openKubernetes, signIn: curlKubernetes, store: "age", slow: true},
 	}
@@ -46,7 +46,7 @@ func postgresAccount(t *testing.T, n int) keyed {
 func openPostgres(t *testing.T, k keyed) connector.Issuer {
 	t.Helper()
 	c, err := postgres.New(postgres.Config{URL: "postgres://" + k.Address, CA: roots(t, k.CA), User: "postgres",
-		Password: func() string { return testserver.PGTargetSecret }, Timeout: rotationPace.Call})
+		Password: func() string { return testserver.PGTargetSecret }, Timeout: domainPace.Call})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func ldapAccount(t *testing.T, n int) keyed {
 func openLDAP(t *testing.T, k keyed) connector.Issuer {
 	t.Helper()
 	c, err := ldap.New(ldap.Config{URL: k.Address, CA: roots(t, k.CA), BindDN: testserver.SlapdService, Password: func() string { return testserver.SlapdServiceSecret },
-		PeopleBase: testserver.SlapdPeople, GroupsBase: testserver.SlapdGroups, Timeout: rotationPace.Call})
+		PeopleBase: testserver.SlapdPeople, GroupsBase: testserver.SlapdGroups, Timeout: domainPace.Call})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func giteaAccount(t *testing.T, n int) keyed {
 
 func openGitea(t *testing.T, k keyed) connector.Issuer {
 	t.Helper()
-	c, err := gitea.New(gitea.Config{URL: k.Address, CA: roots(t, k.CA), Token: func() string { return k.Token }, IssuerToken: func() string { return k.Token }, Timeout: rotationPace.Call})
+	c, err := gitea.New(gitea.Config{URL: k.Address, CA: roots(t, k.CA), Token: func() string { return k.Token }, IssuerToken: func() string { return k.Token }, Timeout: domainPace.Call})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +199,7 @@ func robotAccount(t *testing.T, n int) keyed {
 
 func openKubernetes(t *testing.T, k keyed) connector.Issuer {
 	t.Helper()
-	c, err := kubernetes.New(kubernetes.Config{URL: k.Address, CA: roots(t, k.CA), Token: func() string { return k.Token }, Timeout: rotationPace.Call})
+	c, err := kubernetes.New(kubernetes.Config{URL: k.Address, CA: roots(t, k.CA), Token: func() string { return k.Token }, Timeout: domainPace.Call})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,6 +27,13 @@ import (
 
 var rotationPace = access.Pace{Lease: 1500 * time.Millisecond, Call: 500 * time.Millisecond, Retry: 20 * time.Millisecond, SlowestOff: 200 * time.Millisecond}
 
+// forgePace is for a forge, which takes long to make a token of what it draws.
+var forgePace = access.Pace{Lease: 3500 * time.Millisecond, Call: 1500 * time.Millisecond, Retry: 20 * time.Millisecond, SlowestOff: 200 * time.Millisecond}
+
+// slowPace is for what is tried eight beside each other: with half a second for a call a
+// busy machine does nothing but begin calls anew.
+var slowPace = access.Pace{Lease: 6 * time.Second, Call: 2500 * time.Millisecond, Retry: 50 * time.Millisecond, SlowestOff: 500 * time.Millisecond}
+
 // domainPace is for a domain, whose one process takes all calls one after the other: of
 // eight at once on a machine that is busy none came to an end within half a second.
 var domainPace = access.Pace{Lease: 13 * time.Second, Call: 6 * time.Second, Retry: 50 * time.Millisecond, SlowestOff: 500 * time.Millisecond}
@@ -48,16 +55,19 @@ type keyedTarget struct {
 	signIn func(t *testing.T, k keyed, worth string) bool
 	store  string // of keptStores
 	slow   bool
-	pace   access.Pace                 // zero: rotationPace
+	pace   access.Pace                 // zero: by whether it is slow
 	later  func(t *testing.T, k keyed) // has the time pass for which it takes an old one
 }
 
 // paced is how long it is given.
 func (on keyedTarget) paced() access.Pace {
-	if on.pace == (access.Pace{}) {
-		return rotationPace
+	switch {
+	case on.pace != access.Pace{}:
+		return on.pace
+	case on.slow:
+		return slowPace
 	}
-	return on.pace
+	return rotationPace
 }
 
 // named is an account to begin with, under the name by which the target is found again.
@@ -137,7 +147,7 @@ func (k keeper) over(t *testing.T) access.Rotation {
 	t.Helper()
 	on, passed := keyedTargets()[k.plan.Target.Name], false
 	var last store.Rotating
-	for end := time.Now().Add(4 * time.Minute); time.Now().Before(end); {
+	for end := time.Now().Add(8 * time.Minute); time.Now().Before(end); {
 		n, err := k.lane.Once(t.Context())
 		if err != nil {
 			t.Fatal(err)
