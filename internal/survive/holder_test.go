@@ -27,7 +27,7 @@ func (l *life) holds(*rand.Rand) {
 	ctx := l.t.Context()
 	l.await("the holder lets go of what she had", func() (err error) {
 		for _, g := range l.open(ctx) {
-			if there, err := l.grant(g); err == nil && there.Identity == holder && there.State != access.Ended {
+			if there, unread := l.grant(g); unread == nil && there.Identity == holder && there.State != access.Ended {
 				err = errors.Join(err, client.New(l.replicas[0].url, l.tokens[security]).Revoke(ctx, g, "another round"))
 			}
 		}
