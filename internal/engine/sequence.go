@@ -23,6 +23,9 @@ const sequenceBatch = 1000
 func (e *Engine) Sequence(ctx context.Context) (placed int, err error) {
 	for {
 		n, forged, err := e.sequence(ctx)
+		if errors.Is(err, errPlaced) {
+			continue // the log has grown meanwhile: who else gives places got on
+		}
 		placed += n
 		if err == nil && forged != nil {
 			return placed, errors.Join(e.fenceForged(ctx, *forged), fmt.Errorf("%w: %s", access.ErrConflict, forgery(*forged)))
@@ -33,17 +36,32 @@ func (e *Engine) Sequence(ctx context.Context) (placed int, err error) {
 	}
 }
 
+// errPlaced says that others have given places meanwhile.
+var errPlaced = errors.New("the log has grown since its end was read")
+
 func (e *Engine) sequence(ctx context.Context) (n int, forged *store.Event, err error) {
-	err = e.DB.Write(ctx, func(tx *store.Tx) error {
-		// 1. Who waits, where the log ends, and whether we may sign it.
-		n, forged = 0, nil
-		waiting, err := tx.Unsequenced(ctx, sequenceBatch)
-		if err != nil || len(waiting) == 0 {
+	// 1. Who waits, and where the log ends. It is read apart, for those who write wait for
+	// no reader of all that waits; as long as the log ends there, nobody gave any a place.
+	var all []store.Event
+	var from store.Checkpoint
+	err = e.DB.Read(ctx, func(tx *store.Tx) error {
+		if all, err = tx.Unsequenced(ctx, sequenceBatch); err != nil || len(all) == 0 {
 			return err
 		}
+		from, err = tx.LastCheckpoint(ctx)
+		return err
+	})
+	if err != nil || len(all) == 0 {
+		return 0, nil, err
+	}
+	err = e.DB.Write(ctx, func(tx *store.Tx) error {
+		n, forged = 0, nil
 		head, err := tx.LastCheckpoint(ctx)
 		if err != nil {
 			return err
+		}
+		if head.Size != from.Size {
+			return errPlaced
 		}
 		if err := e.maySign(ctx, tx); err != nil {
 			return err
@@ -53,7 +71,8 @@ func (e *Engine) sequence(ctx context.Context) (n int, forged *store.Event, err 
 			return err
 		}
 		// 2. What we did not write gets no place, and nothing after it.
-		if waiting, forged, err = e.ours(ctx, tx, waiting); err != nil || len(waiting) == 0 {
+		waiting, bad, err := e.ours(ctx, tx, all)
+		if forged = bad; err != nil || len(waiting) == 0 {
 			return err
 		}
 		// 3. Their places and the tree above them.

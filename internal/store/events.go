@@ -37,9 +37,20 @@ func (tx *Tx) AddEvent(ctx context.Context, e Event) error {
 	return tx.addLater(ctx, "event", e.ID, `insert into event (id, at, kind, request, grant_id, assignment, finding, body, salt, stamp)`, e.ID, moment(e.At), e.Kind, e.Request, e.Grant, e.Assignment, e.Finding, string(e.Body), e.Salt, e.Stamp)
 }
 
-// Unsequenced lists up to limit events with no place in the log, in order of id.
+// unsequencedSeen is among how many that wait, the earliest by their ids, the order is
+// found in which it was done: more wait only where nothing was given a place for long.
+const unsequencedSeen = 20_000
+
+// Unsequenced lists up to limit events with no place in the log, in the order in which
+// it was done: none comes before another that its transaction could read. Ids tell as
+// much where one process writes, as on SQLite. Replicas' clocks may differ; PostgreSQL
+// counts its transactions, each when it first writes, and thus after all that it reads.
 func (tx *Tx) Unsequenced(ctx context.Context, limit int) ([]Event, error) {
-	return all(ctx, tx, scanEvent, `select `+eventColumns+` from event where seq is null order by id limit $1`, limit)
+	if tx.db.Dialect != Postgres {
+		return all(ctx, tx, scanEvent, `select `+eventColumns+` from event where seq is null order by id limit $1`, limit)
+	}
+	return all(ctx, tx, scanEvent, `select `+eventColumns+` from (select `+eventColumns+`, age(xmin) as done from event where seq is null order by id limit $2) e
+		order by done desc, id limit $1`, limit, max(limit, unsequencedSeen))
 }
 
 // LastEventAt is when the last of all events was written; the zero time if there is none.
@@ -65,18 +76,19 @@ func (tx *Tx) Events(ctx context.Context, from int64, limit int) ([]Event, error
 
 // That an id is not empty is said in so many words: the indexes leave the empty
 // ones out, and without it SQLite would read every event there is.
+// Events are listed as the log has them; what has no place yet comes last, by its id.
 
-// EventsAbout lists the events of a request, grant or assignment, sequenced or not, in order of id.
+// EventsAbout lists the events of a request, grant or assignment, sequenced or not, in order.
 func (tx *Tx) EventsAbout(ctx context.Context, request, grant, assignment string) ([]Event, error) {
 	return all(ctx, tx, scanEvent, `select `+eventColumns+` from event where (request = $1 and request <> '') or (grant_id = $2 and grant_id <> '')
-		or (assignment = $3 and assignment <> '') order by id`, request, grant, assignment)
+		or (assignment = $3 and assignment <> '') order by coalesce(seq, 9223372036854775807), id`, request, grant, assignment)
 }
 
-// EventsOf lists the events of some kinds about one request, in order of id.
+// EventsOf lists the events of some kinds about one request, in order.
 func (tx *Tx) EventsOf(ctx context.Context, request string, kinds ...string) ([]Event, error) {
 	marks, args := in(append([]string{request}, kinds...))
 	_, marks, _ = strings.Cut(marks, ",")
-	return all(ctx, tx, scanEvent, `select `+eventColumns+` from event where request = $1 and request <> '' and kind in (`+marks+`) order by id`, args...)
+	return all(ctx, tx, scanEvent, `select `+eventColumns+` from event where request = $1 and request <> '' and kind in (`+marks+`) order by coalesce(seq, 9223372036854775807), id`, args...)
 }
 
 // CountEvents returns how many events there are, and how many have no place yet.
