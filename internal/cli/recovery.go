@@ -17,8 +17,10 @@ func (a *app) restoreCommand() *cobra.Command {
 	c := &cobra.Command{Use: "restore --from BACKUP [--log DIR | --no-log]", Short: "Make the folder's database of a backup; it is in recovery until two people leave it", Args: takes(cobra.NoArgs),
 		Long: `Makes the folder's database, which must be empty, of a backup that is checked
 first. What happened since is read from a copy of the log (log_copy of lessor.yaml,
-or --log). Where there is none (--no-log), whatever waits for answers is closed,
-delegations end, and every grant ends within --hold.
+or --log). Where there is none (--no-log), or its key is known to have signed more than
+that copy has, whatever waits for answers is closed, delegations end, and every grant
+ends within --hold. What was published (log_publish, or --published) has no event to be
+read, but tells how much there was, and that what is put back is its beginning.
 
 Until two people of security leave recovery, nothing is granted, extended or added;
 whatever ends, ends. Every system is read whole. What the backup takes to be held and
@@ -44,6 +46,7 @@ for --hold and then removed, unless somebody adopts it.`,
 		}}
 	c.Flags().StringVar(&from.Backup, "from", "", "the backup: its folder, or its file")
 	c.Flags().StringVar(&from.Log, "log", "", "a folder with a copy of the log (default: log_copy of lessor.yaml)")
+	c.Flags().StringVar(&from.Published, "published", "", "where the log was published: a folder, or an https URL (default: log_publish of lessor.yaml)")
 	c.Flags().BoolVar(&from.NoLog, "no-log", false, "nobody has the log of what happened since the backup")
 	c.Flags().DurationVar(&from.Hold, "hold", 72*time.Hour, "how long what nobody can be sure of is kept at most")
 	return c

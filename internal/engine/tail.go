@@ -15,7 +15,8 @@ import (
 
 // takeTail takes in what the log says happened since the backup: each event at its
 // place, the tree above them up to the head that was signed, and each noun as it was
-// told last. An event that its key's head does not count is not believed.
+// told last. An event that its key's head does not count is not believed. Where the key
+// is known to have signed more, what that told is as unknown as if there were no tail.
 func (d *restoring) takeTail(ctx context.Context, head store.Checkpoint) error {
 	// 1. Up to where it is signed.
 	d.rec.Signed = d.from.Signed
@@ -83,11 +84,29 @@ func (d *restoring) takeTail(ctx context.Context, head store.Checkpoint) error {
 	if want := base64.StdEncoding.EncodeToString(signed.Root[:]); root != want {
 		return fmt.Errorf("%w: the copy of the log is not the one that was signed: with the backup's events it gives root %s, and the head of %d events says %s", access.ErrInvalid, root, signed.Size, want)
 	}
-	d.rec.Tail = access.TailEvents
+	more, err := d.signedBeyond(signed.Size)
+	if err != nil {
+		return err
+	}
+	if d.rec.Tail = access.TailEvents; more {
+		d.rec.Tail = access.TailNone
+	}
 	if signed.Size == head.Size {
 		return nil
 	}
 	return errors.Join(d.Tx.AddCheckpoint(ctx, store.Checkpoint{Size: signed.Size, Root: root, Note: d.from.Head, At: d.now}), d.Tx.SetSaidPowers(ctx, d.rec.ID))
+}
+
+// signedBeyond tells whether the log's key is known to have signed more than so many events.
+func (d *restoring) signedBeyond(size int64) (bool, error) {
+	if d.from.Signed == "" {
+		return false, nil
+	}
+	newest, err := evidence.OpenCheckpoint(d.from.Signed, d.from.Signer.VerifierKey(), evidence.AllowCosignatures())
+	if err != nil {
+		return false, fmt.Errorf("%w: the newest head that is known of: %w", access.ErrInvalid, err)
+	}
+	return newest.Size > size, nil
 }
 
 // logged is an event with the noun as it stood then, unread.

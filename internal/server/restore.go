@@ -24,7 +24,9 @@ type RestoreFrom struct {
 	Backup string
 	Log    string // a folder that holds a copy of the log; empty: log_copy of lessor.yaml
 	NoLog  bool   // nobody has the log of what happened since
-	Hold   time.Duration
+	// Published is where the log was published, a folder or an https URL; empty: log_publish.
+	Published string
+	Hold      time.Duration
 }
 
 // Restore makes the folder's database of a backup: it must be empty, and it is in
@@ -59,7 +61,11 @@ func Restore(ctx context.Context, dir string, from RestoreFrom) (rec access.Reco
 	if err != nil {
 		return rec, nil, err
 	}
-	signed, err := newestHead(c, signer.VerifierKey(), tail)
+	public, err := publishedHead(ctx, c, from.Published, signer.VerifierKey(), b.Checkpoint, r.Head)
+	if err != nil {
+		return rec, nil, err
+	}
+	signed, err := newestHead(c, signer.VerifierKey(), tail, public)
 	if err != nil {
 		return rec, nil, err
 	}
@@ -131,9 +137,8 @@ type head struct {
 	size int64
 }
 
-// newestHead is the newest of those that were kept outside the database.
-func newestHead(c *config.Config, key string, l *backup.Log) (newest head, err error) {
-	var notes []string
+// newestHead is the newest of those that were kept outside the database, and of some more.
+func newestHead(c *config.Config, key string, l *backup.Log, notes ...string) (newest head, err error) {
 	beside, err := os.ReadFile(filepath.Join(c.State, headFile))
 	if err == nil {
 		notes = append(notes, string(beside))
@@ -174,6 +179,9 @@ func setAside(c *config.Config, rec access.Recovery, signed int64) (notes []stri
 			return notes, err
 		}
 		notes = append(notes, fmt.Sprintf("the log that was put back has %d events and its key signed %d: from there on there are two logs. Tell whoever keeps its heads", rec.Head, signed))
+		if c.LogPublish != "" {
+			notes = append(notes, c.LogPublish+" is the log as it was published: keep it, and name another folder in log_publish, or the one that begins now is fenced")
+		}
 	}
 	if c.LogCopy == "" {
 		return notes, nil
