@@ -52,7 +52,9 @@ func open(t testing.TB, kind store.Dialect, change ...func(*enginetest.Options))
 	keys.Set(list)
 	d.Handler = api.New(api.Config{Engine: d.Engine, News: d.Wire(), Alive: 50 * time.Millisecond, Keys: keys, Proof: noProof{}, Now: d.Now, Log: slog.New(slog.NewJSONHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Status: func(context.Context) (api.Status, error) { return api.Status{Systems: []api.SystemLine{}}, nil },
-		Reload: func(context.Context, access.Actor, string) error { return errors.New("open /etc/secret/place: no such file") }})
+		Reload: func(context.Context, access.Actor, string) error {
+			return errors.New("open /etc/secret/place: no such file")
+		}})
 	return d
 }
 

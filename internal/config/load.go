@@ -46,11 +46,11 @@ type Config struct {
 	Witnesses       Witnesses
 	LogPublish      string // a folder in which the log is published as tiles; empty: none
 	Lifecycle       access.Lifecycle
-	Metrics         *Metrics // nil: nobody reads figures
-	Traces          *Traces  // nil: no spans are sent
+	Metrics         *Metrics          // nil: nobody reads figures
+	Traces          *Traces           // nil: no spans are sent
 	SecondPerson    bool              // each change of the files needs a second person
 	Files           map[string]string // each file -> SHA-256 of its text, but for the rules'; of lessor.yaml, of what is the same on every replica
-	Warnings        Problems // what is allowed and most likely not meant
+	Warnings        Problems          // what is allowed and most likely not meant
 
 	systems  map[string]mark
 	storesAt map[string]mark

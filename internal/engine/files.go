@@ -48,11 +48,11 @@ func (e *Engine) TakeFiles(ctx context.Context, by access.Actor, l Loaded, confi
 		if err != nil {
 			return err
 		}
-		confirmed, any, err := d.FilesConfirmed(ctx)
+		confirmed, ever, err := d.FilesConfirmed(ctx)
 		if err != nil {
 			return err
 		}
-		f = access.Files{ID: d.e.ids.next("fs", d.now), Digest: digest, Files: l.Files, By: by.Identity, At: d.now, Second: l.Second, Needs: l.Second || any && confirmed.Second, Voices: l.Voices, Gains: l.Gains}
+		f = access.Files{ID: d.e.ids.next("fs", d.now), Digest: digest, Files: l.Files, By: by.Identity, At: d.now, Second: l.Second, Needs: l.Second || ever && confirmed.Second, Voices: l.Voices, Gains: l.Gains}
 		if last.Digest == digest && (!f.Needs || !last.ConfirmedAt.IsZero()) {
 			f = last
 			return nil
@@ -61,7 +61,7 @@ func (e *Engine) TakeFiles(ctx context.Context, by access.Actor, l Loaded, confi
 		f = f.Since(last)
 		switch {
 		case !f.Needs:
-		case any && sameButShipped(confirmed.Files, l.Files):
+		case ever && sameButShipped(confirmed.Files, l.Files):
 			f.Words, f.ConfirmedAt = confirmed.Words, confirmed.ConfirmedAt
 		default:
 			return d.hearFiles(ctx, &f, last, confirmed, l)
@@ -287,8 +287,8 @@ func (e *Engine) FilesTaken(ctx context.Context, by access.Actor, before string,
 // or need none; the server asks that runs on files which waited.
 func (e *Engine) FilesStand(ctx context.Context, digest string) (stand bool, err error) {
 	err = e.DB.Read(ctx, func(tx *store.Tx) error {
-		f, any, err := tx.FilesOfDigest(ctx, digest)
-		stand = any && !f.InForceAt.IsZero() && !f.Waits()
+		f, there, err := tx.FilesOfDigest(ctx, digest)
+		stand = there && !f.InForceAt.IsZero() && !f.Waits()
 		return err
 	})
 	return stand, err

@@ -95,7 +95,7 @@ const mostCompared = 100_000
 // not even that can be done, nobody is taken to gain nothing.
 func (s *Server) gains(by access.Actor, c *config.Config, world engine.World) (list []access.Gain) {
 	was := s.current.Load()
-	if !was.SecondPerson && !c.SecondPerson && s.unconfirmed.Load() == nil {
+	if needed := was.SecondPerson || c.SecondPerson || s.unconfirmed.Load() != nil; !needed || s.files() == access.DigestOf(filesOf(c, world.Policy)) {
 		return nil
 	}
 	before := policy.Side{Rules: s.world.Load().Policy, Directory: s.roster.with(was.Directory)}
