@@ -23,6 +23,7 @@ var haltWords = map[access.HaltReason]struct{ why, ends string }{
 	access.HaltWitness:  {"Those outside who watch over the log have not answered.", "It ends by itself once they do."},
 	access.HaltLog:      {"The log takes in nothing.", "It ends when security has settled what was found."},
 	access.HaltDisk:     {"There is too little room for what would be written down.", "It ends by itself once there is more."},
+	access.HaltFiles:    {"Two people have not confirmed the files by which is decided.", "It ends when they have (lessor reload --confirm), or when those that were confirmed are put back and the server is started anew."},
 }
 
 // halts are the reasons for which nothing is granted now, each once, for whoever is
