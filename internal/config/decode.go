@@ -51,6 +51,7 @@ type files struct {
 	tokens       []bearer
 	identities   []identity
 	groups       []group
+	circles      []string // of groups
 	systems      []system
 	entitlements []entitlement
 	bundles      []bundle

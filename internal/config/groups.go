@@ -31,6 +31,7 @@ func (d *files) checkGroups() {
 	nest := d.nesting()
 	for _, ring := range nest.rings {
 		ids := nest.names(nest.circle(ring))
+		d.circles = append(d.circles, circle(ids))
 		d.warn(d.known.groups[ids[0]].f.at("groups"), "groups in a circle: %s; a circle alone grants nothing, each has the members of all", circle(ids))
 	}
 	d.opened = nest.open(d)

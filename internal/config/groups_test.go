@@ -120,6 +120,9 @@ func TestAB24GroupsTenThousandDeep(t *testing.T) {
 		if !ring && (in != deep || warned != 0 || len(c.Directory.MembersOf("g0")) != 1) {
 			t.Errorf("ann is in %d groups, %d warnings", in, warned)
 		}
+		if ring != (len(c.Circles) == 1) {
+			t.Errorf("circles: %v", c.Circles)
+		}
 		if ring && (in != 0 || warned != 1 || len(c.Directory.MembersOf("g0")) != 0) {
 			t.Errorf("a circle alone grants: ann is in %d groups; %v", in, c.Warnings)
 		}

@@ -51,6 +51,7 @@ type Config struct {
 	SecondPerson    bool              // each change of the files needs a second person
 	Files           map[string]string // each file -> SHA-256 of its text, but for the rules'; of lessor.yaml, of what is the same on every replica
 	Warnings        Problems          // what is allowed and most likely not meant
+	Circles         []string          // groups that lie in each other, a circle each
 
 	systems  map[string]mark
 	storesAt map[string]mark
@@ -194,7 +195,7 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	}
 	c.Stores, c.storesAt = d.secretStores()
 	c.plans = d.plansAt()
-	c.Directory, c.Warnings = d.build(), d.warnings
+	c.Directory, c.Warnings, c.Circles = d.build(), d.warnings, d.circles
 	c.Files = d.sumsOf(c)
 	return c, nil
 }

@@ -101,7 +101,7 @@ func (e *Engine) Remove(ctx context.Context, by access.Actor, m Remedy) (removin
 }
 
 // acceptable are the kinds of findings that stand until somebody lets them be.
-var acceptable = []string{leftBehind, madeAnew, manyMadeAnew, credentialOrphan, credentialUnderGrant, noApprover, access.IdentityRecycled, moverReview, logForked, logForged,
+var acceptable = []string{leftBehind, madeAnew, manyMadeAnew, credentialOrphan, credentialUnderGrant, noApprover, access.IdentityRecycled, moverReview, logForked, logForged, ownVote,
 	signalSuspended, signalCompromised, signalNoted, signalUnknown, signalStream, signalRefused}
 
 // Accept closes a finding that only people can settle, for a reason.
@@ -147,6 +147,9 @@ func (d *deed) about(ctx context.Context, f access.Finding) (ent access.Entitlem
 	}
 	if f.Kind == logForked || f.Kind == logForged {
 		return access.Entitlement{}, "", nil
+	}
+	if f.Kind == ownVote {
+		return access.Entitlement{}, f.Subject, nil
 	}
 	if f.Kind == noApprover {
 		ent, _ = d.world.Directory.Entitlement(f.Subject)

@@ -62,7 +62,7 @@ func (e *Engine) Vote(ctx context.Context, by access.Actor, b Ballot) (r access.
 			ev := d.event("vote.refused")
 			ev.Request, ev.Note, ev.Digests.Request = r.ID, strings.Join(nos, "; "), r.Digest
 			r = was
-			return d.tell(ctx, ev)
+			return errors.Join(d.tell(ctx, ev), d.guised(ctx, r))
 		}
 		// 3. Where the request stands now.
 		if to, note := outcome(r); to != r.State {

@@ -18,7 +18,7 @@ func TestEverySettingIsTakenInOrNamed(t *testing.T) {
 	empty := access.NewDirectory(nil, nil, nil, nil, nil)
 	named := map[string]string{"Listen": "listen", "TLS": "tls", "State": "state", "LogCopy": "log_copy", "SchemaRef": "schema_ref", "ReadRef": "database_read_ref", "Database": "database", "DatabaseRef": "database_ref", "LogKeyRef": "log_key_ref",
 		"AnswerWithin": "answer_within", "ProvisionWithin": "provision_within", "Pace": "pace", "Backstop": "backstop", "Clock": "clock", "Metrics": "metrics", "Traces": "traces"}
-	takenIn := "Dir SecondPerson KeepFree PolicyDir StandIn BreakGlass Inventory Classes Notify Tokens Directory Jira SignIn Feeds FeedTokens Stores Lifecycle Signals Witnesses LogPublish Files Warnings"
+	takenIn := "Dir SecondPerson KeepFree PolicyDir StandIn BreakGlass Inventory Classes Notify Tokens Directory Jira SignIn Feeds FeedTokens Stores Lifecycle Signals Witnesses LogPublish Files Warnings Circles"
 	fields := reflect.TypeFor[config.Config]()
 	for i := range fields.NumField() {
 		f := fields.Field(i)

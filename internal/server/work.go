@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -267,7 +268,7 @@ func (w *sweeper) Work(ctx context.Context, job *river.Job[engine.SweepJob]) err
 func (s *Server) appraise(ctx context.Context) error {
 	gaps, err := s.engine.Appraise(ctx)
 	pairs, more := s.engine.DutiesTogether(ctx)
-	if err = errors.Join(err, more); err != nil {
+	if err = errors.Join(err, more, s.findCircles(ctx)); err != nil {
 		s.log.WarnContext(ctx, "labels and duties could not be held against what entitlements become", "error", err.Error())
 		return err
 	}
@@ -275,6 +276,19 @@ func (s *Server) appraise(ctx context.Context) error {
 		s.log.WarnContext(ctx, "labels understate what entitlements become, or duties are together", "labels", gaps, "duties", pairs)
 	}
 	return nil
+}
+
+// groupCycle is the finding that groups of the directory lie in each other.
+const groupCycle = "group_cycle"
+
+// findCircles tells security of groups that lie in each other, as the files in force have
+// them: harmless by itself, and never what anybody meant.
+func (s *Server) findCircles(ctx context.Context) error {
+	text := ""
+	if list := s.current.Load().Circles; len(list) > 0 {
+		text = fmt.Sprintf("Groups of the directory lie in each other: %s. A circle alone grants nothing, and each of them has the members of all. Take a link out of each circle.", strings.Join(list, "; "))
+	}
+	return s.engine.Find(ctx, groupCycle, "directory", "security", text, 30*24*time.Hour)
 }
 
 // herald tells people: into the log always, and through the configured command.

@@ -183,6 +183,8 @@ var closings = map[string]string{
 	"seen_again":            "It closes when the target is seen without the access again. Find out who gave it back; Lessor is removing it.",
 	"drift":                 "It closes when the access is seen again, or its grant ends. Find out who took it away; Lessor is giving it back.",
 	"no_approver":           "Give whoever asks a manager, the entitlement an owner, or the group a member who may answer; then let it be here, for that reason.",
+	"own_vote":              "Ask them what it was for; then somebody else of security lets it be here, for that reason.",
+	"group_cycle":           "It closes when no groups of the directory lie in each other any more.",
 	"inventory_unread":      "It closes with the next reading of the whole system that succeeds. The server's log says why the last one did not.",
 	"inventory_shrunk":      "The brake is on: the reading is not believed, and nothing follows from it. Nobody has to release it; the next reading that says the same is believed, and then each assignment is looked at anew. If the system was sick, mend it before that.",
 	"accounts_shrunk":       "The brake is on: the list of accounts is not believed, and nothing follows from it. Nobody has to release it; it closes with a reading that is whole again, or says the same once more.",
