@@ -29,17 +29,23 @@ import (
 func signedSite(t *testing.T) (s *site, corp, evil *testserver.Issuer) {
 	t.Helper()
 	s, corp, evil = newSite(t), testserver.NewIssuer(t), testserver.NewIssuer(t)
-	port := testserver.Port(t)
+	s.signsIn(corp, evil)
+	s.run()
+	return s, corp, evil
+}
+
+// signsIn has people sign in at these providers, from the next start on.
+func (s *site) signsIn(corp, evil *testserver.Issuer) {
+	s.t.Helper()
+	port := testserver.Port(s.t)
 	s.edit("lessor.yaml", "127.0.0.1:0", fmt.Sprintf("127.0.0.1:%d", port))
 	s.edit("directory.yaml", "name: Ann, manager: mia, accounts: {", "name: Ann, manager: mia, accounts: {corp: s-ann, evil: x-ann, ")
 	s.edit("directory.yaml", "name: Mia, accounts: {", "name: Mia, accounts: {corp: s-mia, ")
 	text := fmt.Sprintf("address: http://127.0.0.1:%d\nproviders:\n  - {id: corp, name: Corp, issuer: %q, client_id: lessor, strengths: [{name: mfa, acr: [\"urn:mfa\"]}]}\n  - {id: evil, name: Evil, issuer: %q, client_id: lessor}\n",
 		port, corp.URL, evil.URL)
 	if err := os.WriteFile(filepath.Join(s.dir, "sign-in.yaml"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
-	s.run()
-	return s, corp, evil
 }
 
 // visitor is somebody's browser at a site.
@@ -91,6 +97,12 @@ func (v *visitor) send(method, path string, form url.Values, stop string, header
 		v.t.Fatal(err)
 	}
 	v.status, v.at, v.page = res.StatusCode, res.Request.URL.Path, string(raw)
+	for _, c := range v.cookies() {
+		v.hide(c.Value)
+	}
+	if at, err := url.Parse(stopped); err == nil {
+		v.hide(at.Query().Get("code"))
+	}
 	return stopped
 }
 

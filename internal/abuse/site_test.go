@@ -3,11 +3,15 @@ package abuse
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -22,6 +26,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/server"
 	"github.com/lessor-iam/lessor/internal/setup"
 	"github.com/lessor-iam/lessor/internal/store"
+	"github.com/lessor-iam/lessor/internal/testserver"
 )
 
 // files is a small company on disk. TARGET is where its SCIM service listens.
@@ -74,6 +79,43 @@ type site struct {
 	stop   func()
 	roles  bool          // it has roles of Lessor itself, at the system own
 	ahead  time.Duration // how far its wall clock is set ahead of the true time, and the oracle with it
+	echoes atomic.Bool   // the target tells whoever asks what they asked with, as its error
+
+	hidden struct { // what no line of the log may have, beside what is in the folder
+		sync.Mutex
+		list []string
+	}
+}
+
+// hide notes secrets that no line of the log may have.
+func (s *site) hide(secrets ...string) {
+	s.hidden.Lock()
+	defer s.hidden.Unlock()
+	s.hidden.list = append(s.hidden.list, secrets...)
+}
+
+// keepsToItself fails the test where the log, which has every verb, has a secret of the
+// folder or one that was noted, in whatever form.
+func (s *site) keepsToItself() {
+	s.t.Helper()
+	for _, of := range []string{"tokens/*", "*.token", "*.key", "*.key.*", "*.hook", "*.password"} {
+		names, err := filepath.Glob(filepath.Join(s.dir, of))
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for _, name := range names {
+			raw, err := os.ReadFile(name)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			s.hide(string(raw))
+		}
+	}
+	s.hidden.Lock()
+	defer s.hidden.Unlock()
+	if found := testserver.Leaks(s.log.all(), s.hidden.list...); len(found) > 0 {
+		s.t.Errorf("the log has secrets: %q", found)
+	}
 }
 
 // newSite writes the folder; start starts the server. When the case is over the
@@ -85,7 +127,15 @@ func newSite(t *testing.T) *site {
 	if s.target, err = scimtarget.New(scimtarget.Config{Token: "target-token"}); err != nil {
 		t.Fatal(err)
 	}
-	target := httptest.NewServer(s.target)
+	target := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.echoes.Load() {
+			w.Header().Set("Content-Type", "application/scim+json")
+			w.WriteHeader(http.StatusInternalServerError)
+			_, _ = fmt.Fprintf(w, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"500","detail":%q}`, "I cannot do that: "+r.Header.Get("Authorization"))
+			return
+		}
+		s.target.ServeHTTP(w, r)
+	}))
 	t.Cleanup(target.Close)
 	for _, u := range []string{"ann", "bob", "mia", "olga"} {
 		if _, err := s.target.AddUser(u); err != nil {
@@ -110,7 +160,7 @@ func newSite(t *testing.T) *site {
 	for who, scopes := range map[string][]string{"ann": everything, "bob": everything, "mia": everything, "olga": everything, "sam": everything, "adam": {engine.ScopeAdmin}} {
 		s.token(who, who, scopes...)
 	}
-	t.Cleanup(func() { s.halt(); s.check() })
+	t.Cleanup(func() { s.halt(); s.check(); s.keepsToItself() })
 	return s
 }
 
@@ -138,7 +188,7 @@ func (s *site) edit(name, old, new string) {
 // start runs the server; its error is that of refusing to start.
 func (s *site) start() error {
 	s.t.Helper()
-	log := slog.New(slog.NewJSONHandler(s.log, nil))
+	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	made, err := server.New(context.WithoutCancel(s.t.Context()), s.dir, log, s.clocks()...)
 	if err != nil {
 		return err

@@ -1,9 +1,12 @@
 package demo
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -233,6 +236,23 @@ func TestAStoryInTheBrowser(t *testing.T) {
 	b.goTo("/signed-in")
 	b.says("h1", "Where you are signed in")
 	b.seen("signed-in")
+
+	// While nothing is granted, every page says so.
+	name := filepath.Join(c.dir, "lessor.yaml")
+	text, err := os.ReadFile(name)
+	if err == nil {
+		err = os.WriteFile(name, append([]byte("keep_free: 1024GiB\n"), text...), 0o600)
+	}
+	if err = errors.Join(err, c.server.Reload(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	testserver.Await(t, "a halt for want of room", tabPatience, func() error {
+		if b.goTo("/access"); !strings.Contains(b.text(), "Nothing is granted now") {
+			return errors.New("no halt is shown")
+		}
+		return nil
+	})
+	b.seen("halted")
 }
 
 // path is where the tab is.

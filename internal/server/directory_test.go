@@ -72,7 +72,7 @@ func serve(t *testing.T, dir string) (as func(who string) *client.Client) {
 // served runs a server on the folder until the test ends; at is its address.
 func served(t *testing.T, dir string, said io.Writer) (s *server.Server, at string) {
 	t.Helper()
-	s, err := server.New(t.Context(), dir, slog.New(slog.NewJSONHandler(said, nil)))
+	s, err := server.New(t.Context(), dir, slog.New(slog.NewJSONHandler(said, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"filippo.io/age"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/lessor-iam/lessor/internal/client"
 	"github.com/lessor-iam/lessor/internal/engine"
 	"github.com/lessor-iam/lessor/internal/server"
 	"github.com/lessor-iam/lessor/internal/setup"
@@ -95,7 +96,9 @@ func TestCredentialsAreKept(t *testing.T) {
 	if _, _, warnings, err := server.Check(dir); err != nil {
 		t.Fatal(err, warnings)
 	}
-	as := serve(t, dir)
+	said := &lines{}
+	_, at := served(t, dir, said)
+	as := func(who string) *client.Client { return client.New(at, token(t, dir, who)) }
 	until := func(what string, is func(engine.CredentialKept) bool) (c engine.CredentialKept) {
 		t.Helper()
 		testserver.Await(t, what, time.Minute, func() (err error) {
@@ -167,5 +170,9 @@ func TestCredentialsAreKept(t *testing.T) {
 	until("its end", func(c engine.CredentialKept) bool { return c.State == "retired" })
 	if in(second) {
 		t.Error("what is retired lets in")
+	}
+	// 7. Nor was any of it said, though every verb was.
+	if found := testserver.Leaks(said.String(), first, second, "lessor-1f0a", token(t, dir, "ann")); len(found) > 0 || !strings.Contains(said.String(), `"verb":"settle rotation"`) {
+		t.Errorf("in the log, which says %d letters: %q", len(said.String()), found)
 	}
 }
