@@ -100,11 +100,12 @@ func (db *DB) fillEmpty(ctx context.Context, fill Fill) error {
 	if err != nil {
 		return err
 	}
-	// 4. As they are now, and what follows.
+	// 4. As they are now, and what follows. What is refused here is taken out again: the
+	// same database can be filled with something right.
 	if _, err := p.Up(ctx); err != nil {
 		return err
 	}
-	return db.Write(ctx, func(tx *Tx) error {
+	err = db.Write(ctx, func(tx *Tx) error {
 		if fill.Finish != nil {
 			if err := fill.Finish(tx); err != nil {
 				return err
@@ -112,6 +113,12 @@ func (db *DB) fillEmpty(ctx context.Context, fill Fill) error {
 		}
 		return tx.exec(ctx, "mark", `delete from reading where name = $1`, unfinished)
 	})
+	if err != nil && ctx.Err() == nil {
+		if _, down := p.DownTo(ctx, 0); down != nil {
+			err = errors.Join(err, fmt.Errorf("and what was loaded is still there, marked as unfinished: %w", down))
+		}
+	}
+	return err
 }
 
 // finished refuses a database whose filling was cut off.
