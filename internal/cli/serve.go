@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/lessor-iam/lessor/internal/config"
+	"github.com/lessor-iam/lessor/internal/engine"
 	"github.com/lessor-iam/lessor/internal/server"
 )
 
@@ -70,10 +72,14 @@ func onHangup(ctx context.Context, s *server.Server, log *slog.Logger) {
 }
 
 func (a *app) checkCommand() *cobra.Command {
-	var strict bool
+	var strict, stored bool
 	c := &cobra.Command{Use: "check", Short: "Read the folder as the server would and report everything wrong with it", Args: takes(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, w, warnings, err := server.Check(a.folder())
+			check := server.Check
+			if stored {
+				check = func(dir string) (*config.Config, engine.World, []string, error) { return server.CheckStored(cmd.Context(), dir) }
+			}
+			c, w, warnings, err := check(a.folder())
 			if c != nil {
 				more, bad := server.CheckKey(cmd.Context(), c)
 				warnings, err = append(warnings, more...), errors.Join(err, bad)
@@ -96,6 +102,7 @@ func (a *app) checkCommand() *cobra.Command {
 				count(len(d.Systems()), "system", "systems"), count(len(d.Entitlements()), "entitlement", "entitlements"), count(len(d.Bundles()), "bundle", "bundles"),
 				count(len(w.Policy.Rules()), "rule", "rules"), w.Policy.Digest())
 		}}
+	c.Flags().BoolVar(&stored, "store", false, "look up in the database who is named and in no file: people whom feeds have told of")
 	c.Flags().BoolVar(&strict, "strict", false, "fail on warnings too")
 	return c
 }

@@ -86,8 +86,10 @@ func (d *files) checkGlass() {
 		refer(d, g.f.at("bundle"), "bundle", "bundle", g.Bundle, d.known.bundles)
 	}
 	if _, group := d.known.groups[g.Security]; g.Security != "" && !group && !d.partial {
-		if _, who := d.known.identities[g.Security]; !who {
+		if _, who := d.known.identities[g.Security]; !who && len(d.feeds) == 0 {
 			d.problem(g.f.at("security"), "security: there is no group or person %q to tell", brief(g.Security))
+		} else if !who {
+			d.anybody(g.f.at("security"), "security", g.Security)
 		}
 	}
 }

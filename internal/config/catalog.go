@@ -70,7 +70,7 @@ func (d *files) checkPowers(e *entitlement) {
 		refer(d, g.at, "grants", "entitlement", g.text, d.known.entitlements)
 	}
 	for _, b := range e.becomes {
-		refer(d, b.at, "becomes", "identity", b.text, d.known.identities)
+		d.anybody(b.at, "becomes", b.text)
 	}
 	for _, g := range e.edits {
 		d.checkGate(g)
@@ -124,7 +124,7 @@ func (d *files) checkOwners(e *entitlement) {
 		switch {
 		case !ok:
 		case d.inactive(owner):
-			d.problem(o.at, "owner %q is inactive: an entitlement needs owners who are there", brief(o.text))
+			d.absent(o.at, owner, "owner %q is inactive: an entitlement needs owners who are there", brief(o.text))
 		case owner.External:
 			d.warn(o.at, "owner %q is external: an external person never approves", brief(o.text))
 		}
@@ -213,7 +213,7 @@ func (d *files) checkTokens() {
 		if t.Identity == "" {
 			continue // reported where it was read
 		}
-		i, ok := refer(d, t.f.at("identity"), "identity", "identity", t.Identity, d.known.identities)
+		i, ok := d.anybody(t.f.at("identity"), "identity", t.Identity)
 		if ok && slices.Contains(t.Scopes, "approve") && (i.Kind != access.Person || i.External) {
 			d.warn(t.f.at("scopes"), "%q will never approve: only people of the house do", brief(t.Identity))
 		}

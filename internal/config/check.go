@@ -75,6 +75,7 @@ func (d *files) check() {
 	d.checkProviders()
 	d.checkFeeds()
 	d.checkFeedTokens()
+	d.checkTold()
 }
 
 // written is an entry of a file under its id.
@@ -143,9 +144,9 @@ func refer[P any](d *files, at mark, key, what, id string, known map[string]P) (
 	return to, ok
 }
 
-// person follows a reference that must lead to a person.
+// person follows a reference that must lead to a person, of the files or of feeds.
 func (d *files) person(at mark, key, id string) (*identity, bool) {
-	to, ok := refer(d, at, key, "identity", id, d.known.identities)
+	to, ok := d.anybody(at, key, id)
 	if ok && (to.Kind == access.Workload || to.Kind == access.Agent) {
 		d.problem(at, "%s must be a person: %q is of kind %s", key, brief(id), to.Kind)
 		return nil, false

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"hash"
 	"io/fs"
 	"slices"
 
@@ -13,6 +14,7 @@ type (
 		access.Identity
 		f       fields
 		written *contract
+		told    bool // by feeds alone: in no file, so f says nothing
 	}
 	group struct {
 		id      string
@@ -70,6 +72,11 @@ type files struct {
 	signalsAt    []item // systems and providers that subjects name
 	transmitters []transmitter
 	receivers    []receiver
+
+	asked     bool                 // the database was asked for whom feeds have told of
+	told      map[string]*identity // … and these it knows
+	elsewhere []string             // named as people, and in no file
+	all       hash.Hash            // of the text of every file
 
 	known  known                 // by id; filled by check
 	opened []access.GroupMembers // the groups without their circles; filled by check

@@ -71,7 +71,7 @@ func (d *files) checkException(e *exception) {
 	}
 	if e.Owner != "" {
 		if owner, okOwner = d.person(e.f.at("owner"), "owner", e.Owner); okOwner && d.inactive(owner) {
-			e.f.problem("owner", "owner %q is inactive: an exception needs somebody who answers for it", brief(e.Owner))
+			d.absent(e.f.at("owner"), owner, "owner %q is inactive: an exception needs somebody who answers for it", brief(e.Owner))
 		}
 	}
 	if okWho && okOwner && d.personOf(who.ID) == d.personOf(owner.ID) {

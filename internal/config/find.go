@@ -143,6 +143,7 @@ func (d *files) text(name string) []byte {
 		d.problem(mark{file: name}, "cannot be read: %v", plain(err))
 		d.partial = true
 	}
+	d.note(name, text)
 	if name != settingsFile {
 		d.keep(name, text)
 	}

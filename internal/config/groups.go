@@ -18,7 +18,7 @@ func (d *files) checkGroups() {
 				d.problem(m.at, "%q is a group: list it under groups", brief(m.text))
 				continue
 			}
-			refer(d, m.at, "members", "identity", m.text, d.known.identities)
+			d.anybody(m.at, "members", m.text)
 		}
 		for _, m := range g.groups {
 			if _, is := d.known.identities[m.text]; is && d.known.groups[m.text] == nil {

@@ -83,7 +83,7 @@ func (d *files) checkSite(s *site) {
 	}
 	if s.Owner != "" {
 		if owner, ok := d.person(f.at("owner"), "owner", s.Owner); ok && d.inactive(owner) {
-			f.problem("owner", "owner %q is inactive: a site needs an owner who is there", brief(s.Owner))
+			d.absent(f.at("owner"), owner, "owner %q is inactive: a site needs an owner who is there", brief(s.Owner))
 		}
 	}
 	keys := map[string]*project{}

@@ -115,7 +115,7 @@ func (d *files) checkBirthright(b *birthright, departments map[string]bool) {
 	}
 	if b.Owner != "" {
 		if owner, ok := d.person(b.f.at("owner"), "owner", b.Owner); ok && d.inactive(owner) {
-			b.f.problem("owner", "owner %q is inactive: a birthright needs somebody who answers for it", brief(b.Owner))
+			d.absent(b.f.at("owner"), owner, "owner %q is inactive: a birthright needs somebody who answers for it", brief(b.Owner))
 		}
 	}
 	if b.Author != "" {

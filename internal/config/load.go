@@ -1,6 +1,7 @@
 package config
 
 import (
+	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"os"
@@ -52,6 +53,10 @@ type Config struct {
 	Files           map[string]string // each file -> SHA-256 of its text, but for the rules'; of lessor.yaml, of what is the same on every replica
 	Warnings        Problems          // what is allowed and most likely not meant
 	Circles         []string          // groups that lie in each other, a circle each
+
+	fsys      fs.FS
+	read      string   // digest of every file's text
+	elsewhere []string // see [Config.Elsewhere]
 
 	systems  map[string]mark
 	storesAt map[string]mark
@@ -129,7 +134,12 @@ func Listen(dir string) (address, certificate string, err error) {
 // Only a policy folder outside of it is looked for on disk.
 func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	d := &files{fsys: fsys, dir: filepath.Clean(dir)}
-	c := &Config{Dir: d.dir, systems: map[string]mark{}, feedsAt: map[string]mark{}}
+	return d.load()
+}
+
+// load reads the folder, and holds it against whom feeds have told of if that is known.
+func (d *files) load() (*Config, error) {
+	c := &Config{Dir: d.dir, fsys: d.fsys, systems: map[string]mark{}, feedsAt: map[string]mark{}}
 
 	// 1. Which files there are.
 	found, ok := d.find()
@@ -197,6 +207,10 @@ func LoadFS(fsys fs.FS, dir string) (*Config, error) {
 	c.plans = d.plansAt()
 	c.Directory, c.Warnings, c.Circles = d.build(), d.warnings, d.circles
 	c.Files = d.sumsOf(c)
+	c.elsewhere = d.allNamed()
+	if d.all != nil {
+		c.read = hex.EncodeToString(d.all.Sum(nil))
+	}
 	return c, nil
 }
 

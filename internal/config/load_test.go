@@ -47,7 +47,7 @@ func TestLoadCompany(t *testing.T) {
 		Clock:   clock.Bounds{Jump: 10 * time.Minute, Hold: 15 * time.Minute},
 	}
 	got := *c
-	got.Directory, got.Tokens, got.systems, got.feedsAt, got.Files = nil, nil, nil, nil, nil
+	got.Directory, got.Tokens, got.systems, got.feedsAt, got.Files, got.fsys, got.read = nil, nil, nil, nil, nil, nil, ""
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("settings\n%+v, want\n%+v", got, want)
 	}

@@ -77,6 +77,10 @@ func (d *files) checkSame(i *identity) {
 		i.f.problem("same", "same must name the person that this is a second identity of, not itself")
 		return
 	}
+	if _, ok := d.known.identities[i.Same]; !ok {
+		refer(d, i.f.at("same"), "same", "identity", i.Same, d.known.identities) // feeds' people have none: it must be plain to see here
+		return
+	}
 	to, ok := d.person(i.f.at("same"), "same", i.Same)
 	if ok && to.Same != "" {
 		i.f.problem("same", "same must name the person itself: %q is a second identity of %q", brief(i.Same), brief(to.Same))

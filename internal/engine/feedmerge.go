@@ -94,6 +94,7 @@ func (d *deed) merged(ctx context.Context, ids []string) (was map[string]store.R
 			continue // its feeds are no longer in the files: what they said last stands
 		}
 		r := store.Registered{Identity: access.Told(id, says[id]), Source: cmp.Or(was[id].Source, says[id][0].Feed.ID)}
+		r.Name = cmp.Or(r.Name, was[id].Name) // without one there would be nobody: whoever is somebody stays it
 		for _, who := range []*string{&r.Manager, &r.Sponsor} {
 			if d.world.Directory.PersonOf(*who) == d.world.Directory.PersonOf(id) {
 				*who = "" // nobody is their own

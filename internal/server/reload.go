@@ -30,6 +30,9 @@ func (s *Server) ReloadBy(ctx context.Context, by access.Actor, confirm string) 
 	if err != nil {
 		return err
 	}
+	if c, err = withTold(ctx, s.db, c); err != nil {
+		return err
+	}
 	world, warnings, err := readWorld(c)
 	if err != nil {
 		return err
@@ -78,7 +81,7 @@ func (s *Server) ReloadBy(ctx context.Context, by access.Actor, confirm string) 
 		return engine.FilesWaiting(f)
 	}
 	// 4. From here on it is in force; what may no longer be held ends now.
-	for _, w := range slices.Concat(warnings, unreadable) {
+	for _, w := range slices.Concat(meant(c), warnings, unreadable) {
 		s.log.WarnContext(ctx, "configuration", "warning", w)
 	}
 	if err := s.enforce(ctx, world); err != nil {

@@ -118,9 +118,6 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range slices.Concat(warnings, more, still, unreadable, soleAdministrators(c, time.Now())) {
-		log.WarnContext(ctx, "configuration", "warning", w)
-	}
 	s := &Server{dir: dir, log: log, lanes: map[string]*reconcile.Lane{}, readers: map[string]*inventory.Reader{}, roster: on, stores: stores, rotators: map[string]*rotate.Lane{}}
 	on.world = &s.world
 	for _, option := range options {
@@ -142,6 +139,13 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 	// 2. What is stored, and the key its log was signed with.
 	if err := s.open(ctx, c); err != nil {
 		return nil, errors.Join(err, s.Close())
+	}
+	if c, err = withTold(ctx, s.db, c); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	s.current.Store(c)
+	for _, w := range slices.Concat(meant(c), warnings, more, still, unreadable, soleAdministrators(c, time.Now())) {
+		log.WarnContext(ctx, "configuration", "warning", w)
 	}
 	// 3. The door, and a lane for each system.
 	s.room, s.answered = s.newRoom(), newAnswered(s.now(), s.quorum())

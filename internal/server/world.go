@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,10 +12,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/api"
 	"github.com/lessor-iam/lessor/internal/config"
 	"github.com/lessor-iam/lessor/internal/engine"
 	"github.com/lessor-iam/lessor/internal/policy"
+	"github.com/lessor-iam/lessor/internal/store"
 )
 
 // readWorld reads the rules and holds them against the directory. Every problem
@@ -24,9 +27,6 @@ func readWorld(c *config.Config) (w engine.World, warnings []string, err error) 
 	set, err := policy.Load(rules)
 	if err != nil {
 		return w, nil, inFolder(err, c)
-	}
-	for _, p := range c.Warnings {
-		warnings = append(warnings, p.String())
 	}
 	// What a shipped rule names and nobody has is no mistake of the folder's: the
 	// rule applies to nobody. What its own rules name must be there.
@@ -47,6 +47,35 @@ func readWorld(c *config.Config) (w engine.World, warnings []string, err error) 
 	}
 	w.Lifecycle = c.Lifecycle
 	return w, append(warnings, set.Conflicts()...), err
+}
+
+// withTold is the folder held against whom feeds have told of, of those it names.
+func withTold(ctx context.Context, db *store.DB, c *config.Config) (*config.Config, error) {
+	names := c.Elsewhere()
+	if len(names) == 0 {
+		return c, nil
+	}
+	var people []access.Identity
+	err := db.Read(ctx, func(tx *store.Tx) error {
+		list, err := tx.RegisteredNamed(ctx, names)
+		people = nil
+		for _, r := range list {
+			people = append(people, r.Identity)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("whom feeds have told of could not be read: %w", err)
+	}
+	return c.With(people)
+}
+
+// meant is what the folder says and most likely does not mean.
+func meant(c *config.Config) (warnings []string) {
+	for _, p := range c.Warnings {
+		warnings = append(warnings, p.String())
+	}
+	return warnings
 }
 
 // inFolder names the rules' files as seen from the folder.
@@ -72,10 +101,35 @@ func inFolder(err error, c *config.Config) error {
 // Check reads a folder as the server would, connecting to nothing: every problem
 // of the configuration, or else of the rules and systems, and all warnings.
 func Check(dir string) (c *config.Config, w engine.World, warnings []string, err error) {
+	return check(dir, func(c *config.Config) (*config.Config, error) { return c, nil })
+}
+
+// CheckStored is Check, with whom feeds have told of read from the folder's database,
+// whether or not a server works on it.
+func CheckStored(ctx context.Context, dir string) (c *config.Config, w engine.World, warnings []string, err error) {
+	return check(dir, func(c *config.Config) (*config.Config, error) {
+		dsn, err := DSN(c)
+		if err != nil {
+			return nil, err
+		}
+		db, err := store.Inspect(ctx, dsn)
+		if err != nil {
+			return nil, err
+		}
+		c, err = withTold(ctx, db, c)
+		return c, errors.Join(err, db.Close())
+	})
+}
+
+func check(dir string, told func(*config.Config) (*config.Config, error)) (c *config.Config, w engine.World, warnings []string, err error) {
 	if c, err = config.Load(dir); err != nil {
 		return nil, w, nil, err
 	}
+	if c, err = told(c); err != nil {
+		return nil, w, nil, err
+	}
 	w, warnings, err = readWorld(c)
+	warnings = append(meant(c), warnings...)
 	targets, more, badTargets := connectors(c, slog.New(slog.DiscardHandler), &roster{})
 	for _, t := range targets {
 		err = errors.Join(err, t.Close())
