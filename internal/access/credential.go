@@ -27,6 +27,9 @@ type Credential struct {
 	LetBe      []string  `json:"let_be,omitempty"`
 }
 
+// Forgotten is how the last event of a credential says that only the log tells of it from then on.
+const Forgotten = "forgotten"
+
 // Same tells whether a reading's is the one that was seen before under that name: one
 // for somebody else, for something else or made at another time is another.
 func (c Credential) Same(read Credential) bool {

@@ -111,6 +111,22 @@ func (p CredentialPlan) Next(made time.Time, generation int64) time.Time {
 	return made.Add(p.Every.D() - early.Truncate(time.Second))
 }
 
+// Due is when the credential is due again, given when it was last made and its own end, if
+// it has one. What ends before its interval is over is made anew before that: so that the
+// overlap and a tenth of its life are left, an hour at least and a week at most, but never
+// in the first half of its life.
+func (p CredentialPlan) Due(made, ends time.Time, generation int64) time.Time {
+	next, life := p.Next(made, generation), ends.Sub(made)
+	if ends.IsZero() || life <= 0 {
+		return next
+	}
+	spare := min(max(life/10, time.Hour), 7*24*time.Hour) + p.Overlap.D()
+	if own := ends.Add(-min(spare, life/2)).UTC(); own.Before(next) {
+		return own
+	}
+	return next
+}
+
 // WithPlans is the same directory with these plans: another snapshot.
 func (d *Directory) WithPlans(plans []CredentialPlan) *Directory {
 	with := *d

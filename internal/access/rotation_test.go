@@ -65,6 +65,33 @@ func TestNextIsNeverLater(t *testing.T) {
 	}
 }
 
+// What ends by itself before its interval is over is made anew before that, however short its life.
+func TestDueBeforeItsOwnEnd(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	p := access.CredentialPlan{ID: "p", Every: access.Term(30 * day), Overlap: access.Term(2 * day)}
+	for _, row := range []struct{ lasts, due time.Duration }{
+		{0, 30 * day},        // no end of its own
+		{60 * day, 30 * day}, // the interval is over long before
+		{33 * day, 27*day + 16*time.Hour + 48*time.Minute}, // a tenth of its life, and the overlap
+		{10 * day, 7 * day},
+		{200 * day, 30 * day},
+		{3 * day, 36 * time.Hour}, // half of its life
+		{time.Hour, 30 * time.Minute},
+	} {
+		var ends time.Time
+		if row.lasts > 0 {
+			ends = noon.Add(row.lasts)
+		}
+		if got := p.Due(noon, ends, 1); !got.Equal(noon.Add(row.due)) {
+			t.Errorf("lasts %s: due after %s, not %s", row.lasts, got.Sub(noon), row.due)
+		}
+	}
+	if p.Due(noon, noon.Add(-time.Hour), 1) != p.Next(noon, 1) {
+		t.Error("an end before it was made")
+	}
+}
+
 // Whatever happens to a rotation in whatever order, it moves as its machine lets it,
 // says so in an event, and is never over with an old one alive.
 func TestRotationMoves(t *testing.T) {

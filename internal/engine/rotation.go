@@ -102,7 +102,7 @@ func (d *deed) plan(ctx context.Context, p access.CredentialPlan, newest store.R
 	// 3. Its time has come, and no blackout holds.
 	open := newest.ID != "" && !newest.State.Over()
 	moved := live.ID != "" && (live.Store != p.Store || live.Ref != p.Ref)
-	if open || live.ID != "" && !moved && d.now.Before(p.Next(live.Issued, live.Generation)) {
+	if open || live.ID != "" && !moved && d.now.Before(p.Due(live.Issued, live.Ends, live.Generation)) {
 		return false, nil
 	}
 	if at, ok := p.Begin(d.now); !ok || at.After(d.now) {
@@ -146,6 +146,9 @@ func (d *deed) judgeOverdue(ctx context.Context, p access.CredentialPlan, newest
 	switch {
 	case live.ID != "":
 		since = live.Issued.Add(p.Every.D())
+		if due := p.Due(live.Issued, live.Ends, live.Generation); due.Before(p.Next(live.Issued, live.Generation)) {
+			since = due // by its own end
+		}
 	case newest.ID != "" && !newest.State.Over():
 		since = newest.At
 	}

@@ -239,7 +239,7 @@ func (r *keeping) planned(ctx context.Context, id string) (c CredentialKept, ok 
 		c.State = "live"
 	}
 	if planned && live.ID != "" {
-		c.Due = p.Next(live.Issued, live.Generation)
+		c.Due = p.Due(live.Issued, live.Ends, live.Generation)
 	}
 	for _, s := range r.of[id] {
 		c.Used = later(c.Used, s.Used)

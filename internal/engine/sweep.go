@@ -67,6 +67,9 @@ func (e *Engine) Sweep(ctx context.Context) (total Swept, err error) {
 	if err := e.moverReviews(ctx); err != nil {
 		return total, err
 	}
+	if err := e.forgetCredentials(ctx); err != nil {
+		return total, err
+	}
 	_, err = e.Birthrights(ctx, nil)
 	return total, err
 }

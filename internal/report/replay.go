@@ -178,6 +178,9 @@ func (r *replay) take(stored store.Event) error {
 		return fmt.Errorf("event %s: %w", ev.ID, err)
 	}
 	r.last[key] = digest
+	if ev.Kind == "credential."+access.Forgotten {
+		delete(r.last, key)
+	}
 	return nil
 }
 

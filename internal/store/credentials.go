@@ -60,6 +60,16 @@ func (tx *Tx) CredentialsAfter(ctx context.Context, after string, limit int) ([]
 	return all(ctx, tx, scanCredential, `select `+credentialColumns+` from credential where id > $1 order by id limit $2`, after, limit)
 }
 
+// CredentialsGone lists up to limit of those that have been gone since before that moment, those first that have been longest.
+func (tx *Tx) CredentialsGone(ctx context.Context, before time.Time, limit int) ([]access.Credential, error) {
+	return all(ctx, tx, scanCredential, `select `+credentialColumns+` from credential where gone_at is not null and gone_at < $1 order by gone_at, id limit $2`, moment(before), limit)
+}
+
+// ForgetCredential takes one out that is gone.
+func (tx *Tx) ForgetCredential(ctx context.Context, id string) error {
+	return tx.exec(ctx, "forget credential "+id, `delete from credential where id=$1 and gone_at is not null`, id)
+}
+
 // GrantsDuring lists the grants by which an account held something at a system at any
 // time between two moments, the one that ended last first. Until a look sees it gone,
 // access is held.
