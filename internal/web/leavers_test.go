@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/engine"
@@ -118,12 +119,27 @@ func TestSealsPage(t *testing.T) {
 	sara, bob := p.as("sara"), p.as("bob")
 	sara.goTo("/seals")
 	sara.is(http.StatusOK, "No seal that you may know of")
-	s, err := p.Engine.Seal(t.Context(), p.As("sara"), engine.Sealing{System: "dir", Account: "sealed-1", Opens: []string{"dir:root"}, Custodians: []string{"mia", "owen"}, Place: "the safe in room 4"})
-	if err != nil {
-		t.Fatal(err)
+	form := url.Values{"system": {"dir"}, "account": {"sealed-1"}, "opens": {"dir:root"}, "first": {"mia"}, "second": {"sara"}, "place": {"the safe in room 4"}, "within": {"180d"}}
+	sara.press("Note that it is sealed", form)
+	sara.is(http.StatusUnprocessableEntity, "Nothing was noted", "nobody seals what they keep themselves", "the safe in room 4")
+	form.Set("second", "owen")
+	form.Set("within", "some time")
+	sara.press("Note that it is sealed", form)
+	sara.is(http.StatusUnprocessableEntity, "Nothing was noted")
+	form.Set("within", "180d")
+	sara.press("Note that it is sealed", form)
+	sara.is(http.StatusOK, "Noted, and told to its custodians")
+	list, err := p.Engine.Seals(t.Context(), p.As("sara"), "", 5)
+	if err != nil || len(list) != 1 || list[0].By != "sara" || list[0].Until.Sub(list[0].At).Round(time.Hour) != 180*24*time.Hour {
+		t.Fatalf("%+v, %v", list, err)
 	}
+	s := list[0]
 	bob.goTo("/seals")
 	bob.is(http.StatusOK, "No seal that you may know of")
+	bob.send(http.MethodPost, "/seals", form)
+	if bob.status == http.StatusOK || bob.status == http.StatusSeeOther {
+		t.Error("bob seals")
+	}
 	sara.goTo("/seals")
 	sara.is(http.StatusOK, "sealed-1 at dir", "whole", "the safe in room 4")
 	mia := p.as("mia")

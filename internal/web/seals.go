@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/engine"
@@ -32,6 +34,15 @@ type sealsView struct {
 	Rows []sealView
 	More string
 	Said string
+	New  *sealForm // nil: the reader seals nothing
+}
+
+// sealForm is what is written of a new seal. What the credential is worth is asked for
+// nowhere: it stays in the envelope.
+type sealForm struct {
+	Systems                                                     []string
+	System, Account, Opens, First, Second, Place, Print, Within string
+	Wrong                                                       string
 }
 
 // seals lists the credentials that lie sealed for the day Lessor is down.
@@ -40,7 +51,7 @@ func (p *portal) seals(v *visit) error {
 	if err != nil {
 		return err
 	}
-	view.Said = map[string]string{"break": "The seal is broken: what its account holds counts as access nobody granted.", "retire": "Retired: its account is as any other from now on.",
+	view.Said = map[string]string{"seal": "Noted, and told to its custodians and to all who answer for what it opens.", "break": "The seal is broken: what its account holds counts as access nobody granted.", "retire": "Retired: its account is as any other from now on.",
 		"settle": "Settled, in that incident. Make the credential anew, and seal it."}[v.justDone()]
 	return v.page(http.StatusOK, "Sealed credentials", "/break-glass", sealsPage(view, v.now))
 }
@@ -64,7 +75,41 @@ func (v *visit) seals() (view sealsView, err error) {
 	if len(list) == mostSeals {
 		view.More = list[len(list)-1].ID
 	}
+	if security {
+		view.New = &sealForm{Systems: v.dir.Systems()}
+	}
 	return view, nil
+}
+
+// newSeal notes that a credential lies sealed.
+func (p *portal) newSeal(v *visit) error {
+	view, err := v.seals()
+	if err != nil {
+		return err
+	}
+	f := v.r.PostForm
+	form := sealForm{Systems: v.dir.Systems(), System: typed(f, "system"), Account: typed(f, "account"), Opens: typed(f, "opens"), First: typed(f, "first"), Second: typed(f, "second"),
+		Place: typed(f, "place"), Print: typed(f, "print"), Within: typed(f, "within")}
+	a := engine.Sealing{System: form.System, Account: form.Account, Opens: strings.FieldsFunc(form.Opens, func(c rune) bool { return c == ',' || unicode.IsSpace(c) }),
+		Custodians: []string{form.First, form.Second}, Print: form.Print, Place: form.Place}
+	if form.Within != "" {
+		var term access.Term
+		if term, err = access.ParseTerm(form.Within); err == nil {
+			a.Until = v.now.Add(term.D())
+		}
+	}
+	if err == nil {
+		_, err = p.Engine.Seal(v.r.Context(), v.by, a)
+	}
+	switch {
+	case err == nil:
+		return v.done("/seals", "seal")
+	case view.New == nil || !errors.Is(err, access.ErrInvalid) && !errors.Is(err, access.ErrDenied):
+		return err
+	}
+	form.Wrong = said(err)
+	view.New = &form
+	return v.page(http.StatusUnprocessableEntity, "Sealed credentials", "/break-glass", sealsPage(view, v.now))
 }
 
 // decideSeal breaks, retires or settles the use of one.

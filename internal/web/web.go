@@ -109,7 +109,7 @@ func (p *portal) routes(mux *http.ServeMux) {
 		{"GET /workload", p.workload}, {"POST /workload", p.decideWorkload}, {"POST /registrations/{id}", p.decideRegistration},
 		{"GET /credentials", p.credentials}, {"GET /credential", p.credential}, {"POST /credential", p.decideCredential},
 		{"GET /stand-ins", p.standIns}, {"POST /stand-ins", p.standInsDo},
-		{"GET /workload/contract", p.contractForm}, {"POST /workload/contract", p.changeContract}, {"GET /seals", p.seals}, {"POST /seals/{id}", p.decideSeal},
+		{"GET /workload/contract", p.contractForm}, {"POST /workload/contract", p.changeContract}, {"GET /seals", p.seals}, {"POST /seals", p.newSeal}, {"POST /seals/{id}", p.decideSeal},
 		{"GET /break-glass", p.breakGlass}, {"POST /break-glass", p.takeGlass}, {"POST /break-glass/{id}", p.reviewGlass},
 		{"/", func(*visit) error { return access.ErrNotFound }},
 	} {
