@@ -126,3 +126,28 @@ func TestAB26_AnApproverLeavesAFeed(t *testing.T) {
 		}
 	})
 }
+
+// A feed loses a little less than its share each day, until nobody is left: after some days it is not believed.
+func TestAB61_AFeedThatIsEmptiedSlowly(t *testing.T) {
+	each(t, func(t *testing.T, d *door) {
+		staff(d)
+		var list []access.Record
+		for n := range 20 {
+			list = append(list, access.Record{Key: fmt.Sprint(n), User: fmt.Sprintf("p%d", n)})
+		}
+		d.hr(t, list...)
+		for n := 2; n <= 20; n += 2 {
+			d.Clock.Pass(25 * time.Hour)
+			d.hr(t, list[n:]...)
+		}
+		left := 0
+		for n := range 20 {
+			if d.is(fmt.Sprintf("p%d", n)).Inactive {
+				left++
+			}
+		}
+		if left != 6 {
+			t.Errorf("%d of 20 have left within ten days", left)
+		}
+	})
+}

@@ -148,3 +148,44 @@ func TestAB26_AnApproverIsDeactivatedBySCIM(t *testing.T) {
 		}
 	})
 }
+
+// A provider takes department, manager and group from most of the company one call after another, and at
+// last the group's name: the first few are believed, the others are answered that they are not, and stay.
+func TestAB61_AProviderThatEmptiesEverybody(t *testing.T) {
+	each(t, func(t *testing.T, d *door) {
+		say := d.provider(t)
+		const enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+		boss := say(201, "POST", "/Users", `{"userName":"boss"}`)["id"].(string)
+		var keys, members []string
+		for n := range 10 {
+			keys = append(keys, say(201, "POST", "/Users", fmt.Sprintf(`{"userName":"p%d",%q:{"department":"sales","manager":{"value":%q}}}`, n, enterprise, boss))["id"].(string))
+			members = append(members, fmt.Sprintf(`{"value":%q}`, keys[n]))
+		}
+		all := say(201, "POST", "/Groups", `{"displayName":"Everybody","members":[`+strings.Join(members, ",")+`]}`)["id"].(string)
+		for n, key := range keys {
+			want := 200
+			if n >= 2 {
+				want = 429
+			}
+			switch n % 3 {
+			case 0:
+				say(want, "PATCH", "/Users/"+key, fmt.Sprintf(`{"Operations":[{"op":"Remove","path":"%s:department"}]}`, enterprise))
+			case 1:
+				say(want, "PATCH", "/Users/"+key, fmt.Sprintf(`{"Operations":[{"op":"remove","path":"%s:manager"}]}`, enterprise))
+			default:
+				say(want, "PUT", "/Users/"+key, fmt.Sprintf(`{"userName":"p%d"}`, n))
+			}
+		}
+		say(429, "PATCH", "/Groups/"+all, `{"Operations":[{"op":"remove","path":"members"}]}`)
+		say(429, "PATCH", "/Groups/"+all, `{"Operations":[{"op":"replace","path":"displayName","value":"Nobody"}]}`)
+		say(429, "DELETE", "/Groups/"+all, "")
+		for n := 2; n < 10; n++ {
+			if i := d.is(fmt.Sprintf("p%d", n)); i.Department != "sales" || i.Manager != "boss" {
+				t.Errorf("%+v", i)
+			}
+		}
+		if in := d.WorldAt(d.Now()).Directory.MembersOf("staff"); len(in) != 10 {
+			t.Errorf("staff is %v", in)
+		}
+	})
+}

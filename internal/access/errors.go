@@ -13,6 +13,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrDenied: the actor is known and policy says no; the message carries the reason.
 	ErrDenied = errors.New("denied")
+	// ErrBraked: so many in so short a time that it is not believed; it is an [ErrDenied].
+	ErrBraked = fmt.Errorf("%w: too many at once", ErrDenied)
 	// ErrConflict: the stored state is not the one the caller presumed.
 	ErrConflict = errors.New("conflict")
 	// ErrTaken: a name that only one thing may have is another's; it is an [ErrConflict].

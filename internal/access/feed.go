@@ -21,7 +21,22 @@ type Feed struct {
 	Gives    []string          `json:"gives"`              // of FeedGives, what it is the authority for
 	Groups   map[string]string `json:"groups,omitempty"`   // group of the files -> the feed's group that fills it
 	Shrink   int               `json:"shrink"`             // of a hundred, how many may leave in a day and be believed
+	Month    int               `json:"month,omitempty"`    // … and within thirty days; 0: three times as many
+	Soon     time.Duration     `json:"soon,omitempty"`     // an end within it is a leaving; 0: a week
 	Every    time.Duration     `json:"every"`
+}
+
+// InMonth is how many of a hundred may leave within thirty days and be believed.
+func (f Feed) InMonth() int {
+	if f.Month == 0 {
+		return min(100, 3*f.Shrink)
+	}
+	return f.Month
+}
+
+// IsSoon tells whether whoever is given this end is taken to leave.
+func (f Feed) IsSoon(end, now time.Time) bool {
+	return !end.IsZero() && !end.After(now.Add(cmp.Or(f.Soon, 7*24*time.Hour)))
 }
 
 // Match is one rule by which a record is known to be an identity: an attribute of it

@@ -40,6 +40,7 @@ type Record struct {
 	Gone     time.Time `json:"gone,omitzero"`      // from the first reading that did not have it
 	Doubted  time.Time `json:"doubted,omitzero"`   // that it has left is not believed: too many have at once
 	Left     time.Time `json:"left,omitzero"`      // that it has left was believed
+	Emptied  time.Time `json:"emptied,omitzero"`   // that the feed says no more of a place that it had was believed
 	Version  int       `json:"version"`            // of what is stored
 }
 
@@ -48,6 +49,7 @@ const (
 	FeedShrunk       = "feed_shrunk"       // so many have left it at once that it is not believed
 	FeedEmptied      = "feed_emptied"      // it says nothing any more of so many that it is not believed
 	FeedAmbiguous    = "feed_ambiguous"    // records that could be several identities, or none that may be
+	AddressShared    = "address_shared"    // several people are active under one address, so that it is nobody's to sign in with
 	FeedUnread       = "feed_unread"       // it could not be read whole
 	FeedGone         = "feed_gone"         // it is no longer in the files, and people are active by it alone
 	IdentityRecycled = "identity_recycled" // records under names that somebody who has gone had
@@ -63,7 +65,7 @@ func (r Record) Believed() bool { return r.Here() || !r.Doubted.IsZero() }
 // Says returns of it what is the feed's to say, and nothing of ours.
 func (r Record) Says() Record {
 	r.Identity, r.Held, r.Why, r.Version = "", "", "", 0
-	r.Since, r.Said, r.Gone, r.Doubted, r.Left = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
+	r.Since, r.Said, r.Gone, r.Doubted, r.Left, r.Emptied = time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}, time.Time{}
 	return r
 }
 

@@ -77,7 +77,9 @@ func (a *app) checkCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			check := server.Check
 			if stored {
-				check = func(dir string) (*config.Config, engine.World, []string, error) { return server.CheckStored(cmd.Context(), dir) }
+				check = func(dir string) (*config.Config, engine.World, []string, error) {
+					return server.CheckStored(cmd.Context(), dir)
+				}
 			}
 			c, w, warnings, err := check(a.folder())
 			if c != nil {

@@ -25,7 +25,7 @@ func (x *feed) entry() (string, fields) { return x.ID, x.f }
 
 var (
 	feedSections = []string{"feeds"}
-	feedKeys     = []string{"id", "kind", "settings", "key", "columns", "identity", "match", "gives", "groups", "roles", "shrink", "every", "tokens"}
+	feedKeys     = []string{"id", "kind", "settings", "key", "columns", "identity", "match", "gives", "groups", "roles", "shrink", "shrink_month", "ends_soon", "every", "tokens"}
 	matchKeys    = []string{"attribute", "feed", "equals"}
 	feedKinds    = []string{"csv", "yaml", "ldap", scimKind}
 
@@ -46,6 +46,13 @@ func (d *files) readFeed(f fields) {
 		ID: f.required("id", "a feed"), Kind: f.oneOf("kind", "", feedKinds), Settings: d.settings(f),
 		Key: f.text("key"), Identity: f.text("identity"), Gives: plainTexts(f.texts("gives")),
 		Shrink: f.share("shrink", 10), Every: f.duration("every", 15*time.Minute, 10*time.Second, 24*time.Hour),
+	}
+	x.Month, x.Soon = f.share("shrink_month", x.InMonth()), f.term("ends_soon", access.Term(7*day)).D()
+	if x.Month < x.Shrink {
+		f.problem("shrink_month", "shrink_month must be at least shrink: a day is one of the thirty")
+	}
+	if x.Soon < day || x.Soon > 90*day {
+		f.problem("ends_soon", "ends_soon must be between 1d and 90d")
 	}
 	if f.needs("a feed", "kind"); x.Kind != "ldap" && x.Kind != scimKind { // they have keys of their own
 		f.needs("a feed", "key")

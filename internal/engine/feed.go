@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/store"
 )
 
 // FeedJob asks that a feed be read whole, or held against the settings again where it
@@ -38,6 +39,8 @@ type FeedDrift struct {
 const (
 	leaveWithin = 24 * time.Hour
 	fewLeavers  = 2
+	slowWithin  = 30 * leaveWithin // … and no more than so many in the long run
+	fewInMonth  = 6
 )
 
 // feedBatch is how many records one transaction takes.
@@ -53,11 +56,31 @@ func (e *Engine) feed(id string) (access.Feed, error) {
 	return access.Feed{}, fmt.Errorf("%w: there is no feed %.80q", access.ErrNotFound, id)
 }
 
-// leaversLeft tells how many more may leave a feed now and be believed.
+// leaversLeft tells how many more may leave a feed now and be believed: of the day, and
+// of the thirty behind, so far as nobody has confirmed since that so many have.
 func (d *deed) leaversLeft(ctx context.Context, f access.Feed) (more, of int, err error) {
 	n, err := d.FeedSize(ctx, f.ID, d.now.Add(-leaveWithin))
+	if err != nil {
+		return 0, 0, err
+	}
 	of = n.Here + n.Doubted + n.Left
-	return max(fewLeavers, of*f.Shrink/100) - n.Left, of, err
+	more = max(fewLeavers, of*f.Shrink/100) - n.Left
+	slow, ofSlow, err := d.leftSlowly(ctx, f, n)
+	return min(more, max(fewInMonth, ofSlow*f.InMonth()/100)-slow), of, err
+}
+
+// leftSlowly counts those who have left a feed in the long run, and of how many.
+func (d *deed) leftSlowly(ctx context.Context, f access.Feed, now store.FeedSize) (left, of int, err error) {
+	since := d.now.Add(-slowWithin)
+	confirmed, err := d.ReadUntil(ctx, "feed confirmed/"+f.ID)
+	if err != nil {
+		return 0, 0, err
+	}
+	if confirmed.After(since) {
+		since = confirmed
+	}
+	left, err = d.FeedLeft(ctx, f.ID, since)
+	return left, now.Here + now.Doubted + left, err
 }
 
 // saidOf is a record as it is with what a feed says of it, and how that came about: gone is
@@ -66,7 +89,10 @@ func (d *deed) saidOf(f access.Feed, was, says access.Record, gone, doubt bool) 
 	// 1. What is its to say, and what was ours to say of it.
 	next = says.Says()
 	next.Identity, next.Held, next.Why, next.Version = was.Identity, was.Held, was.Why, was.Version
-	next.Since, next.Said, next.Gone, next.Doubted, next.Left = was.Since, was.Said, time.Time{}, was.Doubted, was.Left
+	next.Since, next.Said, next.Gone, next.Doubted, next.Left, next.Emptied = was.Since, was.Said, time.Time{}, was.Doubted, was.Left, was.Emptied
+	if !says.Emptied.IsZero() {
+		next.Emptied = d.now
+	}
 	if next.Since.IsZero() {
 		next.Since = d.now
 	}
@@ -113,10 +139,10 @@ func (d *deed) hears(ctx context.Context, f access.Feed, was, says access.Record
 	return next, true, d.saveRecord(ctx, was, &next, how)
 }
 
-// cut tells whether a feed has somebody who is there end within a day who would not
-// have, or begin only later: that is one more way to say that they leave.
+// cut tells whether a feed has somebody who is there end soon who would not have, or
+// begin only later: that is one more way to say that they leave.
 func cut(f access.Feed, was, says access.Record, now time.Time) bool {
-	over := func(end time.Time) bool { return !end.IsZero() && !end.After(now.Add(leaveWithin)) }
+	over := func(end time.Time) bool { return f.IsSoon(end, now) }
 	return was.Version > 0 && was.Here() && says.Here() && !says.Group &&
 		(slices.Contains(f.Gives, "end") && over(says.End) && !over(was.End) ||
 			slices.Contains(f.Gives, "start") && says.Start.After(now) && !was.Start.After(now))
@@ -159,8 +185,8 @@ func (d *deed) doubtLeavers(ctx context.Context, f access.Feed) error {
 		return d.settleFinding(ctx, access.FeedShrunk, f.ID, "nobody's leaving is in doubt any more")
 	}
 	return d.renew(ctx, access.Finding{Kind: access.FeedShrunk, Subject: f.ID, Owner: "security", DueAt: d.now.Add(4 * time.Hour),
-		Text: fmt.Sprintf("Feed %s no longer has, or ends, %d people who were active, of %d: more than its share of %d%% in a day. None of them is taken to have left. Mend the feed, or have somebody in security confirm it: lessor feed confirm %s --count %d --reason WHY.",
-			f.ID, n.Doubted, n.Here+n.Doubted+n.Left, f.Shrink, f.ID, n.Doubted)}, "another number is in doubt")
+		Text: fmt.Sprintf("Feed %s no longer has, or ends, %d people who were active, of %d: more than its share of %d%% in a day, or of %d%% in thirty. None of them is taken to have left. Mend the feed, or have somebody in security confirm it: lessor feed confirm %s --count %d --reason WHY.",
+			f.ID, n.Doubted, n.Here+n.Doubted+n.Left, f.Shrink, f.InMonth(), f.ID, n.Doubted)}, "another number is in doubt")
 }
 
 // undecidedRecords keeps the finding that a feed has records that could be several identities, or none that may be.

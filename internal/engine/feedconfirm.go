@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -49,7 +50,7 @@ func (e *Engine) ConfirmFeed(ctx context.Context, by access.Actor, feed string, 
 			if _, err := d.merge(ctx, ids); err != nil {
 				return err
 			}
-			return d.doubtLeavers(ctx, f)
+			return errors.Join(d.SetReadUntil(ctx, "feed confirmed/"+f.ID, d.now), d.doubtLeavers(ctx, f))
 		})
 		if err != nil {
 			return left, err
@@ -134,7 +135,7 @@ func (e *Engine) DecideRecord(ctx context.Context, by access.Actor, feed, key, i
 		if err := d.settleFinding(ctx, access.IdentityRecycled, f.ID+" "+r.Key, "decided by "+by.Identity+": "+reason); err != nil {
 			return err
 		}
-		touched, err := d.touched(ctx, f, was, &r, FeedChange{})
+		touched, err := d.touched(ctx, f, was, &r, FeedChange{}, nil)
 		if err != nil {
 			return err
 		}

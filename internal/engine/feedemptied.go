@@ -23,17 +23,21 @@ var placed = []struct {
 }
 
 // emptied has a reading say what was said before, of an attribute that it no longer gives
-// to more than its share of those who had one. It tells of how many, by attribute: with
-// every reading anew, until the feed gives it again or its share is raised.
-func emptied(f access.Feed, was, says map[string]access.Record) map[string]int {
+// to more than its share of those who had one, with whoever has lost one within the day. It
+// tells of how many, by attribute: with every reading anew, until the feed gives it again or
+// its share is raised. Of the others it notes that they have.
+func emptied(f access.Feed, was, says map[string]access.Record, now time.Time) map[string]int {
 	here := 0
-	of := map[string][]string{}
+	of, lately := map[string][]string{}, map[string]bool{}
 	for key, old := range was {
 		next, still := says[key]
 		if old.Group || !old.Believed() || !still || !next.Here() {
 			continue
 		}
 		here++
+		if emptiedLately(old, now) {
+			lately[key] = true
+		}
 		for _, a := range placed {
 			if slices.Contains(f.Gives, a.name) && !a.none(old) && a.none(next) {
 				of[a.name] = append(of[a.name], key)
@@ -42,7 +46,18 @@ func emptied(f access.Feed, was, says map[string]access.Record) map[string]int {
 	}
 	lost := map[string]int{}
 	for _, a := range placed {
-		if len(of[a.name]) <= max(fewLeavers, here*f.Shrink/100) {
+		others := len(lately)
+		for _, key := range of[a.name] {
+			if lately[key] {
+				others--
+			}
+		}
+		if f.Shrink >= 100 || len(of[a.name])+others <= max(fewLeavers, here*f.Shrink/100) {
+			for _, key := range of[a.name] {
+				next := says[key]
+				next.Emptied = now
+				says[key] = next
+			}
 			continue
 		}
 		lost[a.name] = len(of[a.name])

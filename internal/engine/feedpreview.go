@@ -74,7 +74,7 @@ func (e *Engine) PreviewFeed(ctx context.Context, by access.Actor, feed string, 
 	if err != nil {
 		return p, fmt.Errorf("feed preview: %w", err)
 	}
-	emptied(f, was, says)
+	emptied(f, was, says, e.Now())
 	err = e.look(ctx, by, func(d *deed) error {
 		p = FeedPreview{Feed: f.ID, Records: len(says), Some: []FeedWould{}}
 		more, _, err := d.leaversLeft(ctx, f)

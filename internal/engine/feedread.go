@@ -31,7 +31,7 @@ func (e *Engine) FeedRead(ctx context.Context, feed string, at time.Time, record
 	if err != nil {
 		return drift, fmt.Errorf("feed read: %w", err)
 	}
-	lost := emptied(f, was, says)
+	lost := emptied(f, was, says, e.Now())
 	var doubt bool
 	err = e.do(ctx, "feed read", access.Clock, func(d *deed) error {
 		name, at := "feed read/"+f.ID, at.UTC().Truncate(time.Microsecond)
@@ -199,7 +199,14 @@ func (e *Engine) FeedMerge(ctx context.Context, feed string) (drift FeedDrift, e
 	if err != nil {
 		return drift, err
 	}
+	if err := e.do(ctx, "feed findings", access.Clock, func(d *deed) error { return d.mayEmptyAgain(ctx, f) }); err != nil {
+		return drift, err
+	}
 	maps.DeleteFunc(was, func(_ string, r access.Record) bool { return r.Identity != "" || r.Group || !r.Here() })
+	for key, r := range was {
+		r.Emptied = time.Time{} // it says nothing new
+		was[key] = r
+	}
 	for part := range slices.Chunk(inOrder(was), feedBatch) {
 		if err := e.hearPart(ctx, f, part, was, false, &drift); err != nil {
 			return drift, err
@@ -211,7 +218,7 @@ func (e *Engine) FeedMerge(ctx context.Context, feed string) (drift FeedDrift, e
 // mergeAll has everybody of a feed be what the feeds say, and says what is in doubt.
 func (e *Engine) mergeAll(ctx context.Context, f access.Feed, drift *FeedDrift) error {
 	// 1. Who is another: found out in a snapshot that holds up nobody.
-	var differ []string
+	var differ, mine []string
 	err := e.DB.Read(ctx, func(tx *store.Tx) error {
 		differ = nil
 		var ids []string
@@ -224,7 +231,8 @@ func (e *Engine) mergeAll(ctx context.Context, f access.Feed, drift *FeedDrift) 
 		}
 		d := &deed{Tx: tx, e: e, now: e.Now().UTC().Truncate(time.Microsecond), by: access.Clock, world: e.World()}
 		slices.Sort(ids)
-		for part := range slices.Chunk(slices.Compact(ids), feedBatch) {
+		mine = slices.Compact(ids)
+		for part := range slices.Chunk(mine, feedBatch) {
 			was, next, err := d.merged(ctx, part)
 			if err != nil {
 				return err
@@ -253,6 +261,6 @@ func (e *Engine) mergeAll(ctx context.Context, f access.Feed, drift *FeedDrift) 
 	}
 	// 3. What somebody must look at.
 	return e.do(ctx, "feed findings", access.Clock, func(d *deed) error {
-		return errors.Join(d.doubtLeavers(ctx, f), d.undecidedRecords(ctx, f))
+		return errors.Join(d.doubtLeavers(ctx, f), d.undecidedRecords(ctx, f), d.sharedAddresses(ctx, f, mine))
 	})
 }

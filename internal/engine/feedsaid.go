@@ -51,6 +51,15 @@ func (e *Engine) FeedSaid(ctx context.Context, by access.Actor, feed string, c F
 		if err := d.aloneInFeed(ctx, was, says, c.Gone); err != nil {
 			return err
 		}
+		var filled map[string]string // before its name is another
+		if says.Group {
+			if filled, err = d.groupKeys(ctx, f); err != nil {
+				return err
+			}
+		}
+		if err := d.brakeOne(ctx, f, was, &says, c.Gone); err != nil {
+			return err
+		}
 		// 2. What it says, and who it is.
 		more, _, err := d.leaversLeft(ctx, f)
 		if err != nil {
@@ -64,7 +73,7 @@ func (e *Engine) FeedSaid(ctx context.Context, by access.Actor, feed string, c F
 			return err
 		}
 		// 3. Whom it is about besides.
-		touched, err := d.touched(ctx, f, was, &r, c)
+		touched, err := d.touched(ctx, f, was, &r, c, filled)
 		if err != nil {
 			return err
 		}
@@ -73,6 +82,15 @@ func (e *Engine) FeedSaid(ctx context.Context, by access.Actor, feed string, c F
 		}
 		return errors.Join(d.doubtLeavers(ctx, f), d.undecidedRecords(ctx, f))
 	})
+	if errors.Is(err, access.ErrBraked) { // nothing of it is stored; that it was said is
+		err = errors.Join(err, e.do(ctx, "feed findings", access.Clock, func(d *deed) error {
+			f, err := e.feed(feed)
+			if err != nil {
+				return err
+			}
+			return d.tellBraked(ctx, f)
+		}))
+	}
 	return r, err
 }
 
@@ -98,8 +116,9 @@ func (d *deed) aloneInFeed(ctx context.Context, was, says access.Record, gone bo
 }
 
 // touched lists the identities that may be others because of a word about this record:
-// its own, those who report to it, and those in the group that it is.
-func (d *deed) touched(ctx context.Context, f access.Feed, was access.Record, r *access.Record, c FeedChange) (ids []string, err error) {
+// its own, those who report to it, and those in the group that it is. filled are the feed's
+// groups that filled one of the files' before the word.
+func (d *deed) touched(ctx context.Context, f access.Feed, was access.Record, r *access.Record, c FeedChange, filled map[string]string) (ids []string, err error) {
 	if r.Identity != "" {
 		ids = append(ids, r.Identity)
 	}
@@ -118,9 +137,9 @@ func (d *deed) touched(ctx context.Context, f access.Feed, was access.Record, r 
 	// A group that is gone has nobody in it; one that has another name fills another
 	// group, or none.
 	join, leave := c.Join, c.Leave
+	var members []string
 	if c.Gone || was.Name != r.Name {
-		members, err := d.FeedMembers(ctx, f.ID, r.Key, "", mostMembers+1)
-		if err != nil {
+		if members, err = d.FeedMembers(ctx, f.ID, r.Key, "", mostMembers+1); err != nil {
 			return nil, err
 		}
 		if c.Gone {
@@ -132,6 +151,9 @@ func (d *deed) touched(ctx context.Context, f access.Feed, was access.Record, r 
 	}
 	if len(join)+len(leave)+len(ids) > mostMembers {
 		return nil, fmt.Errorf("%w: at most %d members of a group are changed at once", access.ErrInvalid, mostMembers)
+	}
+	if err := d.brakeGroups(ctx, f, filled, r.Key, leave, members); err != nil {
+		return nil, err
 	}
 	changed, err := d.regroup(ctx, f, r.Key, join, leave, &ids)
 	if err == nil && changed && !c.Gone {

@@ -204,6 +204,8 @@ func (d *door) asProblem(ctx context.Context, err error) *problem {
 		return &problem{http.StatusPreconditionFailed, "", "it was changed meanwhile: read it again"}
 	case errors.Is(err, access.ErrInvalid):
 		return &problem{http.StatusBadRequest, "invalidValue", why}
+	case errors.Is(err, access.ErrBraked):
+		return &problem{http.StatusTooManyRequests, "", "department, manager or groups were taken from more people within a day than is believed: try again later"}
 	case errors.Is(err, access.ErrDenied):
 		return &problem{http.StatusForbidden, "", "this token is not good for that"}
 	}

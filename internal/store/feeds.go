@@ -18,14 +18,14 @@ func scanRecord(s scanner) (r access.Record, err error) {
 // SaveRecord stores what a feed says of an entry, over what was stored of it before
 // (the zero record: nothing was).
 func (tx *Tx) SaveRecord(ctx context.Context, was, r access.Record) error {
-	columns := []any{r.Feed, r.Key, r.Group, r.Here(), r.Identity, r.Manager, r.Held, moment(r.Doubted), moment(r.Left), !r.Gone.IsZero(), text(r)}
+	columns := []any{r.Feed, r.Key, r.Group, r.Here(), r.Identity, r.Manager, r.Held, moment(r.Doubted), moment(r.Left), !r.Gone.IsZero(), moment(r.Emptied), text(r)}
 	if was.Version == 0 {
-		err := tx.exec(ctx, "add record "+r.Key, `insert into feed_record (feed, key, grp, here, identity, manager, held, doubted_at, left_at, gone, doc)
-			values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11) on conflict (feed, key) do nothing`, columns...)
+		err := tx.exec(ctx, "add record "+r.Key, `insert into feed_record (feed, key, grp, here, identity, manager, held, doubted_at, left_at, gone, emptied_at, doc)
+			values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12) on conflict (feed, key) do nothing`, columns...)
 		if err != nil {
 			return err
 		}
-	} else if err := tx.exec(ctx, "save record "+r.Key, `update feed_record set grp=$3, here=$4, identity=$5, manager=$6, held=$7, doubted_at=$8, left_at=$9, gone=$10, doc=$11
+	} else if err := tx.exec(ctx, "save record "+r.Key, `update feed_record set grp=$3, here=$4, identity=$5, manager=$6, held=$7, doubted_at=$8, left_at=$9, gone=$10, emptied_at=$11, doc=$12
 		where feed=$1 and key=$2`, columns...); err != nil {
 		return err
 	}
@@ -167,23 +167,33 @@ func (tx *Tx) DoubtedRecords(ctx context.Context, feed, after string, limit int)
 }
 
 // FeedSize is how much a feed has.
-type FeedSize struct{ Here, Left, Doubted, Held int }
+type FeedSize struct{ Here, Left, Doubted, Held, Emptied int }
 
 // FeedSize counts the people a feed has now, those who have left it since a moment,
-// those whose leaving is not believed, and those who are no identity yet.
+// those whose leaving is not believed, those who are no identity yet, and those of whom it
+// has lost since that moment what it said of their place.
 func (tx *Tx) FeedSize(ctx context.Context, feed string, since time.Time) (n FeedSize, err error) {
 	parts := []string{
 		`select count(*) from feed_record where feed=$1 and here and not grp`,
 		`select count(*) from feed_record where feed=$1 and left_at is not null and left_at > $2`,
 		`select count(*) from feed_record where feed=$1 and doubted_at is not null`,
 		`select count(*) from feed_record where feed=$1 and held <> ''`,
+		`select count(*) from feed_record where feed=$1 and emptied_at is not null and emptied_at > $2`,
 	}
-	list, err := all(ctx, tx, func(s scanner) (n FeedSize, err error) { return n, s.Scan(&n.Here, &n.Left, &n.Doubted, &n.Held) },
+	list, err := all(ctx, tx, func(s scanner) (n FeedSize, err error) {
+		return n, s.Scan(&n.Here, &n.Left, &n.Doubted, &n.Held, &n.Emptied)
+	},
 		`select (`+strings.Join(parts, `), (`)+`)`, feed, moment(since))
 	if len(list) > 0 {
 		n = list[0]
 	}
 	return n, err
+}
+
+// FeedLeft counts those who have left a feed since a moment.
+func (tx *Tx) FeedLeft(ctx context.Context, feed string, since time.Time) (int, error) {
+	return one(ctx, tx, "leavers of feed "+feed, func(s scanner) (n int, err error) { return n, s.Scan(&n) },
+		`select count(*) from feed_record where feed=$1 and left_at is not null and left_at > $2`, feed, moment(since))
 }
 
 // HadGrants tells whether an identity of that id has ever been given anything.

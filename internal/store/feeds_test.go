@@ -84,6 +84,7 @@ func TestRecordsAreFoundByIndex(t *testing.T) {
 			`select doc from feed_record where feed=$1 and doubted_at is not null and key > $2 order by key limit $3`,
 			`select count(*) from feed_record where feed=$1 and here and not grp`,
 			`select count(*) from feed_record where feed=$1 and left_at is not null and left_at > $2`,
+			`select count(*) from feed_record where feed=$1 and emptied_at is not null and emptied_at > $2`,
 			`select r.doc from feed_mark m join feed_record r on r.feed = m.feed and r.key = m.key where m.mark=$1 order by m.feed, m.key limit $2`,
 			`select r.doc from feed_mark m join feed_record r on r.feed = m.feed and r.key = m.key where m.mark=$1 and m.feed=$2 and not r.gone order by m.key limit $3`,
 			`select count(*) from feed_record where feed=$1 and grp=$2 and gone=$3`,
