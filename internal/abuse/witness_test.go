@@ -95,6 +95,7 @@ func TestAB64_TwoCopiesThatBothSign(t *testing.T) {
 	s := newSite(t)
 	s.watch(testserver.Witness(t, "witness.example.com/outside", "log.example.com/abuse", s.vkey()))
 	s.run()
+	s.grants()
 	g := s.granted("ann", engine.Ask{Entitlements: []string{"work:lobby"}, Reason: "to sit"})
 	s.soon("ann is seen there, once the witness has seen why", func() bool { return s.state("ann", g.ID) == access.Held })
 	s.soon("the head that is served bears its cosignature", func() bool { return strings.Contains(s.checkpoint(), "— witness.example.com/outside ") })
@@ -141,6 +142,7 @@ func TestAB64_CopyThatNoWitnessAnswers(t *testing.T) {
 	w := testserver.Witness(t, "witness.example.com/outside", "log.example.com/abuse", s.vkey())
 	s.watch(w)
 	s.run()
+	s.grants()
 	g := s.granted("ann", engine.Ask{Entitlements: []string{"work:lobby"}, Reason: "to sit"})
 	s.soon("ann is seen there, once the witness has seen why", func() bool { return s.state("ann", g.ID) == access.Held })
 	s.soon("the head it is copied with has been signed", func() bool { return strings.Contains(s.checkpoint(), "— witness.example.com/outside ") })
@@ -152,10 +154,7 @@ func TestAB64_CopyThatNoWitnessAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.soon("ann is seen gone", func() bool { return s.state("ann", g.ID) == access.Absent })
-	s.soon("the original may grant", func() bool {
-		list, err := s.as("sam").Halts(t.Context())
-		return err == nil && len(list) == 0
-	})
+	s.grants()
 	// 2. The copy misses ann, and waits.
 	other.edit("witnesses.yaml", w.URL, fmt.Sprintf("http://127.0.0.1:%d", testserver.Port(t)))
 	other.run()
@@ -175,6 +174,15 @@ func TestAB64_CopyThatNoWitnessAnswers(t *testing.T) {
 	}
 }
 
+// grants waits until the witnesses have answered, and nothing is held up any more.
+func (s *site) grants() {
+	s.t.Helper()
+	s.soon("it may grant", func() bool {
+		list, err := s.as("sam").Halts(s.t.Context())
+		return err == nil && len(list) == 0
+	})
+}
+
 // A database put back from an older copy, whoever's file of its head went with it: the
 // witness has seen more.
 func TestAB63_PutBackIsSeenByTheWitness(t *testing.T) {
@@ -182,11 +190,13 @@ func TestAB63_PutBackIsSeenByTheWitness(t *testing.T) {
 	s := newSite(t)
 	s.watch(testserver.Witness(t, "witness.example.com/outside", "log.example.com/abuse", s.vkey()))
 	s.run()
+	s.grants()
 	g := s.granted("ann", engine.Ask{Entitlements: []string{"work:lobby"}, Reason: "to sit"})
 	s.soon("ann is seen there", func() bool { return s.state("ann", g.ID) == access.Held })
 	s.halt()
 	old := s.copied()
 	s.run()
+	s.grants()
 	g = s.granted("bob", engine.Ask{Entitlements: []string{"work:lobby"}, Reason: "to sit"})
 	s.soon("bob is seen there, so the witness has seen why", func() bool { return s.state("bob", g.ID) == access.Held })
 	s.halt()
@@ -200,6 +210,7 @@ func TestAB65_NoWitnessAnswers(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.run()
+	s.grants()
 	held := s.granted("ann", engine.Ask{Entitlements: []string{"work:lobby"}, Reason: "to sit"})
 	s.soon("ann is seen there", func() bool { return s.state("ann", held.ID) == access.Held })
 	w, answer := testserver.WitnessOn(t, "witness.example.com/outside", "log.example.com/abuse", s.vkey())

@@ -33,12 +33,12 @@ func TestTheFilesNamePeopleOfAFeed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const unknown = `directory.yaml:3:54: manager: there is no identity "p0" in the files, and no feed has told of such a person`
+	const unknown = `directory.yaml:3:49: manager: there is no identity "p0" in the files, and no feed has told of such a person`
 	write("directory.yaml", "name: Sam}", "name: Sam, manager: p0}")
 	if _, err := server.New(t.Context(), dir, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), unknown) {
 		t.Fatalf("a start before anybody was told of: %v", err)
 	}
-	if _, _, warnings, err := server.Check(dir); err != nil || !strings.Contains(strings.Join(warnings, "\n"), `directory.yaml:3:54: manager: "p0" is in no file`) {
+	if _, _, warnings, err := server.Check(dir); err != nil || !strings.Contains(strings.Join(warnings, "\n"), `directory.yaml:3:49: manager: "p0" is in no file`) {
 		t.Fatalf("%v, %q", err, warnings)
 	}
 	if _, _, _, err := server.CheckStored(t.Context(), dir); err == nil || !strings.Contains(err.Error(), unknown) {
