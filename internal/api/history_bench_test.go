@@ -162,20 +162,21 @@ func (h history) rows() []string {
 		items += " || ',' || " + item(fmt.Sprintf("i*5+%d", j), "granted")
 	}
 	began, until := enginetest.Noon.AddDate(-1, 0, 0).UnixMicro(), enginetest.Noon.AddDate(1, 0, 0).UnixMicro()
-	request := func(n int, id, state, items string, answer int64) string {
+	request := func(n int, id, state, who, items string, answer int64) string {
 		return h.series(n) + fmt.Sprintf(`insert into request (id, revision, digest, state, requester, beneficiary, items, reason, ticket, start_at, term, fixed, extends, answer_by, channel, reference, policy, at, makers)
 			select %s, 1, 'sha256:' || i, '%s', %s, %s, '[' || %s || ']', 'month end figures', '', null, 28800000000, false, '', %d, 'api', '', 'sha256:0', %d + i, 'null' from n`,
 			h.id(id, "i"), state, who, who, items, answer, began)
 	}
 	keys := []string{"'i:' || " + who, "'m:' || " + who, "'y:dir'"}
-	waiting := append([]string{"'e:' || " + what("i*5")}, keys...)
+	asks := "'p' || " + h.pad(fmt.Sprintf("(i * 7919) %% %d", manyPeople), 6) // a decision reads all that who asks holds: nobody asks who holds thousands
+	waiting := []string{"'e:' || " + what("i*5"), "'i:' || " + asks, "'m:' || " + asks, "'y:dir'"}
 	for j := range 5 {
 		keys = append(keys, "'e:' || "+what(fmt.Sprintf("i*5+%d", j)))
 	}
 	live := fmt.Sprintf("(i / %d) = i %% 10", h.assignments())
 	return []string{
-		request(h.requests(), "rq-00", "approved", items, began),
-		request(manyPending, "rq-01", "pending", item("i*5", "undecided"), until),
+		request(h.requests(), "rq-00", "approved", who, items, began),
+		request(manyPending, "rq-01", "pending", asks, item("i*5", "undecided"), until),
 		h.keyed(h.requests(), "rq-00", "false", keys),
 		h.keyed(manyPending, "rq-01", "true", waiting),
 		h.series(h.assignments()) + fmt.Sprintf(`insert into assignment (id, system, account, object, identity, entitlement, state, receipt, seen_at, due_at, holder, fence, attempts, told, confirm, trouble)

@@ -89,6 +89,7 @@ func benchLists(b *testing.B, h history) {
 	if err != nil {
 		b.Fatal(err)
 	}
+	waiting = slices.DeleteFunc(waiting, func(r access.Request) bool { return r.ID < "rq-0101" }) // made up; the others an earlier run asked for
 	for i := len(waiting); i < 40; i++ {
 		who := fmt.Sprintf("p%06d", manyPeople-1-i)
 		waiting = append(waiting, d.Ask(who, engine.Ask{Entitlements: []string{fmt.Sprintf("dir:e%05d", 20_003+4*i)}}))
