@@ -3,7 +3,6 @@ package abuse
 import (
 	"fmt"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -152,14 +151,6 @@ func TestAB24_AuthorityThroughCyclesAndDepth(t *testing.T) {
 		}
 		c.Groups["security"] = access.GroupMembers{ID: "security", Members: members}
 	}
-	million := func(c *enginetest.Company, members ...string) {
-		for i := range 1_000_000 {
-			id := fmt.Sprintf("p%d", i)
-			c.People[id] = access.Identity{ID: id, Kind: access.Person, Name: id}
-			members = append(members, id)
-		}
-		c.Groups["security"] = access.GroupMembers{ID: "security", Members: members}
-	}
 	type crowd struct {
 		name    string
 		groups  func(*enginetest.Company, ...string)
@@ -174,9 +165,6 @@ func TestAB24_AuthorityThroughCyclesAndDepth(t *testing.T) {
 		{"ten thousand deep", deep, []string{"sara"}, access.Pending},
 		{"ten thousand names nobody bears", wide, nil, access.Denied},
 		{"ten thousand members", wide, []string{"sara"}, access.Pending},
-	}
-	if os.Getenv("LESSOR_TEST_LONG") != "" {
-		crowds = append(crowds, crowd{"a million people", million, []string{"sara"}, access.Pending})
 	}
 	for _, c := range crowds {
 		t.Run(c.name, func(t *testing.T) {
