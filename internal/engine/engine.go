@@ -117,6 +117,9 @@ type Engine struct {
 	ids  *ids
 	told bool                            // World follows what the database adds, by Joined
 	next atomic.Pointer[evidence.Signer] // what NextSigner had, once its key was the log's
+
+	unplaced atomic.Int64 // deeds with events, each of which asks for the sequencer
+	asking   atomic.Bool  // one does
 }
 
 // New returns an engine, or says everything that is missing.
@@ -257,9 +260,6 @@ func (e *Engine) try(ctx context.Context, verb string, by access.Actor, do func(
 		if err := d.sweepMoved(ctx); err != nil {
 			return err
 		}
-		if err := d.wakeSequencer(ctx); err != nil {
-			return err
-		}
 		if err := d.hasten(ctx); err != nil {
 			return err
 		}
@@ -279,6 +279,9 @@ func (e *Engine) try(ctx context.Context, verb string, by access.Actor, do func(
 	}
 	for system, due := range d.due {
 		e.Nudge(system, due)
+	}
+	if d.events > 0 {
+		e.askToSequence(ctx)
 	}
 	return nil
 }

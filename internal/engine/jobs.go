@@ -1,16 +1,17 @@
 package engine
 
 import (
+	"context"
 	"time"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
-	"context"
+	"github.com/lessor-iam/lessor/internal/store"
 )
 
-// The background work the engine asks for. Each is inserted in the transaction
-// that makes it necessary, and each may run twice, late, or on another replica.
+// The background work the engine asks for. Each but the first is inserted in the
+// transaction that makes it necessary, and each may run twice, late, or on another replica.
 
 // SequenceJob asks that the log take in every event that has no place yet.
 type SequenceJob struct{}
@@ -49,9 +50,26 @@ func (Notice) Kind() string { return "notice" }
 var sequenceOnce = river.UniqueOpts{ByState: []rivertype.JobState{
 	rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable, rivertype.JobStateRunning, rivertype.JobStateScheduled}}
 
-func (d *deed) wakeSequencer(ctx context.Context) error {
-	if d.events == 0 {
-		return nil
+// askToSequence asks for the SequenceJob after a commit that wrote events, and not in its
+// transaction: River answers a job that is there already by updating its row, so that of
+// all who write at one moment PostgreSQL would let one through, and have the others begin
+// anew. The events without a place are the stored state from which the work is decided;
+// if we stop in between, the periodic job finds them. One of a process asks at a time,
+// and once more for whoever committed meanwhile.
+func (e *Engine) askToSequence(ctx context.Context) {
+	e.unplaced.Add(1)
+	for e.asking.CompareAndSwap(false, true) {
+		seen := e.unplaced.Load()
+		err := e.DB.Write(ctx, func(tx *store.Tx) error {
+			return tx.Enqueue(ctx, SequenceJob{}, &river.InsertOpts{UniqueOpts: sequenceOnce})
+		})
+		e.asking.Store(false)
+		if err != nil {
+			e.Log.DebugContext(ctx, "the sequencer could not be asked; it comes round by itself", "error", err.Error())
+			return
+		}
+		if e.unplaced.Load() == seen {
+			return
+		}
 	}
-	return d.Enqueue(ctx, SequenceJob{}, &river.InsertOpts{UniqueOpts: sequenceOnce})
 }
