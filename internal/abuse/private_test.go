@@ -52,7 +52,7 @@ var others = []struct{ name, method, path, body string }{
 var lists = []string{"list-requests", "desk", "list-grants", "register", "list-findings", "list-entitlements", "list-tickets", "status", "reload", "submit", "preview", "audited",
 	"list-credentials", "list-workloads", "list-handovers", "list-stand-ins", "list-registrations", "list-break-glass", "enrolled", "list-feeds",
 	"workload-coverage", "register-workload", "break-glass", "delegate", "away", "events", "seal", "list-seals",
-	"list-halts", "accept-clock", "recovery", "approve-recovery"}
+	"list-files", "list-halts", "accept-clock", "recovery", "approve-recovery"}
 
 // Every operation of the contract is attacked, or is one of those lists: a new
 // one fails here until somebody has thought of it.
