@@ -40,6 +40,9 @@ const (
 	fileEvery   = 5  // which life is on a file
 )
 
+// longTroubles take a minute a round where the machine is busy: the ordinary run leaves them out.
+var longTroubles = []string{clockJumps, diskFull, targetKilled}
+
 // life is one folder and one database, and the servers on them.
 type life struct {
 	t        testing.TB
@@ -67,6 +70,7 @@ type life struct {
 	accepting bool              // security accepts a clock that is off whenever it is asked to
 	held      [2]string         // what [holder] was granted, at each target
 	broken    []error           // what was wrong in the middle of a trouble
+	short     bool              // the ordinary run: none of longTroubles
 }
 
 // now is the time that servers go by: the later of the clock and the time they have
@@ -161,6 +165,9 @@ func (l *life) round(ctx context.Context, n int, seed uint64) (what string, prob
 	list := l.troubles()
 	if only := os.Getenv(onlyKey); only != "" {
 		list = slices.DeleteFunc(list, func(tr trouble) bool { return tr.kind != only })
+	}
+	if l.short {
+		list = slices.DeleteFunc(list, func(tr trouble) bool { return slices.Contains(longTroubles, tr.kind) })
 	}
 	if len(list) == 0 {
 		l.t.Skipf("NOT TESTED: there is no such trouble here: %s", os.Getenv(onlyKey))
@@ -283,6 +290,7 @@ func TestSurvive(t *testing.T) {
 				on, words = nil, "SQLite" // the ordinary run has one of each
 			}
 			l := begin(t, w, on, replicas, n%2 == 0 || os.Getenv(onlyKey) == clockJumps, tally)
+			l.short = rounds <= shortRounds && os.Getenv(onlyKey) == ""
 			for i := 0; i < lifeRounds && done < rounds; i++ {
 				if rounds <= shortRounds && words == "PostgreSQL" && done == rounds-1 {
 					break
