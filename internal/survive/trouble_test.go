@@ -97,7 +97,12 @@ func (l *life) mined(rnd *rand.Rand) {
 }
 
 func (l *life) diesAtSeam(ctx context.Context, _ *rand.Rand) string {
-	r := l.replicas[slices.IndexFunc(l.replicas, func(r *replica) bool { return r.plan.Seam != "" })]
+	i := slices.IndexFunc(l.replicas, func(r *replica) bool { return r.plan.Seam != "" })
+	if i < 0 { // it came to it before it served, and was started anew
+		l.tally["died at a seam"]++
+		return "kill -9 of a server at a seam, while it started"
+	}
+	r := l.replicas[i]
 	what := fmt.Sprintf("kill -9 %s at %q, time %d", r.name, r.plan.Seam, r.plan.Nth)
 	select {
 	case <-r.ended:
