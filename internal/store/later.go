@@ -54,8 +54,12 @@ func (tx *Tx) writeLater(ctx context.Context, table string) error {
 		if err != nil {
 			return fmt.Errorf("add %s to %s: %w", strings.Join(w.names[at:at+n], ", "), table, err)
 		}
-		if wrote, err := res.RowsAffected(); err != nil || wrote != int64(n) {
-			return fmt.Errorf("add %d to %s: %d were written: %w", n, table, wrote, err)
+		wrote, err := res.RowsAffected()
+		if err != nil {
+			return fmt.Errorf("add %d to %s: %w", n, table, err)
+		}
+		if wrote != int64(n) {
+			return fmt.Errorf("add %d to %s: %d were written", n, table, wrote)
 		}
 		at += n
 	}

@@ -38,9 +38,7 @@ func TestMemberOfLeftBehind(t *testing.T) {
 			break
 		}
 	}
-	if !left {
-		t.Skip("this server kept up each time")
-	}
+	t.Log("memberOf was left behind:", left) // what follows holds either way; TestMemberOfAlone plants it
 	if r := c.Apply(t.Context(), []connector.Change{remove("ann", "eng")})[0]; r.Err != nil {
 		t.Fatal(r.Err)
 	}
