@@ -27,9 +27,9 @@ type Task struct {
 // A large batch is claimed in several transactions, so that others who write get their
 // turn between them: what was claimed is returned even where the next one fails.
 func (e *Engine) Claim(ctx context.Context, holder, system string, limit int) (tasks []Task, err error) {
-	for looked := inTurn; looked == inTurn && len(tasks) < limit; {
+	for looked, seen := inTurn, 0; looked == inTurn && seen < limit; seen += looked { // as many as limit are looked at, whatever comes of them
 		var some []Task
-		some, looked, err = e.claimSome(ctx, holder, system, min(inTurn, limit-len(tasks)))
+		some, looked, err = e.claimSome(ctx, holder, system, min(inTurn, limit-seen))
 		tasks = append(tasks, some...)
 		if err != nil {
 			break
