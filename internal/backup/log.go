@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/store"
@@ -85,14 +84,13 @@ func (l *Log) Append(events []store.Event) (err error) {
 		return nil
 	}
 	// 1. Alone.
-	lock, err := os.OpenFile(filepath.Join(l.dir, "log.lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
+	lock, err := store.Lock(filepath.Join(l.dir, "log.lock"))
+	if errors.Is(err, access.ErrConflict) {
+		return fmt.Errorf("%w: another replica writes the copy of the log", access.ErrConflict)
+	} else if err != nil {
 		return fmt.Errorf("copy of the log: %w", err)
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return fmt.Errorf("%w: another replica writes the copy of the log", access.ErrConflict)
-	}
+	defer func() { err = errors.Join(err, store.Unlock(lock)) }()
 	// 2. Where it ends; what a crash cut off goes.
 	names, err := eventFiles(os.DirFS(l.dir))
 	if err != nil {
