@@ -4,6 +4,9 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/yaml"
 )
 
 // jiraAccountForm is what Jira Cloud knows an account by.
@@ -22,29 +25,29 @@ func (d *files) checkAccounts() {
 	for n := range d.identities {
 		i := &d.identities[n]
 		v, ok := i.f.value("accounts")
-		if !ok || v.kind != mapKind {
+		if !ok || v.Kind != yaml.Map {
 			continue
 		}
-		for k := range v.keys {
-			e := &v.keys[k]
-			at := mark{i.f.file, e.value.line, e.value.col}
-			where, ok := refer(d, mark{i.f.file, e.line, e.col}, "accounts", what, e.key, places)
+		for k := range v.Keys {
+			e := &v.Keys[k]
+			at := mark{i.f.file, e.Value.Line, e.Value.Col}
+			where, ok := refer(d, mark{i.f.file, e.Line, e.Col}, "accounts", what, e.Key, places)
 			if !ok {
 				where = what
 			}
-			name := i.Accounts[e.key]
+			name := i.Accounts[e.Key]
 			if name == "" {
 				continue // reported where it was read
 			}
-			d.checkAccount(at, e.key, name)
-			me, same := account{e.key, name}, account{e.key, l.same(name)}
+			d.checkAccount(at, e.Key, name)
+			me, same := account{e.Key, name}, account{e.Key, l.same(name)}
 			first, taken := exact[me]
 			near, close := folded[same]
 			switch {
 			case taken && d.personOf(first.ID) != d.personOf(i.ID):
-				d.problem(at, "account %q of %s %s is also that of %q at %s: two people cannot be one account", brief(name), where, brief(e.key), brief(first.ID), first.at)
+				d.problem(at, "account %q of %s %s is also that of %q at %s: two people cannot be one account", access.Brief(name), where, access.Brief(e.Key), access.Brief(first.ID), first.at)
 			case !taken && close && d.personOf(near.ID) != d.personOf(i.ID):
-				d.warn(at, "account %q of %s %s is that of %q at %s but for letter case", brief(name), where, brief(e.key), brief(near.ID), near.at)
+				d.warn(at, "account %q of %s %s is that of %q at %s but for letter case", access.Brief(name), where, access.Brief(e.Key), access.Brief(near.ID), near.at)
 			}
 			if !taken {
 				exact[me] = holder{i, at}
@@ -83,8 +86,8 @@ func (d *files) checkAccount(at mark, place, name string) {
 	case strings.EqualFold(name, "unknown"):
 		d.problem(at, "an account %q is nobody's: Jira says so of everybody it cannot tell", name)
 	case s.Kind == JiraCloud && !jiraAccountForm.MatchString(name):
-		d.problem(at, "an account of site %s must be an accountId, such as 5b10a2844c20165700ede21g: never a name or a mail address", brief(place))
+		d.problem(at, "an account of site %s must be an accountId, such as 5b10a2844c20165700ede21g: never a name or a mail address", access.Brief(place))
 	case strings.ContainsFunc(name, unicode.IsSpace):
-		d.problem(at, "an account of site %s must be the key that Jira knows the user by, without a space", brief(place))
+		d.problem(at, "an account of site %s must be the key that Jira knows the user by, without a space", access.Brief(place))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/yaml"
 )
 
 // BreakGlass is who may take what without approval.
@@ -37,7 +38,7 @@ type glass struct {
 // readGlass reads break_glass; without it nobody is enrolled.
 func (d *files) readGlass(f fields) *BreakGlass {
 	v, ok := f.value("break_glass")
-	if !ok || v.kind == nullKind {
+	if !ok || v.Kind == yaml.Null {
 		return nil
 	}
 	in, ok := d.fieldsOf(f.file, v, "break_glass", glassKeys...)
@@ -87,7 +88,7 @@ func (d *files) checkGlass() {
 	}
 	if _, group := d.known.groups[g.Security]; g.Security != "" && !group && !d.partial {
 		if _, who := d.known.identities[g.Security]; !who && len(d.feeds) == 0 {
-			d.problem(g.f.at("security"), "security: there is no group or person %q to tell", brief(g.Security))
+			d.problem(g.f.at("security"), "security: there is no group or person %q to tell", access.Brief(g.Security))
 		} else if !who {
 			d.anybody(g.f.at("security"), "security", g.Security)
 		}
@@ -100,8 +101,8 @@ func (f fields) count(key string, absent, most int) int {
 	if !ok {
 		return absent
 	}
-	n, err := strconv.Atoi(v.text)
-	if v.kind != numberKind || err != nil || n < 1 || n > most {
+	n, err := strconv.Atoi(v.Text)
+	if v.Kind != yaml.Number || err != nil || n < 1 || n > most {
 		f.problem(key, "%s must be a number from 1 to %d", key, most)
 		return absent
 	}

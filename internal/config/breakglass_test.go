@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
 )
 
 // glassFolder is a folder whose lessor.yaml is this.
@@ -46,7 +48,7 @@ func TestBreakGlassSettings(t *testing.T) {
 		"escalate_after: {secret: 1h}":                                                "unknown key",
 	} {
 		_, err := LoadFS(glassFolder(settings+"\n"), "/etc/lessor")
-		var problems Problems
+		var problems access.Problems
 		if !errors.As(err, &problems) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v, want %q", settings, err, says)
 		}

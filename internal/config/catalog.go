@@ -25,7 +25,7 @@ func (d *files) checkSystem(s *system) {
 		return // reported where it was read
 	}
 	if owner, ok := d.person(s.f.at("owner"), "owner", s.Owner); ok && d.inactive(owner) {
-		d.warn(s.f.at("owner"), "owner %q is inactive: nobody is told what goes wrong at %q", brief(s.Owner), brief(s.ID))
+		d.warn(s.f.at("owner"), "owner %q is inactive: nobody is told what goes wrong at %q", access.Brief(s.Owner), access.Brief(s.ID))
 	}
 }
 
@@ -57,7 +57,7 @@ func (d *files) checkEntitlement(e *entitlement) {
 func (d *files) checkPowers(e *entitlement) {
 	for _, p := range e.powers {
 		if !slices.Contains(powers, p.text) {
-			d.problem(p.at, "there is no power %q: it must be one of %s%s", brief(p.text), strings.Join(powers, ", "), d.instead(p.text, slices.Values(powers)))
+			d.problem(p.at, "there is no power %q: it must be one of %s%s", access.Brief(p.text), strings.Join(powers, ", "), d.instead(p.text, slices.Values(powers)))
 		}
 	}
 	if e.f.has("grants") && e.f.none("grants") {
@@ -81,7 +81,7 @@ func (d *files) checkGate(it item) {
 	gate, of, named := strings.Cut(it.text, ":")
 	switch {
 	case !slices.Contains(access.Gates, gate):
-		d.problem(it.at, "there is no gate %q: it must be policy, database, log, connector:SYSTEM or workflow:NAME%s", brief(it.text), d.instead(gate, slices.Values(access.Gates)))
+		d.problem(it.at, "there is no gate %q: it must be policy, database, log, connector:SYSTEM or workflow:NAME%s", access.Brief(it.text), d.instead(gate, slices.Values(access.Gates)))
 	case gate == "connector":
 		refer(d, it.at, "edits", "system", of, d.known.systems)
 	case gate == "workflow" && !idForm.MatchString(of):
@@ -94,7 +94,7 @@ func (d *files) checkGate(it item) {
 func (d *files) checkEntitlementSystem(e *entitlement) {
 	system, _, named := strings.Cut(e.ID, ":")
 	if e.f.has("system") && named && e.System != system {
-		e.f.problem("system", "system must be %q, as the id says; or leave it out", brief(system))
+		e.f.problem("system", "system must be %q, as the id says; or leave it out", access.Brief(system))
 	}
 	if e.System = system; named {
 		refer(d, e.f.at("id"), "id", "system", system, d.known.systems)
@@ -110,23 +110,23 @@ func (d *files) checkClass(e *entitlement) {
 		e.f.problem("class", "class %s%s", idRule, d.instead(strings.ToLower(e.Class), slices.Values(classes)))
 	default:
 		if near := nearest(e.Class, slices.Values(classes)); near != "" {
-			d.warn(e.f.at("class"), "class %q is nearly %q: is it one that your own rules speak of?", brief(e.Class), near)
+			d.warn(e.f.at("class"), "class %q is nearly %q: is it one that your own rules speak of?", access.Brief(e.Class), near)
 		}
 	}
 }
 
 func (d *files) checkOwners(e *entitlement) {
 	if e.f.none("owners") {
-		e.f.problem("owners", "entitlement %q needs owners: at least one active person who answers for it", brief(e.ID))
+		e.f.problem("owners", "entitlement %q needs owners: at least one active person who answers for it", access.Brief(e.ID))
 	}
 	for _, o := range e.owners {
 		owner, ok := d.person(o.at, "owners", o.text)
 		switch {
 		case !ok:
 		case d.inactive(owner):
-			d.absent(o.at, owner, "owner %q is inactive: an entitlement needs owners who are there", brief(o.text))
+			d.absent(o.at, owner, "owner %q is inactive: an entitlement needs owners who are there", access.Brief(o.text))
 		case owner.External:
-			d.warn(o.at, "owner %q is external: an external person never approves", brief(o.text))
+			d.warn(o.at, "owner %q is external: an external person never approves", access.Brief(o.text))
 		}
 	}
 }
@@ -145,11 +145,11 @@ func (d *files) checkObjects() {
 		}
 		it, same := object{e.System, e.Object}, object{e.System, l.same(e.Object)}
 		if first, taken := exact[it]; taken {
-			e.f.problem("object", "this object of system %s is already entitlement %q at %s", brief(e.System), brief(first.ID), first.f.at("object"))
+			e.f.problem("object", "this object of system %s is already entitlement %q at %s", access.Brief(e.System), access.Brief(first.ID), first.f.at("object"))
 			continue
 		}
 		if near, close := folded[same]; close {
-			d.warn(e.f.at("object"), "this object of system %s is that of %q at %s but for letter case", brief(e.System), brief(near.ID), near.f.at("object"))
+			d.warn(e.f.at("object"), "this object of system %s is that of %q at %s but for letter case", access.Brief(e.System), access.Brief(near.ID), near.f.at("object"))
 		}
 		exact[it], folded[same] = e, e
 	}
@@ -167,7 +167,7 @@ func (d *files) sameName(names []named) {
 			continue
 		}
 		if f, taken := first[n.text]; taken {
-			d.warn(n.at, "name %q is also that of the entitlement at %s", brief(n.text), f.at)
+			d.warn(n.at, "name %q is also that of the entitlement at %s", access.Brief(n.text), f.at)
 			continue
 		}
 		first[n.text] = n
@@ -179,7 +179,7 @@ func (d *files) checkBundle(b *bundle) {
 		d.checkName(b.f, b.Name)
 	}
 	if b.f.none("entitlements") {
-		b.f.problem("entitlements", "bundle %q needs entitlements: at least one", brief(b.ID))
+		b.f.problem("entitlements", "bundle %q needs entitlements: at least one", access.Brief(b.ID))
 	}
 	inside := make(map[string]item, len(b.entitlements))
 	for _, it := range b.entitlements {
@@ -192,7 +192,7 @@ func (d *files) checkBundle(b *bundle) {
 		}
 		for _, c := range e.conflicts {
 			if other, both := inside[c.text]; both && c.text != it.text {
-				d.warn(other.at, "%q conflicts with %q: nobody can be given this bundle", brief(c.text), brief(it.text))
+				d.warn(other.at, "%q conflicts with %q: nobody can be given this bundle", access.Brief(c.text), access.Brief(it.text))
 			}
 		}
 	}
@@ -215,7 +215,7 @@ func (d *files) checkTokens() {
 		}
 		i, ok := d.anybody(t.f.at("identity"), "identity", t.Identity)
 		if ok && slices.Contains(t.Scopes, "approve") && (i.Kind != access.Person || i.External) {
-			d.warn(t.f.at("scopes"), "%q will never approve: only people of the house do", brief(t.Identity))
+			d.warn(t.f.at("scopes"), "%q will never approve: only people of the house do", access.Brief(t.Identity))
 		}
 	}
 }

@@ -122,14 +122,14 @@ func register[T any, P interface {
 		}
 		if first, twice := byID[id]; twice {
 			_, ff := first.entry()
-			f.problem(key, "there is a second %s %q: the first is at %s", what, brief(id), ff.at(key))
+			f.problem(key, "there is a second %s %q: the first is at %s", what, access.Brief(id), ff.at(key))
 			continue
 		}
 		byID[id] = e
 		texts = append(texts, named{text: id, at: f.at(key), whose: id})
 	}
 	newLooks().lookalikes(texts, func(later, earlier named) {
-		d.problem(later.at, "%s %+q can be taken for %+q at %s: choose another", what, brief(later.text), brief(earlier.text), earlier.at)
+		d.problem(later.at, "%s %+q can be taken for %+q at %s: choose another", what, access.Brief(later.text), access.Brief(earlier.text), earlier.at)
 	})
 	return byID
 }
@@ -139,7 +139,7 @@ func register[T any, P interface {
 func refer[P any](d *files, at mark, key, what, id string, known map[string]P) (P, bool) {
 	to, ok := known[id]
 	if !ok && !d.partial {
-		d.problem(at, "%s: there is no %s %q%s", key, what, brief(id), d.instead(id, maps.Keys(known)))
+		d.problem(at, "%s: there is no %s %q%s", key, what, access.Brief(id), d.instead(id, maps.Keys(known)))
 	}
 	return to, ok
 }
@@ -148,7 +148,7 @@ func refer[P any](d *files, at mark, key, what, id string, known map[string]P) (
 func (d *files) person(at mark, key, id string) (*identity, bool) {
 	to, ok := d.anybody(at, key, id)
 	if ok && (to.Kind == access.Workload || to.Kind == access.Agent) {
-		d.problem(at, "%s must be a person: %q is of kind %s", key, brief(id), to.Kind)
+		d.problem(at, "%s must be a person: %q is of kind %s", key, access.Brief(id), to.Kind)
 		return nil, false
 	}
 	return to, ok

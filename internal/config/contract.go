@@ -47,7 +47,7 @@ func (d *files) checkContract(i *identity) {
 		switch {
 		case !ok:
 		case d.inactive(deputy):
-			d.warn(c.f.at("deputy"), "deputy %q is inactive: nobody answers while the owner does not", brief(deputy.ID))
+			d.warn(c.f.at("deputy"), "deputy %q is inactive: nobody answers while the owner does not", access.Brief(deputy.ID))
 		case d.personOf(deputy.ID) == d.personOf(i.Owner):
 			c.f.problem("deputy", "the deputy must be somebody else than the owner")
 		}
@@ -59,7 +59,7 @@ func (d *files) checkContract(i *identity) {
 		ent, ok := refer(d, e.at, "entitlements", "entitlement", e.text, d.known.entitlements)
 		system, _, _ := strings.Cut(e.text, ":")
 		if ok && len(c.systems) > 0 && !i.Contract.Allows(access.Entitlement{ID: ent.ID, System: system}) {
-			d.problem(e.at, "entitlement %q is at a system that systems does not name", brief(e.text))
+			d.problem(e.at, "entitlement %q is at a system that systems does not name", access.Brief(e.text))
 		}
 	}
 	d.checkEnvironment(c.f, i.Contract.Environment)
@@ -67,7 +67,7 @@ func (d *files) checkContract(i *identity) {
 		c.f.problem("retires_when", "retires and retires_when: write one of them")
 	}
 	if lacks := i.Contract.Lacks(); len(lacks) > 0 {
-		d.warn(c.f.here(), "the contract of %q does not say %s", brief(i.ID), strings.Join(lacks, ", "))
+		d.warn(c.f.here(), "the contract of %q does not say %s", access.Brief(i.ID), strings.Join(lacks, ", "))
 	}
 }
 
@@ -78,6 +78,6 @@ func (d *files) checkEnvironment(f fields, name string) {
 	case !idForm.MatchString(name):
 		f.problem("environment", "environment %s", idRule)
 	case strings.HasPrefix(low, "prod") || strings.HasPrefix(low, "prd") || low == "live":
-		d.warn(f.at("environment"), "environment %q is not %q, so it counts as another: is it meant?", brief(name), access.Production)
+		d.warn(f.at("environment"), "environment %q is not %q, so it counts as another: is it meant?", access.Brief(name), access.Production)
 	}
 }

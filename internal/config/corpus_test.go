@@ -51,7 +51,7 @@ func playCase(t *testing.T, name string) {
 	}
 	got := map[string]string{}
 	c, err := LoadFS(folder, "/etc/lessor")
-	var problems Problems
+	var problems access.Problems
 	switch {
 	case err == nil:
 		got["warnings"] = lines(c.Warnings)
@@ -89,7 +89,7 @@ func rewrite(t *testing.T, name string, a *txtar.Archive, got map[string]string)
 	}
 }
 
-func lines(ps Problems) string {
+func lines(ps access.Problems) string {
 	if len(ps) == 0 {
 		return ""
 	}

@@ -73,7 +73,7 @@ func readBlackout(f fields) (b access.Blackout, ok bool) {
 	}
 	var err error
 	if b.Zone, err = time.LoadLocation(zone); err != nil || zone == "" || zone == "Local" {
-		f.problem("zone", "there is no zone %q: write it like UTC or Europe/Berlin", brief(zone))
+		f.problem("zone", "there is no zone %q: write it like UTC or Europe/Berlin", access.Brief(zone))
 	}
 	return b, len(f.r.problems) == before
 }
@@ -127,7 +127,7 @@ func (d *files) checkPlan(p *plan) {
 	}
 	whose := d.holderAt(p.System, p.Account)
 	if p.Account != "" && whose == nil && !d.partial {
-		f.problem("account", "no workload has the account %q at %s: write it under accounts of the one it is, whose owner answers for the credential", brief(p.Account), brief(p.System))
+		f.problem("account", "no workload has the account %q at %s: write it under accounts of the one it is, whose owner answers for the credential", access.Brief(p.Account), access.Brief(p.System))
 	}
 	// 2. When it is made anew.
 	switch {
@@ -137,7 +137,7 @@ func (d *files) checkPlan(p *plan) {
 		f.problem("every", "every must be at most %s", access.LongestTerm)
 	}
 	if whose != nil && whose.Contract != nil && whose.Contract.RotateEvery > 0 && p.Every > whose.Contract.RotateEvery {
-		f.problem("every", "every must be at most %s: the contract of %q says so", whose.Contract.RotateEvery, brief(whose.ID))
+		f.problem("every", "every must be at most %s: the contract of %q says so", whose.Contract.RotateEvery, access.Brief(whose.ID))
 	}
 	for _, part := range []struct {
 		key  string
@@ -191,7 +191,7 @@ func (d *files) plansAt() map[string]mark {
 // PlanProblem is a problem at the place where that credential's plan is written: only
 // its system's connector knows which kinds there are, and only its store what a
 // reference looks like.
-func (c *Config) PlanProblem(id, format string, args ...any) Problem {
+func (c *Config) PlanProblem(id, format string, args ...any) access.Problem {
 	at, ok := c.plans[id]
 	if !ok {
 		at = mark{file: credentialsFile}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/yaml"
 )
 
 // What the files say, each entry with its place, before anything is compared.
@@ -131,13 +132,13 @@ func (d *files) sections(file string, text []byte, own []string) (fields, bool) 
 	if !ok {
 		return fields{}, false
 	}
-	if root.kind == mapKind {
-		root.keys = slices.DeleteFunc(root.keys, func(e entry) bool {
-			other := sectionFile(e.key)
-			if other == "" || slices.Contains(own, e.key) {
+	if root.Kind == yaml.Map {
+		root.Keys = slices.DeleteFunc(root.Keys, func(e yaml.Entry) bool {
+			other := sectionFile(e.Key)
+			if other == "" || slices.Contains(own, e.Key) {
 				return false
 			}
-			d.problem(mark{file, e.line, e.col}, "%s belong in %s file", e.key, other)
+			d.problem(mark{file, e.Line, e.Col}, "%s belong in %s file", e.Key, other)
 			d.partial = true
 			return true
 		})
@@ -159,7 +160,7 @@ func sectionFile(section string) string {
 
 // each reads every mapping of one section.
 func each(f fields, section, what string, keys []string, read func(fields)) {
-	if v, ok := f.value(section); ok && v.kind != listKind && v.kind != nullKind {
+	if v, ok := f.value(section); ok && v.Kind != yaml.List && v.Kind != yaml.Null {
 		f.r.partial = true // its entries cannot be known
 	}
 	every(f, section, what, keys, read)
@@ -199,22 +200,22 @@ func (d *files) readIdentity(f fields) {
 // accounts reads system -> account name.
 func (f fields) accounts() map[string]string {
 	v, ok := f.value("accounts")
-	if !ok || v.kind == nullKind {
+	if !ok || v.Kind == yaml.Null {
 		return nil
 	}
-	if v.kind != mapKind {
-		f.problem("accounts", "accounts must be a mapping of system to account name, not %s", v.kind)
+	if v.Kind != yaml.Map {
+		f.problem("accounts", "accounts must be a mapping of system to account name, not %s", v.Kind)
 		return nil
 	}
-	out := make(map[string]string, len(v.keys))
-	for i := range v.keys {
-		e := &v.keys[i]
-		name, ok := f.r.textOf(f.file, "an account", &e.value)
+	out := make(map[string]string, len(v.Keys))
+	for i := range v.Keys {
+		e := &v.Keys[i]
+		name, ok := f.r.textOf(f.file, "an account", &e.Value)
 		if ok && name == "" {
-			f.r.problem(mark{f.file, e.value.line, e.value.col}, "an account is empty")
+			f.r.problem(mark{f.file, e.Value.Line, e.Value.Col}, "an account is empty")
 		}
 		if ok {
-			out[e.key] = name
+			out[e.Key] = name
 		}
 	}
 	return out

@@ -43,13 +43,13 @@ func (d *files) readDuty(f fields) {
 // is somebody else's word, and ends.
 func (d *files) checkDuty(x *duty) {
 	if len(x.apart) < 2 {
-		x.f.problem("apart", "duty %q needs apart: two entitlements or more, of which one person may hold one", brief(x.ID))
+		x.f.problem("apart", "duty %q needs apart: two entitlements or more, of which one person may hold one", access.Brief(x.ID))
 	}
 	for _, a := range x.apart {
 		refer(d, a.at, "apart", "entitlement", a.text, d.known.entitlements)
 	}
 	if !slices.Contains(dutyModes, x.Mode) {
-		x.f.problem("mode", "there is no mode %q: it must be one of %s%s", brief(x.Mode), strings.Join(dutyModes, ", "), d.instead(x.Mode, slices.Values(dutyModes)))
+		x.f.problem("mode", "there is no mode %q: it must be one of %s%s", access.Brief(x.Mode), strings.Join(dutyModes, ", "), d.instead(x.Mode, slices.Values(dutyModes)))
 	}
 	for n := range x.exceptions {
 		d.checkException(&x.exceptions[n])
@@ -71,10 +71,10 @@ func (d *files) checkException(e *exception) {
 	}
 	if e.Owner != "" {
 		if owner, okOwner = d.person(e.f.at("owner"), "owner", e.Owner); okOwner && d.inactive(owner) {
-			d.absent(e.f.at("owner"), owner, "owner %q is inactive: an exception needs somebody who answers for it", brief(e.Owner))
+			d.absent(e.f.at("owner"), owner, "owner %q is inactive: an exception needs somebody who answers for it", access.Brief(e.Owner))
 		}
 	}
 	if okWho && okOwner && d.personOf(who.ID) == d.personOf(owner.ID) {
-		e.f.problem("owner", "nobody answers for an exception of their own: name somebody else than %q", brief(e.Identity))
+		e.f.problem("owner", "nobody answers for an exception of their own: name somebody else than %q", access.Brief(e.Identity))
 	}
 }

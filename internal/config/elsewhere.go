@@ -32,7 +32,7 @@ func (c *Config) With(people []access.Identity) (*Config, error) {
 	}
 	next, err := d.load()
 	if err == nil && next.read != c.read {
-		return nil, Problems{{File: ".", Message: "the folder was changed while it was read: read it again"}}
+		return nil, access.Problems{{File: ".", Message: "the folder was changed while it was read: read it again"}}
 	}
 	return next, err
 }
@@ -49,9 +49,9 @@ func (d *files) anybody(at mark, key, id string) (*identity, bool) {
 	switch {
 	case d.partial:
 	case d.asked:
-		d.problem(at, "%s: there is no identity %q in the files, and no feed has told of such a person%s", key, brief(id), d.instead(id, maps.Keys(d.known.identities)))
+		d.problem(at, "%s: there is no identity %q in the files, and no feed has told of such a person%s", key, access.Brief(id), d.instead(id, maps.Keys(d.known.identities)))
 	case len(d.feeds) > 0 && idForm.MatchString(id):
-		d.warn(at, "%s: %q is in no file; whether a feed has told of such a person only the database knows%s", key, brief(id), d.instead(id, maps.Keys(d.known.identities)))
+		d.warn(at, "%s: %q is in no file; whether a feed has told of such a person only the database knows%s", key, access.Brief(id), d.instead(id, maps.Keys(d.known.identities)))
 		d.elsewhere = append(d.elsewhere, id)
 	default:
 		refer(d, at, key, "identity", id, d.known.identities)
@@ -79,7 +79,7 @@ func (d *files) checkTold() {
 		}
 		for _, m := range d.groups[n].members {
 			if _, ok := d.told[m.text]; ok {
-				d.warn(m.at, "%q has a say in Lessor itself by group %q and is in feeds alone: whoever writes the feed says by which address and accounts that is known", brief(m.text), brief(d.groups[n].id))
+				d.warn(m.at, "%q has a say in Lessor itself by group %q and is in feeds alone: whoever writes the feed says by which address and accounts that is known", access.Brief(m.text), access.Brief(d.groups[n].id))
 			}
 		}
 	}

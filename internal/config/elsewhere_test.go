@@ -93,9 +93,9 @@ func TestPeopleOfFeedsAreNamed(t *testing.T) {
 			}
 		case err != nil:
 			t.Errorf("%s: %v", row.name, err)
-		case len(with.Elsewhere()) != 0 || !maps.Equal(with.Files, c.Files) || strings.Contains(Problems.Error(with.Warnings), "only the database knows"):
+		case len(with.Elsewhere()) != 0 || !maps.Equal(with.Files, c.Files) || strings.Contains(with.Warnings.Error(), "only the database knows"):
 			t.Errorf("%s: still %q\n%v", row.name, with.Elsewhere(), with.Warnings)
-		case !strings.Contains(Problems.Error(with.Warnings), row.warns):
+		case !strings.Contains(with.Warnings.Error(), row.warns):
 			t.Errorf("%s: warns\n%v\nwant %q", row.name, with.Warnings, row.warns)
 		}
 	}

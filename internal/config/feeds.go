@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/yaml"
 )
 
 const feedsFile = "feeds.yaml"
@@ -76,23 +77,23 @@ func (d *files) readFeed(f fields) {
 // mapped reads a mapping of names to texts, and the names with their places.
 func (f fields) mapped(key string) (out map[string]string, names []item) {
 	v, ok := f.value(key)
-	if !ok || v.kind == nullKind {
+	if !ok || v.Kind == yaml.Null {
 		return nil, nil
 	}
-	if v.kind != mapKind {
-		f.problem(key, "%s must be a mapping of names to texts, not %s", key, v.kind)
+	if v.Kind != yaml.Map {
+		f.problem(key, "%s must be a mapping of names to texts, not %s", key, v.Kind)
 		return nil, nil
 	}
-	out = make(map[string]string, len(v.keys))
-	for i := range v.keys {
-		e := &v.keys[i]
-		text, ok := f.r.textOf(f.file, e.key, &e.value)
+	out = make(map[string]string, len(v.Keys))
+	for i := range v.Keys {
+		e := &v.Keys[i]
+		text, ok := f.r.textOf(f.file, e.Key, &e.Value)
 		if ok && text == "" {
-			f.r.problem(mark{f.file, e.value.line, e.value.col}, "%s is empty", e.key)
+			f.r.problem(mark{f.file, e.Value.Line, e.Value.Col}, "%s is empty", e.Key)
 		}
 		if ok {
-			out[e.key] = text
-			names = append(names, item{e.key, mark{f.file, e.line, e.col}})
+			out[e.Key] = text
+			names = append(names, item{e.Key, mark{f.file, e.Line, e.Col}})
 		}
 	}
 	return out, names
@@ -104,8 +105,8 @@ func (f fields) share(key string, absent int) int {
 	if !ok {
 		return absent
 	}
-	n, err := strconv.Atoi(strings.TrimSuffix(v.text, "%"))
-	if err != nil || n < 1 || n > 100 || v.kind == mapKind || v.kind == listKind {
+	n, err := strconv.Atoi(strings.TrimSuffix(v.Text, "%"))
+	if err != nil || n < 1 || n > 100 || v.Kind == yaml.Map || v.Kind == yaml.List {
 		f.problem(key, "%s must be a share from 1%% to 100%%", key)
 		return absent
 	}
@@ -121,7 +122,7 @@ func (d *files) checkFeeds() {
 		d.checkFeedKind(x)
 		for _, g := range x.Gives {
 			if !slices.Contains(access.FeedGives, g) {
-				x.f.problem("gives", "a feed cannot give %q: it must be of %s%s", brief(g), strings.Join(access.FeedGives, ", "), d.instead(g, slices.Values(access.FeedGives)))
+				x.f.problem("gives", "a feed cannot give %q: it must be of %s%s", access.Brief(g), strings.Join(access.FeedGives, ", "), d.instead(g, slices.Values(access.FeedGives)))
 			}
 		}
 		if x.Identity != "" {
@@ -130,7 +131,7 @@ func (d *files) checkFeeds() {
 				x.f.problem("identity", "a feed that makes identities must give active: else nobody it has made would ever leave")
 			}
 		} else if len(x.Match) == 0 {
-			x.f.problem("identity", "feed %q needs identity (of what a new identity's id is made) or match, or it says nothing of anybody", brief(x.ID))
+			x.f.problem("identity", "feed %q needs identity (of what a new identity's id is made) or match, or it says nothing of anybody", access.Brief(x.ID))
 		}
 		for i, m := range x.Match {
 			d.checkMatch(x, x.rules[i], m, known)
@@ -158,7 +159,7 @@ func (d *files) checkFeedKind(x *feed) {
 		case is:
 			refer(d, x.f.at("columns"), "columns", "system", system, d.known.systems)
 		case !slices.Contains(feedColumns, name) && !keyForm.MatchString(name):
-			x.f.problem("columns", "%q is not %s, account:SYSTEM or a name of its own of a-z, 0-9 and underscore", brief(name), strings.Join(feedColumns, ", "))
+			x.f.problem("columns", "%q is not %s, account:SYSTEM or a name of its own of a-z, 0-9 and underscore", access.Brief(name), strings.Join(feedColumns, ", "))
 		}
 	}
 }
@@ -166,11 +167,11 @@ func (d *files) checkFeedKind(x *feed) {
 func (x *feed) checkTable() {
 	file := x.Settings["people_file"]
 	if file == "" {
-		x.f.problem("settings", "feed %q needs settings with people_file: the file it is read from", brief(x.ID))
+		x.f.problem("settings", "feed %q needs settings with people_file: the file it is read from", access.Brief(x.ID))
 	}
 	for name := range x.Settings {
 		if name != "people_file" && name != "delimiter" {
-			x.f.problem("settings", "a feed of kind %s has no setting %q", x.Kind, brief(name))
+			x.f.problem("settings", "a feed of kind %s has no setting %q", x.Kind, access.Brief(name))
 		}
 	}
 	if sep := x.Settings["delimiter"]; sep != "" && !slices.Contains([]string{",", ";", "|", "\t"}, sep) {
@@ -180,7 +181,7 @@ func (x *feed) checkTable() {
 
 // FeedProblem is a problem at the place where that feed is written: only its source knows
 // what its settings lack.
-func (c *Config) FeedProblem(feed, format string, args ...any) Problem {
+func (c *Config) FeedProblem(feed, format string, args ...any) access.Problem {
 	at, ok := c.feedsAt[feed]
 	if !ok {
 		at = mark{file: feedsFile}
@@ -200,7 +201,7 @@ func (d *files) checkFeedAttribute(x *feed, f fields, key, name string) {
 	case slices.Contains(feedColumns, name):
 		f.problem(key, "nobody is known by %s: two people may share it; use key, user, mail, account:SYSTEM or a column of its own", name)
 	case !column:
-		f.problem(key, "there is no attribute %q: it must be key, user, mail, account:SYSTEM or a name among columns", brief(name))
+		f.problem(key, "there is no attribute %q: it must be key, user, mail, account:SYSTEM or a name among columns", access.Brief(name))
 	}
 }
 
@@ -254,12 +255,12 @@ func (d *files) checkFills(x *feed, guarded map[string]bool) {
 	for _, g := range x.groups {
 		refer(d, g.at, "groups", "group", g.text, d.known.groups)
 		if guarded[g.text] && !slices.ContainsFunc(x.roles, func(r item) bool { return r.text == g.text }) {
-			d.problem(g.at, "group %q gives a say in Lessor itself: no feed fills it, unless it stands under roles, too", brief(g.text))
+			d.problem(g.at, "group %q gives a say in Lessor itself: no feed fills it, unless it stands under roles, too", access.Brief(g.text))
 		}
 	}
 	for _, r := range x.roles {
 		if _, ok := x.Groups[r.text]; !ok {
-			d.problem(r.at, "%q is not among groups", brief(r.text))
+			d.problem(r.at, "%q is not among groups", access.Brief(r.text))
 		}
 	}
 }

@@ -65,13 +65,13 @@ func (d *files) checkScim(x *feed) {
 		x.f.problem("settings", "a feed of kind scim has no settings: it is not read, it tells of changes by itself")
 	}
 	if len(x.tokens) == 0 {
-		x.f.problem("tokens", "feed %q needs tokens, each with name, sha256 and expires: nobody may speak for it", brief(x.ID))
+		x.f.problem("tokens", "feed %q needs tokens, each with name, sha256 and expires: nobody may speak for it", access.Brief(x.ID))
 	}
 	names := map[string]bool{}
 	for n := range x.tokens {
 		t := &x.tokens[n]
 		if t.Feed = x.ID; names[t.Name] {
-			t.f.problem("name", "there is a token %q of this feed already", brief(t.Name))
+			t.f.problem("name", "there is a token %q of this feed already", access.Brief(t.Name))
 		}
 		names[t.Name] = true
 	}
@@ -81,10 +81,10 @@ func (d *files) checkScim(x *feed) {
 		case is:
 			refer(d, x.f.at("columns"), "columns", "system", system, d.known.systems)
 		case name != "department" && (slices.Contains(feedColumns, name) || name == "key" || name == "externalid" && from != "externalId" || !keyForm.MatchString(name)):
-			x.f.problem("columns", "%q is not department, account:SYSTEM or a name of its own of a-z, 0-9 and underscore: what else is what stands in SCIM", brief(name))
+			x.f.problem("columns", "%q is not department, account:SYSTEM or a name of its own of a-z, 0-9 and underscore: what else is what stands in SCIM", access.Brief(name))
 		}
 		if !slices.Contains(ScimColumns, from) {
-			x.f.problem("columns", "%q is taken from %q, which must be one of %s%s", brief(name), brief(from), strings.Join(ScimColumns, ", "), d.instead(from, slices.Values(ScimColumns)))
+			x.f.problem("columns", "%q is taken from %q, which must be one of %s%s", access.Brief(name), access.Brief(from), strings.Join(ScimColumns, ", "), d.instead(from, slices.Values(ScimColumns)))
 		}
 	}
 }

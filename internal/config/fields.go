@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/yaml"
 )
 
 // fields is one mapping being read. Reading a key of the wrong type reports it
@@ -14,7 +15,7 @@ import (
 type fields struct {
 	r    *report
 	file string
-	n    *node
+	n    *yaml.Node
 }
 
 // item is one text of a list, with its place.
@@ -25,37 +26,37 @@ type item struct {
 
 // fieldsOf takes a node that should be a mapping with these keys and no others.
 // ok is false if it is no mapping: there is nothing to read then.
-func (r *report) fieldsOf(file string, n *node, what string, keys ...string) (f fields, ok bool) {
+func (r *report) fieldsOf(file string, n *yaml.Node, what string, keys ...string) (f fields, ok bool) {
 	if f, ok = r.mapping(file, n, what); !ok {
 		return f, false
 	}
-	for _, e := range n.keys {
-		switch at := (mark{file, e.line, e.col}); {
-		case slices.Contains(keys, e.key):
-		case soundsSecret(e.key) && slices.Contains(keys, e.key+"_ref"):
-			r.problem(at, "a secret does not belong in this file: write %[1]s_ref: env:NAME or %[1]s_ref: file:PATH", e.key)
+	for _, e := range n.Keys {
+		switch at := (mark{file, e.Line, e.Col}); {
+		case slices.Contains(keys, e.Key):
+		case soundsSecret(e.Key) && slices.Contains(keys, e.Key+"_ref"):
+			r.problem(at, "a secret does not belong in this file: write %[1]s_ref: env:NAME or %[1]s_ref: file:PATH", e.Key)
 		default:
-			r.problem(at, "unknown key %q of %s%s", brief(e.key), what, r.instead(e.key, slices.Values(keys)))
+			r.problem(at, "unknown key %q of %s%s", access.Brief(e.Key), what, r.instead(e.Key, slices.Values(keys)))
 		}
 	}
 	return f, true
 }
 
 // mapping takes a node that should be a mapping of whatever keys.
-func (r *report) mapping(file string, n *node, what string) (f fields, ok bool) {
+func (r *report) mapping(file string, n *yaml.Node, what string) (f fields, ok bool) {
 	f = fields{r: r, file: file, n: n}
-	if n.kind != mapKind {
-		r.problem(f.here(), "%s must be a mapping of keys to values, not %s", what, n.kind)
+	if n.Kind != yaml.Map {
+		r.problem(f.here(), "%s must be a mapping of keys to values, not %s", what, n.Kind)
 	}
-	return f, n.kind == mapKind
+	return f, n.Kind == yaml.Map
 }
 
-func (f fields) here() mark { return mark{f.file, f.n.line, f.n.col} }
+func (f fields) here() mark { return mark{f.file, f.n.Line, f.n.Col} }
 
-func (f fields) value(key string) (*node, bool) {
-	for i := range f.n.keys {
-		if f.n.keys[i].key == key {
-			return &f.n.keys[i].value, true
+func (f fields) value(key string) (*yaml.Node, bool) {
+	for i := range f.n.Keys {
+		if f.n.Keys[i].Key == key {
+			return &f.n.Keys[i].Value, true
 		}
 	}
 	return nil, false
@@ -64,7 +65,7 @@ func (f fields) value(key string) (*node, bool) {
 // at is where the value of a key stands, or the mapping if the key is absent.
 func (f fields) at(key string) mark {
 	if v, ok := f.value(key); ok {
-		return mark{f.file, v.line, v.col}
+		return mark{f.file, v.Line, v.Col}
 	}
 	return f.here()
 }
@@ -134,21 +135,21 @@ func (f fields) within(key string, keys []string) (inner fields, ok bool) {
 }
 
 // textOf reads a text; nothing in an error message repeats it.
-func (r *report) textOf(file, key string, n *node) (text string, ok bool) {
-	at := mark{file, n.line, n.col}
+func (r *report) textOf(file, key string, n *yaml.Node) (text string, ok bool) {
+	at := mark{file, n.Line, n.Col}
 	switch {
-	case n.kind == nullKind:
+	case n.Kind == yaml.Null:
 		r.problem(at, "%s has no value", key)
-	case n.kind == numberKind || n.kind == boolKind:
-		r.problem(at, "%s must be text, not %s: put it in quotes", key, n.kind)
-	case n.kind != textKind:
-		r.problem(at, "%s must be text, not %s", key, n.kind)
+	case n.Kind == yaml.Number || n.Kind == yaml.Bool:
+		r.problem(at, "%s must be text, not %s: put it in quotes", key, n.Kind)
+	case n.Kind != yaml.Text:
+		r.problem(at, "%s must be text, not %s", key, n.Kind)
 	default:
-		if why := unreadable(n.text); why != "" {
+		if why := unreadable(n.Text); why != "" {
 			r.problem(at, "%s %s", key, why)
 			return "", false
 		}
-		return n.text, true
+		return n.Text, true
 	}
 	return "", false
 }
@@ -156,29 +157,29 @@ func (r *report) textOf(file, key string, n *node) (text string, ok bool) {
 // flag reads true or false, false if absent.
 func (f fields) flag(key string) bool {
 	v, ok := f.value(key)
-	if ok && v.kind != boolKind {
-		f.problem(key, "%s must be true or false, not %s", key, v.kind)
+	if ok && v.Kind != yaml.Bool {
+		f.problem(key, "%s must be true or false, not %s", key, v.Kind)
 		return false
 	}
-	return ok && v.text == "true"
+	return ok && v.Text == "true"
 }
 
 // nodes reads a list; absent and empty are the same.
-func (f fields) nodes(key string) []node {
+func (f fields) nodes(key string) []yaml.Node {
 	v, ok := f.value(key)
-	if !ok || v.kind == nullKind {
+	if !ok || v.Kind == yaml.Null {
 		return nil
 	}
-	if v.kind != listKind {
-		f.problem(key, "%s must be a list, not %s", key, v.kind)
+	if v.Kind != yaml.List {
+		f.problem(key, "%s must be a list, not %s", key, v.Kind)
 	}
-	return v.list
+	return v.List
 }
 
 // none tells whether a list is absent or empty; one of another kind was reported.
 func (f fields) none(key string) bool {
 	v, ok := f.value(key)
-	return !ok || v.kind == nullKind || (v.kind == listKind && len(v.list) == 0)
+	return !ok || v.Kind == yaml.Null || (v.Kind == yaml.List && len(v.List) == 0)
 }
 
 // texts reads a list of texts in which nothing may stand twice.
@@ -186,12 +187,12 @@ func (f fields) texts(key string) []item {
 	nodes := f.nodes(key)
 	items, seen := make([]item, 0, len(nodes)), make(map[string]bool, len(nodes))
 	for i := range nodes {
-		at := mark{f.file, nodes[i].line, nodes[i].col}
+		at := mark{f.file, nodes[i].Line, nodes[i].Col}
 		text, ok := f.r.textOf(f.file, "an entry of "+key, &nodes[i])
 		switch {
 		case !ok:
 		case seen[text]:
-			f.r.problem(at, "%q is listed twice in %s", brief(text), key)
+			f.r.problem(at, "%q is listed twice in %s", access.Brief(text), key)
 		default:
 			seen[text] = true
 			items = append(items, item{text, at})

@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/lessor-iam/lessor/internal/access"
 )
 
 // ownFiles are the files that are read by their names.
@@ -86,7 +88,7 @@ func (d *files) find() (found, bool) {
 
 // misnamed tells whether a file was found under a name that is not read.
 func (r *report) misnamed(file string) bool {
-	return slices.ContainsFunc(r.problems, func(p Problem) bool { return p.File == strings.TrimSuffix(file, ".yaml")+".yml" })
+	return slices.ContainsFunc(r.problems, func(p access.Problem) bool { return p.File == strings.TrimSuffix(file, ".yaml")+".yml" })
 }
 
 // under lists the YAML files of a folder.
@@ -165,7 +167,7 @@ func (d *files) read(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxFile+1)) // one more than allowed, so that it shows
+	return io.ReadAll(io.LimitReader(f, int64(bounds.Bytes)+1)) // one more than allowed, so that it shows
 }
 
 // plain drops the path from an error: the problem's place has it.

@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/yaml"
 )
 
 var hostile = []string{"", "a: &x [*x]", "- - - -", "{{{{", "a: |hunter2", "a: 'b", "\ufeff# x\n", "a: b\r\nc: d", "? a\n: b", "a: !!x y", "a:\n- b\n-\n- c: d\n",
@@ -50,20 +51,20 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func walk(t *testing.T, n *node, lines int32, depth int) {
-	if n.line < 1 || n.line > lines || n.col < 1 || depth > maxNesting+1 {
-		t.Fatalf("%s at %d:%d of %d lines, %d deep", n.kind, n.line, n.col, lines, depth)
+func walk(t *testing.T, n *yaml.Node, lines int32, depth int) {
+	if n.Line < 1 || n.Line > lines || n.Col < 1 || depth > bounds.Nesting+1 {
+		t.Fatalf("%s at %d:%d of %d lines, %d deep", n.Kind, n.Line, n.Col, lines, depth)
 	}
-	for i := range n.list {
-		walk(t, &n.list[i], lines, depth+1)
+	for i := range n.List {
+		walk(t, &n.List[i], lines, depth+1)
 	}
 	seen := map[string]bool{}
-	for i := range n.keys {
-		if e := &n.keys[i]; seen[e.key] || e.line < 1 {
-			t.Fatalf("key %q at %d", e.key, e.line)
+	for i := range n.Keys {
+		if e := &n.Keys[i]; seen[e.Key] || e.Line < 1 {
+			t.Fatalf("key %q at %d", e.Key, e.Line)
 		}
-		seen[n.keys[i].key] = true
-		walk(t, &n.keys[i].value, lines, depth+1)
+		seen[n.Keys[i].Key] = true
+		walk(t, &n.Keys[i].Value, lines, depth+1)
 	}
 }
 
@@ -104,7 +105,7 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, settings, directory, catalog, jira []byte) {
 		folder := fstest.MapFS{settingsFile: {Data: settings}, directoryFile: {Data: directory}, catalogFile: {Data: catalog}, jiraFile: {Data: jira}, "policy/x.cedar": {}}
 		c, err := LoadFS(folder, "/etc/lessor")
-		var problems Problems
+		var problems access.Problems
 		switch {
 		case err == nil:
 			sound(t, c)

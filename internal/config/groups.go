@@ -15,14 +15,14 @@ func (d *files) checkGroups() {
 		g := &d.groups[n]
 		for _, m := range g.members {
 			if _, is := d.known.groups[m.text]; is && d.known.identities[m.text] == nil {
-				d.problem(m.at, "%q is a group: list it under groups", brief(m.text))
+				d.problem(m.at, "%q is a group: list it under groups", access.Brief(m.text))
 				continue
 			}
 			d.anybody(m.at, "members", m.text)
 		}
 		for _, m := range g.groups {
 			if _, is := d.known.identities[m.text]; is && d.known.groups[m.text] == nil {
-				d.problem(m.at, "%q is an identity: list it under members", brief(m.text))
+				d.problem(m.at, "%q is an identity: list it under members", access.Brief(m.text))
 				continue
 			}
 			refer(d, m.at, "groups", "group", m.text, d.known.groups)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/yaml"
 )
 
 // inGroups is what a directory of these groups comes to; lines are "group: member… > inner…".
@@ -35,7 +36,7 @@ func inGroups(t *testing.T, lines ...string) *files {
 	return d
 }
 
-func placeless(r *report) fields { return fields{r: r, file: "f", n: &node{kind: mapKind}} }
+func placeless(r *report) fields { return fields{r: r, file: "f", n: &yaml.Node{Kind: yaml.Map}} }
 
 func somebody(r *report, id string) identity {
 	return identity{f: placeless(r), Identity: access.Identity{ID: id, Kind: access.Person, Name: id}}
@@ -188,7 +189,7 @@ func TestAB24GroupsTooMuch(t *testing.T) {
 	start := time.Now()
 	d.check()
 	t.Log("refused in", time.Since(start))
-	if !slices.ContainsFunc(d.problems, func(p Problem) bool {
+	if !slices.ContainsFunc(d.problems, func(p access.Problem) bool {
 		return strings.HasPrefix(p.Message, "nested groups come to more than 10000000 memberships and links")
 	}) {
 		t.Error("not refused:", d.problems[:min(len(d.problems), 3)])

@@ -13,6 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/yaml"
 )
 
 // queue is what jira.txtar lays over the company: two sites without a fault.
@@ -144,7 +145,7 @@ func TestAddress(t *testing.T) {
 		" https://acme.example":          "",
 	} {
 		r := &report{}
-		f := fields{r: r, file: "f", n: &node{kind: mapKind, keys: []entry{{key: "url", value: node{kind: textKind, text: text}}}}}
+		f := fields{r: r, file: "f", n: &yaml.Node{Kind: yaml.Map, Keys: []yaml.Entry{{Key: "url", Value: yaml.Node{Kind: yaml.Text, Text: text}}}}}
 		if got := f.address("url"); got != want || (len(r.problems) == 0) != (want != "") {
 			t.Errorf("%q: %q, %v", text, got, r.problems)
 		}

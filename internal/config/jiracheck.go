@@ -18,7 +18,7 @@ func (d *files) checkSites() {
 		// 1. By itself.
 		d.checkSite(s)
 		if d.known.sites[s.ID] == s && !used[s.ID] && !d.partial {
-			d.warn(s.f.at("id"), "nobody has an account at site %q: write accounts: {%s: ACCOUNT} for whoever asks or votes there", brief(s.ID), brief(s.ID))
+			d.warn(s.f.at("id"), "nobody has an account at site %q: write accounts: {%s: ACCOUNT} for whoever asks or votes there", access.Brief(s.ID), access.Brief(s.ID))
 		}
 
 		// 2. Beside the others.
@@ -47,9 +47,9 @@ func (d *files) checkSiteIDs() {
 		switch {
 		case s.ID == "" || !alike:
 		case other.ID == s.ID:
-			s.f.problem("id", "there is a system %q at %s: a site needs an id of its own", brief(s.ID), other.f.at("id"))
+			s.f.problem("id", "there is a system %q at %s: a site needs an id of its own", access.Brief(s.ID), other.f.at("id"))
 		default:
-			s.f.problem("id", "site %+q can be taken for system %+q at %s: choose another", brief(s.ID), brief(other.ID), other.f.at("id"))
+			s.f.problem("id", "site %+q can be taken for system %+q at %s: choose another", access.Brief(s.ID), access.Brief(other.ID), other.f.at("id"))
 		}
 	}
 	if s, ok := d.known.systems["bundle"]; ok && len(d.sites) > 0 {
@@ -83,14 +83,14 @@ func (d *files) checkSite(s *site) {
 	}
 	if s.Owner != "" {
 		if owner, ok := d.person(f.at("owner"), "owner", s.Owner); ok && d.inactive(owner) {
-			d.absent(f.at("owner"), owner, "owner %q is inactive: a site needs an owner who is there", brief(s.Owner))
+			d.absent(f.at("owner"), owner, "owner %q is inactive: a site needs an owner who is there", access.Brief(s.Owner))
 		}
 	}
 	keys := map[string]*project{}
 	for n := range s.projects {
 		p := &s.projects[n]
 		if first, twice := keys[p.Key]; twice && p.Key != "" {
-			p.f.problem("key", "there is a second project %q: the first is at %s", brief(p.Key), first.f.at("key"))
+			p.f.problem("key", "there is a second project %q: the first is at %s", access.Brief(p.Key), first.f.at("key"))
 		}
 		keys[p.Key] = p
 		d.checkProject(p)
@@ -156,7 +156,7 @@ func (d *files) checkRequestType(t *requestType) {
 		if count > 1 {
 			more = fmt.Sprintf(" (and %d more)", count-1)
 		}
-		d.warn(term.at, "a term of %s is never granted with %q, whose longest is %s%s", term.term, brief(t.choices[first].text), longest[first], more)
+		d.warn(term.at, "a term of %s is never granted with %q, whose longest is %s%s", term.term, access.Brief(t.choices[first].text), longest[first], more)
 	}
 }
 
@@ -205,7 +205,7 @@ func (d *files) checkMeanings(s *site) {
 		case !taken:
 			seen[k] = meaning{text, at}
 		case first.text != text:
-			d.warn(at, "option %s of %s means %q here and %q at %s: people see the same name", id, field, brief(text), brief(first.text), first.at)
+			d.warn(at, "option %s of %s means %q here and %q at %s: people see the same name", id, field, access.Brief(text), access.Brief(first.text), first.at)
 		}
 	}
 	for _, p := range s.projects {

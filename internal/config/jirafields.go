@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+
+	"github.com/lessor-iam/lessor/internal/yaml"
 )
 
 var (
@@ -27,19 +29,19 @@ func (f fields) options(key, values string) []option {
 	switch {
 	case !ok:
 		return nil
-	case v.kind != mapKind:
-		f.problem(key, "%s must be a mapping of ids in Jira to %s, not %s", key, values, v.kind)
+	case v.Kind != yaml.Map:
+		f.problem(key, "%s must be a mapping of ids in Jira to %s, not %s", key, values, v.Kind)
 		return nil
-	case len(v.keys) == 0:
+	case len(v.Keys) == 0:
 		f.problem(key, "%s is empty", key)
 	}
-	out := make([]option, 0, len(v.keys))
-	for i := range v.keys {
-		e := &v.keys[i]
-		fits := f.r.checkNumber(mark{f.file, e.line, e.col}, "a key of "+key, e.key)
-		text, ok := f.r.textOf(f.file, "an entry of "+key, &e.value)
+	out := make([]option, 0, len(v.Keys))
+	for i := range v.Keys {
+		e := &v.Keys[i]
+		fits := f.r.checkNumber(mark{f.file, e.Line, e.Col}, "a key of "+key, e.Key)
+		text, ok := f.r.textOf(f.file, "an entry of "+key, &e.Value)
 		if fits && ok {
-			out = append(out, option{id: e.key, text: text, at: mark{f.file, e.value.line, e.value.col}})
+			out = append(out, option{id: e.Key, text: text, at: mark{f.file, e.Value.Line, e.Value.Col}})
 		}
 	}
 	return out

@@ -77,7 +77,7 @@ func (d *files) readBirthright(f fields) {
 		}
 		for _, k := range p.texts("kinds") {
 			if !slices.Contains(bornKinds, k.text) {
-				d.problem(k.at, "kinds: %q must be %s%s", brief(k.text), strings.Join(bornKinds, " or "), d.instead(k.text, slices.Values(bornKinds)))
+				d.problem(k.at, "kinds: %q must be %s%s", access.Brief(k.text), strings.Join(bornKinds, " or "), d.instead(k.text, slices.Values(bornKinds)))
 			}
 			b.For.Kinds = append(b.For.Kinds, access.IdentityKind(k.text))
 		}
@@ -110,12 +110,12 @@ func (d *files) checkBirthright(b *birthright, departments map[string]bool) {
 	}
 	for _, name := range b.departs {
 		if !departments[name.text] {
-			d.warn(name.at, "nobody in the files is in the department %q: the rule is for nobody unless a feed says otherwise", brief(name.text))
+			d.warn(name.at, "nobody in the files is in the department %q: the rule is for nobody unless a feed says otherwise", access.Brief(name.text))
 		}
 	}
 	if b.Owner != "" {
 		if owner, ok := d.person(b.f.at("owner"), "owner", b.Owner); ok && d.inactive(owner) {
-			d.absent(b.f.at("owner"), owner, "owner %q is inactive: a birthright needs somebody who answers for it", brief(b.Owner))
+			d.absent(b.f.at("owner"), owner, "owner %q is inactive: a birthright needs somebody who answers for it", access.Brief(b.Owner))
 		}
 	}
 	if b.Author != "" {

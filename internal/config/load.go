@@ -51,7 +51,7 @@ type Config struct {
 	Traces          *Traces           // nil: no spans are sent
 	SecondPerson    bool              // each change of the files needs a second person
 	Files           map[string]string // each file -> SHA-256 of its text, but for the rules'; of lessor.yaml, of what is the same on every replica
-	Warnings        Problems          // what is allowed and most likely not meant
+	Warnings        access.Problems   // what is allowed and most likely not meant
 	Circles         []string          // groups that lie in each other, a circle each
 
 	fsys      fs.FS
@@ -75,7 +75,7 @@ type Token struct {
 	Expires  time.Time
 }
 
-// Load reads the folder from disk. Its error is [Problems].
+// Load reads the folder from disk. Its error is [access.Problems].
 //
 // Dates are never held against the clock: a folder that loaded yesterday loads
 // today, or an owner's last day would keep a server down that has access to
@@ -92,10 +92,10 @@ func Load(dir string) (*Config, error) {
 func folder(dir string) (string, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
-		return "", Problems{{File: dir, Message: "has no absolute path: " + plain(err).Error()}}
+		return "", access.Problems{{File: dir, Message: "has no absolute path: " + plain(err).Error()}}
 	}
 	if st, err := os.Stat(abs); err != nil || !st.IsDir() {
-		return "", Problems{{File: dir, Message: fmt.Sprintf("there is no such folder; `lessor init %s` writes a first configuration", dir)}}
+		return "", access.Problems{{File: dir, Message: fmt.Sprintf("there is no such folder; `lessor init %s` writes a first configuration", dir)}}
 	}
 	return abs, nil
 }
@@ -216,7 +216,7 @@ func (d *files) load() (*Config, error) {
 
 // SystemProblem is a problem at the place where that system is written: only
 // its connector knows what its settings lack.
-func (c *Config) SystemProblem(system, format string, args ...any) Problem {
+func (c *Config) SystemProblem(system, format string, args ...any) access.Problem {
 	at, ok := c.systems[system]
 	if !ok {
 		at = mark{file: catalogFile}

@@ -194,7 +194,7 @@ func TestLoadDisk(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := Load(dir)
-			var problems Problems
+			var problems access.Problems
 			switch {
 			case c.want == "" && err == nil:
 			case !errors.As(err, &problems) || len(problems) != 1 || !strings.Contains(problems[0].String(), c.want) || c.want == "":

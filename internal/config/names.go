@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"unicode"
@@ -38,28 +39,17 @@ func unreadable(s string) string {
 		switch {
 		case c >= ' ' && c < 0x7f:
 		case unicode.Is(unicode.Bidi_Control, c):
-			return "holds a character that turns the direction of writing (" + codePoint(c) + ")"
+			return fmt.Sprintf("holds a character that turns the direction of writing (%U)", c)
 		case unicode.Is(unicode.Cc, c), unicode.Is(unicode.Zl, c), unicode.Is(unicode.Zp, c):
-			return "holds a control character (" + codePoint(c) + ")"
+			return fmt.Sprintf("holds a control character (%U)", c)
 		case c == 0x200c, c == 0x200d: // needed to write Persian and Indic names; the look-alike check sees through them
 		case unicode.Is(unicode.Cf, c), unicode.Is(invisible, c):
-			return "holds an invisible character (" + codePoint(c) + ")"
+			return fmt.Sprintf("holds an invisible character (%U)", c)
 		case unicode.Is(unicode.Co, c), c == utf8.RuneError, c&0xfffe == 0xfffe:
-			return "holds a character without a meaning (" + codePoint(c) + ")"
+			return fmt.Sprintf("holds a character without a meaning (%U)", c)
 		}
 	}
 	return ""
-}
-
-func codePoint(c rune) string {
-	const hex = "0123456789ABCDEF"
-	digits := make([]byte, 0, 6)
-	for shift := 20; shift >= 0; shift -= 4 {
-		if d := c >> shift & 0xf; d != 0 || shift < 16 {
-			digits = append(digits, hex[d])
-		}
-	}
-	return "U+" + string(digits)
 }
 
 // unfit says why a name that people decide by is not fit for that.
@@ -79,12 +69,4 @@ func unfit(name string) string {
 		return "holds neither a letter nor a digit"
 	}
 	return ""
-}
-
-// brief shortens a text for a message.
-func brief(s string) string {
-	if utf8.RuneCountInString(s) <= 64 {
-		return s
-	}
-	return string([]rune(s)[:63]) + "…"
 }

@@ -52,9 +52,9 @@ func (d *files) checkDeputy(i *identity) {
 	d.checkOthers(i, "deputy", i.Deputy)
 	switch {
 	case ok && deputy.External:
-		d.warn(i.f.at("deputy"), "deputy %q is external, and an external person never approves: the manager answers instead", brief(deputy.ID))
+		d.warn(i.f.at("deputy"), "deputy %q is external, and an external person never approves: the manager answers instead", access.Brief(deputy.ID))
 	case ok && d.inactive(deputy) && !d.inactive(i):
-		d.warn(i.f.at("deputy"), "deputy %q is inactive: while %q is away the manager answers instead", brief(deputy.ID), brief(i.ID))
+		d.warn(i.f.at("deputy"), "deputy %q is inactive: while %q is away the manager answers instead", access.Brief(deputy.ID), access.Brief(i.ID))
 	}
 }
 
@@ -83,7 +83,7 @@ func (d *files) checkSame(i *identity) {
 	}
 	to, ok := d.person(i.f.at("same"), "same", i.Same)
 	if ok && to.Same != "" {
-		i.f.problem("same", "same must name the person itself: %q is a second identity of %q", brief(i.Same), brief(to.Same))
+		i.f.problem("same", "same must name the person itself: %q is a second identity of %q", access.Brief(i.Same), access.Brief(to.Same))
 	}
 }
 
@@ -91,7 +91,7 @@ func (d *files) checkOwner(i *identity) {
 	machine := i.Kind == access.Workload || i.Kind == access.Agent
 	switch {
 	case i.Owner == "" && machine:
-		i.f.problem("owner", "%s %q needs an owner: a person who answers for it", i.Kind, brief(i.ID))
+		i.f.problem("owner", "%s %q needs an owner: a person who answers for it", i.Kind, access.Brief(i.ID))
 	case i.Owner == "":
 	case i.Kind == access.Person:
 		i.f.problem("owner", "a person has no owner; a workload or an agent has")
@@ -105,13 +105,13 @@ func (d *files) checkSponsor(i *identity) {
 	person, second := d.known.identities[i.Same]
 	switch {
 	case i.Kind == access.Agent && i.Sponsor == "":
-		i.f.problem("sponsor", "agent %q needs a sponsor: a person in whose name it acts", brief(i.ID))
+		i.f.problem("sponsor", "agent %q needs a sponsor: a person in whose name it acts", access.Brief(i.ID))
 	case i.Same != "" && i.Sponsor != "":
 		i.f.problem("sponsor", "the sponsor of a second identity is that of the person: write it there")
 	case second && i.External && !person.External && person.Sponsor == "":
-		i.f.problem("external", "%q is not external, and this is a second identity of that person: write external and sponsor there", brief(i.Same))
+		i.f.problem("external", "%q is not external, and this is a second identity of that person: write external and sponsor there", access.Brief(i.Same))
 	case i.Same == "" && i.External && i.Sponsor == "":
-		i.f.problem("external", "whoever is external needs a sponsor: a person of the house who answers for %q", brief(i.ID))
+		i.f.problem("external", "whoever is external needs a sponsor: a person of the house who answers for %q", access.Brief(i.ID))
 	case i.Sponsor == "":
 	case i.Kind == access.Person && !i.External:
 		i.f.problem("sponsor", "only agents, workloads and external people have a sponsor: add external: true, or leave it out")
@@ -125,7 +125,7 @@ func (d *files) checkSponsor(i *identity) {
 // checkOthers refuses whoever answers for themselves, in any guise.
 func (d *files) checkOthers(i *identity, key, id string) {
 	if d.personOf(id) == d.personOf(i.ID) {
-		i.f.problem(key, "nobody is their own %s: %q is the same person", key, brief(id))
+		i.f.problem(key, "nobody is their own %s: %q is the same person", key, access.Brief(id))
 	}
 }
 
@@ -133,7 +133,7 @@ func (d *files) checkOthers(i *identity, key, id string) {
 // everything, and whoever wrote this should know why.
 func (d *files) checkAnswers(i *identity, key string, who *identity, ok bool) {
 	if ok && d.inactive(who) && !d.inactive(i) {
-		d.warn(i.f.at(key), "%s %q is inactive: %q can ask for and hold nothing until somebody else answers for it", key, brief(who.ID), brief(i.ID))
+		d.warn(i.f.at(key), "%s %q is inactive: %q can ask for and hold nothing until somebody else answers for it", key, access.Brief(who.ID), access.Brief(i.ID))
 	}
 }
 
@@ -152,7 +152,7 @@ func (d *files) checkNames() {
 		case !taken:
 			mails[l.same(i.Mail)] = i
 		case d.personOf(first.ID) != d.personOf(i.ID):
-			d.warn(i.f.at("mail"), "mail is also that of %q at %s: no mail from there can be told whose it is", brief(first.ID), first.f.at("mail"))
+			d.warn(i.f.at("mail"), "mail is also that of %q at %s: no mail from there can be told whose it is", access.Brief(first.ID), first.f.at("mail"))
 		}
 	}
 	d.confusable(l, names)
@@ -163,10 +163,10 @@ func (d *files) checkNames() {
 func (d *files) confusable(l looks, names []named) {
 	l.lookalikes(names, func(later, earlier named) {
 		if l.same(later.text) == l.same(earlier.text) {
-			d.warn(later.at, "name %q is %q at %s but for letter case", brief(later.text), brief(earlier.text), earlier.at)
+			d.warn(later.at, "name %q is %q at %s but for letter case", access.Brief(later.text), access.Brief(earlier.text), earlier.at)
 			return
 		}
-		d.problem(later.at, "name %+q can be taken for %+q at %s: write it so that nobody mistakes it", brief(later.text), brief(earlier.text), earlier.at)
+		d.problem(later.at, "name %+q can be taken for %+q at %s: write it so that nobody mistakes it", access.Brief(later.text), access.Brief(earlier.text), earlier.at)
 	})
 }
 

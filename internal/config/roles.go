@@ -1,6 +1,8 @@
 package config
 
-import "github.com/lessor-iam/lessor/internal/access"
+import (
+	"github.com/lessor-iam/lessor/internal/access"
+)
 
 // checkRoles holds that roles of Lessor itself are groups of the directory, and makes
 // every identity its own account there.
@@ -33,14 +35,14 @@ func (d *files) checkRoles() {
 			continue
 		}
 		if _, ok := refer(d, e.f.at("object"), "object", "group", e.Object, d.known.groups); ok && ring[e.Object] {
-			e.f.problem("object", "group %q lies in a circle of groups: it cannot be a role", brief(e.Object))
+			e.f.problem("object", "group %q lies in a circle of groups: it cannot be a role", access.Brief(e.Object))
 		}
 	}
 	// 3. Who has a role is an identity, not a name written for it.
 	for n := range d.identities {
 		i := &d.identities[n]
 		if was, named := i.Accounts[own.ID]; named && was != i.ID {
-			i.f.problem("accounts", "at %s, which is Lessor itself, the account of %q is its id: leave it out", brief(own.ID), brief(i.ID))
+			i.f.problem("accounts", "at %s, which is Lessor itself, the account of %q is its id: leave it out", access.Brief(own.ID), access.Brief(i.ID))
 		}
 		if i.Accounts == nil {
 			i.Accounts = map[string]string{}

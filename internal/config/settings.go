@@ -16,6 +16,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/clock"
 	"github.com/lessor-iam/lessor/internal/secret"
+	"github.com/lessor-iam/lessor/internal/yaml"
 )
 
 const (
@@ -96,7 +97,7 @@ func (d *files) classes(f fields) []string {
 		}
 	}
 	if n := len(order); n > 0 && n <= 250 && slices.Contains(order, "privileged") && order[n-1] != "privileged" {
-		d.warn(f.at("classes"), "%q is above \"privileged\": what lets its holder administer or change a gate is of that class", brief(order[n-1]))
+		d.warn(f.at("classes"), "%q is above \"privileged\": what lets its holder administer or change a gate is of that class", access.Brief(order[n-1]))
 	} else if n > 250 {
 		f.problem("classes", "classes has %d entries; 250 are enough", n)
 	}
@@ -242,8 +243,8 @@ func (d *files) isFolder(dir string) bool {
 }
 
 func (d *files) pace(f fields) access.Pace {
-	p, before := fields{r: &d.report, file: f.file, n: &node{kind: mapKind}}, len(d.problems)
-	if v, ok := f.value("pace"); ok && v.kind != nullKind {
+	p, before := fields{r: &d.report, file: f.file, n: &yaml.Node{Kind: yaml.Map}}, len(d.problems)
+	if v, ok := f.value("pace"); ok && v.Kind != yaml.Null {
 		if p, ok = d.fieldsOf(f.file, v, "pace", paceKeys...); !ok {
 			return access.Pace{}
 		}
@@ -270,8 +271,8 @@ func (d *files) pace(f fields) access.Pace {
 
 // clock reads how far the wall clock is believed.
 func (d *files) clock(f fields) clock.Bounds {
-	b := fields{r: &d.report, file: f.file, n: &node{kind: mapKind}}
-	if v, ok := f.value("clock"); ok && v.kind != nullKind {
+	b := fields{r: &d.report, file: f.file, n: &yaml.Node{Kind: yaml.Map}}
+	if v, ok := f.value("clock"); ok && v.Kind != yaml.Null {
 		if b, ok = d.fieldsOf(f.file, v, "clock", clockKeys...); !ok {
 			return clock.Bounds{}
 		}
@@ -293,7 +294,7 @@ func (d *files) command(f fields) []string {
 	nodes := f.nodes("notify")
 	for i := range nodes {
 		text, ok := d.textOf(f.file, "an entry of notify", &nodes[i])
-		at := mark{f.file, nodes[i].line, nodes[i].col}
+		at := mark{f.file, nodes[i].Line, nodes[i].Col}
 		switch {
 		case !ok:
 			continue
@@ -316,7 +317,7 @@ func (d *files) readToken(f fields) {
 	}}
 	for _, s := range f.texts("scopes") {
 		if !slices.Contains(scopes, s.text) {
-			d.problem(s.at, "there is no scope %q: it must be one of %s%s", brief(s.text), strings.Join(scopes, ", "), d.instead(s.text, slices.Values(scopes)))
+			d.problem(s.at, "there is no scope %q: it must be one of %s%s", access.Brief(s.text), strings.Join(scopes, ", "), d.instead(s.text, slices.Values(scopes)))
 		}
 		t.Scopes = append(t.Scopes, s.text)
 	}
@@ -342,12 +343,12 @@ func (f fields) digest(key string) (sum [sha256.Size]byte) {
 		f.r.problem(f.here(), "a token needs %s", key)
 		return sum
 	}
-	raw, err := hex.DecodeString(v.text) // a number is what a digest without letters looks like
+	raw, err := hex.DecodeString(v.Text) // a number is what a digest without letters looks like
 	switch {
-	case err != nil || len(raw) != len(sum) || strings.ToLower(v.text) != v.text || v.kind == listKind || v.kind == mapKind:
+	case err != nil || len(raw) != len(sum) || strings.ToLower(v.Text) != v.Text || v.Kind == yaml.List || v.Kind == yaml.Map:
 		f.problem(key, "%s must be 64 of 0-9 and a-f, in quotes: the SHA-256 of the token, never the token itself", key)
-	case v.kind != textKind:
-		f.problem(key, "%s must be text, not %s: put it in quotes", key, v.kind)
+	case v.Kind != yaml.Text:
+		f.problem(key, "%s must be text, not %s: put it in quotes", key, v.Kind)
 	case [sha256.Size]byte(raw) == sha256.Sum256(nil):
 		f.problem(key, "%s is that of an empty token", key)
 	default:

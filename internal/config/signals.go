@@ -122,7 +122,7 @@ func (d *files) readTransmitter(f fields) {
 		for _, e := range list {
 			switch known := access.SignalURI(e.text) != "" && e.text != access.SignalVerification && e.text != access.SignalStream; {
 			case !known:
-				d.problem(e.at, "%s: there is no event %q%s", key, brief(e.text), d.instead(e.text, maps.Values(access.SignalURIs)))
+				d.problem(e.at, "%s: there is no event %q%s", key, access.Brief(e.text), d.instead(e.text, maps.Values(access.SignalURIs)))
 			case key == "heeds" && !slices.Contains(heedable, e.text):
 				d.problem(e.at, "heeds: nothing follows from %s by itself; put it in finds to have people told", e.text)
 			case key == "finds" && slices.Contains(t.Heeds, e.text):
@@ -209,7 +209,7 @@ func (d *files) readReceiver(f fields) {
 	}
 	for _, e := range events {
 		if !slices.Contains(access.SignalsSent, e.text) {
-			d.problem(e.at, "events: %q is not sent; only %s are", brief(e.text), strings.Join(access.SignalsSent, ", "))
+			d.problem(e.at, "events: %q is not sent; only %s are", access.Brief(e.text), strings.Join(access.SignalsSent, ", "))
 		}
 	}
 	switch f.oneOf("delivery", "push", deliveries) {

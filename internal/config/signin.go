@@ -102,7 +102,7 @@ func (d *files) readProvider(f fields) {
 	f.issuer()
 	for _, s := range f.texts("scopes") {
 		if s.text == "openid" || s.text == "offline_access" || strings.ContainsAny(s.text, " \"\\") {
-			d.problem(s.at, "scope %q does not belong here: openid is always asked for, and nothing that outlasts a sign-in", brief(s.text))
+			d.problem(s.at, "scope %q does not belong here: openid is always asked for, and nothing that outlasts a sign-in", access.Brief(s.text))
 		}
 	}
 	if rule, ok := f.within("identity", []string{"claim", "is", "at"}); ok {
@@ -120,7 +120,7 @@ func (d *files) readProvider(f fields) {
 		case s.Name != "" && !idForm.MatchString(s.Name):
 			f.problem("name", "name %s", idRule)
 		case slices.ContainsFunc(p.Strengths, func(other Strength) bool { return other.Name == s.Name }):
-			f.problem("name", "there is a second strength %q of this provider", brief(s.Name))
+			f.problem("name", "there is a second strength %q of this provider", access.Brief(s.Name))
 		}
 		if f.none("acr") && f.none("amr") {
 			f.r.problem(f.here(), "a strength needs acr or amr: what a token must say for it")
@@ -169,7 +169,7 @@ func (d *files) checkProviders() {
 		if p.ID != "" && d.known.systems[p.ID] == nil && d.known.sites[p.ID] == nil {
 			d.checkProviderUse(p, used)
 		} else if p.ID != "" {
-			p.f.problem("id", "there is a system or site %q: a provider needs an id of its own", brief(p.ID))
+			p.f.problem("id", "there is a system or site %q: a provider needs an id of its own", access.Brief(p.ID))
 		}
 		if at := p.Identity.At; at != "" && at != p.ID {
 			refer(d, p.f.at("identity"), "at", "system", at, d.known.systems)
@@ -192,7 +192,7 @@ func (d *files) checkProviders() {
 
 func (d *files) checkProviderUse(p *provider, used map[string]bool) {
 	if p.Identity.At == p.ID && !used[p.ID] && !d.partial {
-		d.warn(p.f.at("id"), "nobody has an account at provider %q: write accounts: {%s: SUBJECT} for whoever signs in there; its page says the subject of whom it does not know", brief(p.ID), brief(p.ID))
+		d.warn(p.f.at("id"), "nobody has an account at provider %q: write accounts: {%s: SUBJECT} for whoever signs in there; its page says the subject of whom it does not know", access.Brief(p.ID), access.Brief(p.ID))
 	}
 }
 

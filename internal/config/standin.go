@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/yaml"
 )
 
 // StandIn is how long one person may answer for another, and when a stage of a request
@@ -29,7 +30,7 @@ func (d *files) readStandIn(f fields, order []string) StandIn {
 		f.problem("delegate_longest", "delegate_longest must be at most %s: what is lent for longer is given away", access.Term(longestDelegate))
 	}
 	v, ok := f.value("escalate_after")
-	if !ok || v.kind == nullKind {
+	if !ok || v.Kind == yaml.Null {
 		return s
 	}
 	keys := append(slices.Clone(order), anyOther)

@@ -1,5 +1,7 @@
 package config
 
+import "github.com/lessor-iam/lessor/internal/access"
+
 const storesFile = "stores.yaml"
 
 // SecretStore is one place to which credentials are delivered. Others name STORE:REF.
@@ -52,7 +54,7 @@ func (d *files) secretStores() (list []SecretStore, at map[string]mark) {
 
 // StoreProblem is a problem at the place where that secret store is written: only its
 // adapter knows what its settings lack.
-func (c *Config) StoreProblem(store, format string, args ...any) Problem {
+func (c *Config) StoreProblem(store, format string, args ...any) access.Problem {
 	at, ok := c.storesAt[store]
 	if !ok {
 		at = mark{file: storesFile}

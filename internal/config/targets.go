@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/lessor-iam/lessor/internal/secret"
+	"github.com/lessor-iam/lessor/internal/yaml"
 )
 
 // settings reads a system's settings. What they mean is the connector's to say;
@@ -13,51 +14,51 @@ import (
 // keys that end in _file, are paths from the folder. No message repeats a value.
 func (d *files) settings(f fields) map[string]string {
 	v, ok := f.value("settings")
-	if !ok || v.kind == nullKind {
+	if !ok || v.Kind == yaml.Null {
 		return nil
 	}
-	if v.kind != mapKind {
-		f.problem("settings", "settings must be a mapping of names to texts, not %s", v.kind)
+	if v.Kind != yaml.Map {
+		f.problem("settings", "settings must be a mapping of names to texts, not %s", v.Kind)
 		return nil
 	}
-	out := make(map[string]string, len(v.keys))
-	for i := range v.keys {
-		e := &v.keys[i]
-		if !keyForm.MatchString(e.key) {
-			f.r.problem(mark{f.file, e.line, e.col}, "a setting's name must be a-z, 0-9 and underscore")
+	out := make(map[string]string, len(v.Keys))
+	for i := range v.Keys {
+		e := &v.Keys[i]
+		if !keyForm.MatchString(e.Key) {
+			f.r.problem(mark{f.file, e.Line, e.Col}, "a setting's name must be a-z, 0-9 and underscore")
 			continue
 		}
 		text, ok := f.setting(e)
 		switch {
 		case !ok:
 			continue
-		case strings.HasSuffix(e.key, "_ref"):
+		case strings.HasSuffix(e.Key, "_ref"):
 			text = d.absoluteRef(text)
-		case strings.HasSuffix(e.key, "_file") && text != "":
+		case strings.HasSuffix(e.Key, "_file") && text != "":
 			text = d.path(text)
 		}
-		out[e.key] = text
+		out[e.Key] = text
 	}
 	return out
 }
 
-func (f fields) setting(e *entry) (string, bool) {
-	at := mark{f.file, e.value.line, e.value.col}
-	if e.value.kind == numberKind || e.value.kind == boolKind { // a port or a switch; the connector reads it
-		return e.value.text, true
+func (f fields) setting(e *yaml.Entry) (string, bool) {
+	at := mark{f.file, e.Value.Line, e.Value.Col}
+	if e.Value.Kind == yaml.Number || e.Value.Kind == yaml.Bool { // a port or a switch; the connector reads it
+		return e.Value.Text, true
 	}
-	text, ok := f.r.textOf(f.file, e.key, &e.value)
+	text, ok := f.r.textOf(f.file, e.Key, &e.Value)
 	switch {
 	case !ok:
 		return "", false
-	case strings.HasSuffix(e.key, "_ref"):
+	case strings.HasSuffix(e.Key, "_ref"):
 		if err := secret.Check(text); err != nil {
-			f.r.problem(at, "%s: %v", e.key, err)
+			f.r.problem(at, "%s: %v", e.Key, err)
 		}
-	case soundsSecret(e.key):
-		f.r.problem(at, "a secret does not belong in this file: write %s_ref: env:NAME or %s_ref: file:PATH", e.key, e.key)
+	case soundsSecret(e.Key):
+		f.r.problem(at, "a secret does not belong in this file: write %s_ref: env:NAME or %s_ref: file:PATH", e.Key, e.Key)
 	case carriesPassword(text):
-		f.r.problem(at, "%s carries a password: a secret does not belong in this file", e.key)
+		f.r.problem(at, "%s carries a password: a secret does not belong in this file", e.Key)
 	}
 	return text, true
 }

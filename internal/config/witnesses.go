@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
 )
 
 const witnessesFile = "witnesses.yaml"
@@ -53,7 +55,7 @@ func (d *files) readWitnesses(c *Config, text []byte) {
 			f.problem("key", "key must be the witness' public key for cosignatures (Ed25519), NAME+HASH+KEY, as its operator publishes it")
 		}
 		if ids[w.ID] {
-			f.problem("id", "two witnesses are called %q", brief(w.ID))
+			f.problem("id", "two witnesses are called %q", access.Brief(w.ID))
 		}
 		if keys[w.Key] {
 			f.problem("key", "two witnesses have this key: one of them counted twice would be no quorum")

@@ -33,11 +33,12 @@ var rooms = map[string]struct {
 	"backup":   {[]string{"access", "evidence", "store"}, false, "what is kept of a database outside of it: whole copies, and the log as it grows; decides nothing"},
 	"move":     {[]string{"access", "store"}, false, "a whole database from SQLite to PostgreSQL, while it is used; decides nothing"},
 	"clock":    {nil, false, "what time it is, from a clock that anybody may set and one that nobody can; decides nothing"},
-	"config":   {[]string{"access", "clock", "secret"}, false, "one folder read strictly: settings, directory, catalog"},
+	"yaml":     {[]string{"access"}, true, "plain YAML -> values that know their places; every problem, and nothing that means more than it shows"},
+	"config":   {[]string{"access", "clock", "secret", "yaml"}, false, "one folder read strictly: settings, directory, catalog"},
 	"sbom":     {nil, true, "what a program is made of, as CycloneDX, from what the linker wrote into it"},
 	"setup":    {[]string{"access", "evidence"}, false, "writes a first folder: files, the log's key, tokens"},
 
-	"powers/export": {[]string{"access", "powers"}, true, "reads roles that Azure, AWS and Kubernetes export, and lists of rights"},
+	"powers/export": {[]string{"access", "powers", "yaml"}, true, "reads roles that Azure, AWS and Kubernetes export, and lists of rights"},
 
 	"connector":               {nil, false, "the port to target systems"},
 	"connector/call":          {[]string{"connector", "trace"}, false, "one bounded call to a web service, and what its outcome means"},

@@ -147,11 +147,11 @@ func unite(a, b []access.Stage) []access.Stage {
 // of @needs, identities of @author, and whatever scopes and conditions write
 // down. A permit that names nobody is merely useless; a forbid that does forbids
 // nothing, and nothing else would ever say so.
-func (s *Set) CheckDirectory(d *access.Directory) []Problem {
-	var out []Problem
+func (s *Set) CheckDirectory(d *access.Directory) []access.Problem {
+	var out []access.Problem
 	for _, r := range s.rules {
 		say := func(format string, args ...any) {
-			out = append(out, Problem{r.File, r.Line, 1, "rule " + r.ID + " " + fmt.Sprintf(format, args...)})
+			out = append(out, access.Problem{File: r.File, Line: r.Line, Column: 1, Message: "rule " + r.ID + " " + fmt.Sprintf(format, args...)})
 		}
 		for _, st := range r.Needs {
 			if !personalStage(st.Name) && !d.HasGroup(st.Name) {

@@ -45,7 +45,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add("@id(\"a\") forbid(principal, action, resource) when { \"\\u{0}\" == \"")
 	f.Fuzz(func(t *testing.T, text string) {
 		set, err := policy.Load(rules(text))
-		var problems policy.Problems
+		var problems access.Problems
 		switch {
 		case err == nil:
 			question := policy.Facts{Now: noon, Directory: company().directory(), Item: access.Item{Entitlement: "git:dev"},

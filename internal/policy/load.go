@@ -21,33 +21,6 @@ import (
 	"github.com/lessor-iam/lessor/internal/access"
 )
 
-// Problem is one thing wrong with the rules, where it is.
-type Problem struct {
-	File    string `json:"file"`
-	Line    int    `json:"line"`
-	Column  int    `json:"column"`
-	Message string `json:"message"`
-}
-
-func (p Problem) String() string {
-	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
-}
-
-// Problems is everything wrong with the rules, in order of place.
-type Problems []Problem
-
-// Error lists all of them, one a line.
-func (ps Problems) Error() string {
-	lines := make([]string, len(ps))
-	for i, p := range ps {
-		lines[i] = p.String()
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Unwrap makes problems match [access.ErrInvalid].
-func (ps Problems) Unwrap() error { return access.ErrInvalid }
-
 // Set is a checked set of rules. It is safe for concurrent use: nothing
 // changes it but a memo of entities already built, which changes no answer.
 type Set struct {
@@ -74,12 +47,12 @@ const (
 )
 
 // Load reads the shipped guards and every *.cedar file of fsys in order of name,
-// and reports all problems at once as [Problems]. A nil fsys stands for the
+// and reports all problems at once as [access.Problems]. A nil fsys stands for the
 // shipped default rules. A folder that has none that permits anybody to approve,
 // view or revoke, or none that obliges, takes the shipped ones for that question;
 // what may be requested is never assumed.
 func Load(fsys fs.FS) (*Set, error) {
-	l := loader{check: shippedChecker(), seen: map[string]Problem{}, sum: newDigest(), texts: map[string]string{}, given: newDigest()}
+	l := loader{check: shippedChecker(), seen: map[string]access.Problem{}, sum: newDigest(), texts: map[string]string{}, given: newDigest()}
 	l.folder(guardFiles, "guards", "guards/", true)
 	if fsys == nil {
 		l.folder(Defaults(), ".", shippedDefaults, false)
@@ -93,7 +66,7 @@ func Load(fsys fs.FS) (*Set, error) {
 		}
 	}
 	if len(l.problems) > 0 {
-		slices.SortStableFunc(l.problems, func(a, b Problem) int {
+		slices.SortStableFunc(l.problems, func(a, b access.Problem) int { // a cause stays before what follows from it
 			return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 		})
 		return nil, l.problems
@@ -133,8 +106,8 @@ const shippedDefaults = "defaults/"
 type loader struct {
 	check    checker
 	rules    []*rule
-	seen     map[string]Problem // id -> where
-	problems Problems
+	seen     map[string]access.Problem // id -> where
+	problems access.Problems
 	sum      *digest
 	given    *digest           // as sum, of what is shipped alone
 	texts    map[string]string // as in a [Set]
@@ -142,7 +115,7 @@ type loader struct {
 
 func (l *loader) say(file string, line, column int, format string, args ...any) {
 	message := strings.ReplaceAll(fmt.Sprintf(format, args...), "\n", "; ")
-	l.problems = append(l.problems, Problem{file, max(line, 1), max(column, 1), message})
+	l.problems = append(l.problems, access.Problem{File: file, Line: max(line, 1), Column: max(column, 1), Message: message})
 }
 
 func (l *loader) folder(fsys fs.FS, dir, prefix string, guard bool) {
@@ -243,7 +216,7 @@ func (l *loader) rule(p *cedar.Policy, file, text string, pieces []piece, guard 
 	}
 	switch first, twice := l.seen[r.ID]; {
 	case r.ID == "" || !twice:
-		l.seen[r.ID] = Problem{File: file, Line: pos.Line, Column: pos.Column}
+		l.seen[r.ID] = access.Problem{File: file, Line: pos.Line, Column: pos.Column}
 	case strings.HasPrefix(file, shippedDefaults):
 		l.say(first.File, first.Line, first.Column, "@id(%q) is the name of a shipped rule that this folder takes (%s:%d)", r.ID, file, pos.Line)
 	default:

@@ -42,7 +42,7 @@ func TestLoadTellsEverythingAtOnce(t *testing.T) {
 				}
 			}
 			set, err := policy.Load(folder)
-			var problems policy.Problems
+			var problems access.Problems
 			if set != nil || !errors.As(err, &problems) || !errors.Is(err, access.ErrInvalid) {
 				t.Fatalf("loaded %v with %v, want problems that are invalid input", set, err)
 			}

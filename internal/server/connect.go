@@ -168,7 +168,7 @@ func newManual(s *settings) (connector.Connector, error) {
 // must not wait for it.
 func connectors(c *config.Config, log *slog.Logger, on *roster) (made map[string]connector.Connector, warnings []string, err error) {
 	made = map[string]connector.Connector{}
-	var problems config.Problems
+	var problems access.Problems
 	for _, id := range c.Directory.Systems() {
 		sys, _ := c.Directory.System(id)
 		s := &settings{system: sys, config: c, log: log, roster: on, read: map[string]bool{}}
@@ -207,11 +207,11 @@ type settings struct {
 	read     map[string]bool
 	store    bool // of stores.yaml: system has its id, kind and settings
 	feed     bool // of feeds.yaml, likewise
-	problems config.Problems
+	problems access.Problems
 	warnings []string
 }
 
-func (s *settings) problem(format string, args ...any) config.Problem {
+func (s *settings) problem(format string, args ...any) access.Problem {
 	if s.store {
 		return s.config.StoreProblem(s.system.ID, "secret store "+s.system.ID+": "+format, args...)
 	}

@@ -107,10 +107,10 @@ func newDirectory(s *settings, f access.Feed) (source.Source, error) {
 
 // sourceOf makes what reads a feed. It connects to nothing; a secret that cannot be read
 // now is a warning, as with connectors.
-func sourceOf(c *config.Config, f access.Feed) (source.Source, []string, config.Problems) {
+func sourceOf(c *config.Config, f access.Feed) (source.Source, []string, access.Problems) {
 	build, ok := sourceKinds[f.Kind]
 	if !ok {
-		return nil, nil, config.Problems{c.FeedProblem(f.ID, "feed %s of kind %s is not read", f.ID, f.Kind)}
+		return nil, nil, access.Problems{c.FeedProblem(f.ID, "feed %s of kind %s is not read", f.ID, f.Kind)}
 	}
 	s := &settings{system: access.System{ID: f.ID, Connector: f.Kind, Settings: f.Settings}, config: c, read: map[string]bool{}, feed: true}
 	made, err := build(s, f)
@@ -122,7 +122,7 @@ func sourceOf(c *config.Config, f access.Feed) (source.Source, []string, config.
 
 // checkSources holds that every feed that is read can be.
 func checkSources(c *config.Config) (warnings []string, err error) {
-	var wrong config.Problems
+	var wrong access.Problems
 	for _, f := range c.Feeds {
 		if _, read := sourceKinds[f.Kind]; read {
 			_, more, problems := sourceOf(c, f)

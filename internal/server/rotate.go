@@ -10,6 +10,7 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/config"
 	"github.com/lessor-iam/lessor/internal/connector"
 	"github.com/lessor-iam/lessor/internal/deliver"
@@ -34,7 +35,7 @@ func (s *Server) layRotations(c *config.Config, id string, target connector.Conn
 // planProblems holds each plan of credentials.yaml against what its system's connector
 // makes and where it is delivered to, which only these know.
 func planProblems(c *config.Config, targets map[string]connector.Connector, stores map[string]deliver.Store) error {
-	var problems config.Problems
+	var problems access.Problems
 	chosen := map[[3]string]string{}
 	for _, id := range c.Directory.Plans() {
 		p, _ := c.Directory.Plan(id)

@@ -66,7 +66,7 @@ func newAgeStore(s *settings) (deliver.Store, error) {
 // [connectors] does, and is to it what stores.yaml is to the catalog.
 func secretStores(c *config.Config, log *slog.Logger) (made map[string]deliver.Store, warnings []string, err error) {
 	made = map[string]deliver.Store{}
-	var problems config.Problems
+	var problems access.Problems
 	for _, st := range c.Stores {
 		s := &settings{system: access.System{ID: st.ID, Connector: st.Kind, Settings: st.Settings}, config: c, log: log, read: map[string]bool{}, store: true}
 		build, ok := storeKinds[st.Kind]

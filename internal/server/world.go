@@ -30,7 +30,7 @@ func readWorld(c *config.Config) (w engine.World, warnings []string, err error) 
 	}
 	// What a shipped rule names and nobody has is no mistake of the folder's: the
 	// rule applies to nobody. What its own rules name must be there.
-	var wrong policy.Problems
+	var wrong access.Problems
 	for _, p := range set.CheckDirectory(c.Directory) {
 		if strings.HasPrefix(p.File, "defaults/") {
 			warnings = append(warnings, p.String())
@@ -80,7 +80,7 @@ func meant(c *config.Config) (warnings []string) {
 
 // inFolder names the rules' files as seen from the folder.
 func inFolder(err error, c *config.Config) error {
-	var list policy.Problems
+	var list access.Problems
 	if !errors.As(err, &list) {
 		return err
 	}
@@ -88,7 +88,7 @@ func inFolder(err error, c *config.Config) error {
 	if relErr != nil {
 		rel = c.PolicyDir
 	}
-	named := make(policy.Problems, len(list))
+	named := make(access.Problems, len(list))
 	for i, p := range list {
 		if _, statErr := fs.Stat(os.DirFS(c.PolicyDir), p.File); statErr == nil {
 			p.File = filepath.Join(rel, p.File)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/lessor-iam/lessor/internal/powers"
+	"github.com/lessor-iam/lessor/internal/yaml"
 )
 
 // statement is one of a policy; each list is of patterns, actions in lower case.
@@ -28,21 +29,21 @@ func AWS(file string, text []byte, name string) ([]powers.Role, error) {
 	}
 	doc := &root
 	switch {
-	case root.get("PolicyVersion") != nil:
+	case root.Get("PolicyVersion") != nil:
 		r.mapping(&root, "the answer", "PolicyVersion")
-		v := root.get("PolicyVersion")
+		v := root.Get("PolicyVersion")
 		if !r.mapping(v, "PolicyVersion", "Document", "VersionId?", "IsDefaultVersion?", "CreateDate?") {
 			return nil, r.err()
 		}
-		doc = v.get("Document")
-	case root.get("PolicyDocument") != nil:
+		doc = v.Get("Document")
+	case root.Get("PolicyDocument") != nil:
 		r.mapping(&root, "the answer", "PolicyDocument", "PolicyName?", "RoleName?", "UserName?", "GroupName?")
 		for _, key := range []string{"RoleName", "UserName", "GroupName"} {
 			if of := r.text(&root, key); of != "" {
 				name = strings.TrimSuffix(of+"/"+r.text(&root, "PolicyName"), "/")
 			}
 		}
-		doc = root.get("PolicyDocument")
+		doc = root.Get("PolicyDocument")
 	}
 	if name == "" {
 		r.problem(0, 0, "says no name: give one")
@@ -51,7 +52,7 @@ func AWS(file string, text []byte, name string) ([]powers.Role, error) {
 		return nil, r.err()
 	}
 	var all []statement
-	list := doc.get("Statement")
+	list := doc.Get("Statement")
 	for _, n := range r.items(list, "Statement") {
 		if s, ok := r.statement(&n); ok {
 			all = append(all, s)
@@ -60,8 +61,8 @@ func AWS(file string, text []byte, name string) ([]powers.Role, error) {
 	return []powers.Role{{System: "aws", ID: name, Name: name, Source: r.where(doc), Allows: func(right string) []powers.On { return allowed(all, right) }}}, r.err()
 }
 
-func (r *reader) statement(n *node) (s statement, ok bool) {
-	if n.kind == mapKind && (n.get("Principal") != nil || n.get("NotPrincipal") != nil) {
+func (r *reader) statement(n *yaml.Node) (s statement, ok bool) {
+	if n.Kind == yaml.Map && (n.Get("Principal") != nil || n.Get("NotPrincipal") != nil) {
 		r.at(n, "a statement names a principal: that is a resource's or trust policy, and says nothing of what its holder may do")
 		return s, false
 	}
@@ -70,15 +71,15 @@ func (r *reader) statement(n *node) (s statement, ok bool) {
 	}
 	effect := r.text(n, "Effect")
 	if effect != "Allow" && effect != "Deny" {
-		r.at(n.get("Effect"), "Effect must be Allow or Deny")
+		r.at(n.Get("Effect"), "Effect must be Allow or Deny")
 	}
 	one := func(a, b string) (x, y []string) {
-		if (n.get(a) == nil) == (n.get(b) == nil) {
+		if (n.Get(a) == nil) == (n.Get(b) == nil) {
 			r.at(n, "a statement needs either %s or %s", a, b)
 		}
 		return r.patterns(n, a), r.patterns(n, b)
 	}
-	s.deny, s.conditional = effect == "Deny", n.get("Condition") != nil && len(n.get("Condition").keys) > 0
+	s.deny, s.conditional = effect == "Deny", n.Get("Condition") != nil && len(n.Get("Condition").Keys) > 0
 	s.actions, s.notActions = one("Action", "NotAction")
 	s.resources, s.notResources = one("Resource", "NotResource")
 	for _, list := range [][]string{s.actions, s.notActions} {
@@ -90,8 +91,8 @@ func (r *reader) statement(n *node) (s statement, ok bool) {
 }
 
 // patterns reads one text or a list of them.
-func (r *reader) patterns(n *node, key string) []string {
-	v := n.get(key)
+func (r *reader) patterns(n *yaml.Node, key string) []string {
+	v := n.Get(key)
 	if v == nil {
 		return nil
 	}

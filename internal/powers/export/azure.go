@@ -4,7 +4,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/powers"
+	"github.com/lessor-iam/lessor/internal/yaml"
 )
 
 // azurePermission is one block of a role definition: what its actions match and
@@ -23,7 +25,7 @@ func Azure(file string, text []byte) ([]powers.Role, error) {
 		return nil, r.err()
 	}
 	list := root
-	if v := root.get("value"); v != nil {
+	if v := root.Get("value"); v != nil {
 		r.mapping(&root, "the answer", "value", "nextLink?")
 		list = *v
 	}
@@ -32,7 +34,7 @@ func Azure(file string, text []byte) ([]powers.Role, error) {
 	for _, n := range r.items(&list, "role definitions") {
 		if role, ok := r.azureRole(&n); ok {
 			if seen[role.ID] {
-				r.at(&n, "there is a second role definition %q", brief(role.ID))
+				r.at(&n, "there is a second role definition %q", access.Brief(role.ID))
 			}
 			seen[role.ID] = true
 			roles = append(roles, role)
@@ -41,9 +43,9 @@ func Azure(file string, text []byte) ([]powers.Role, error) {
 	return roles, r.err()
 }
 
-func (r *reader) azureRole(n *node) (role powers.Role, ok bool) {
+func (r *reader) azureRole(n *yaml.Node) (role powers.Role, ok bool) {
 	body := n
-	if p := n.get("properties"); p != nil { // as the REST API wraps it
+	if p := n.Get("properties"); p != nil { // as the REST API wraps it
 		if !r.mapping(n, "a role definition", "properties", "id?", "name", "type?") {
 			return role, false
 		}
@@ -56,7 +58,7 @@ func (r *reader) azureRole(n *node) (role powers.Role, ok bool) {
 		return role, false
 	}
 	var blocks []azurePermission
-	list := body.get("permissions")
+	list := body.Get("permissions")
 	for _, b := range r.items(list, "permissions") {
 		if r.mapping(&b, "a permission", "actions?", "notActions?", "dataActions?", "notDataActions?", "condition?", "conditionVersion?") {
 			blocks = append(blocks, azurePermission{r.lower(&b, "actions"), r.lower(&b, "notActions"), r.lower(&b, "dataActions"), r.lower(&b, "notDataActions")})
@@ -78,7 +80,7 @@ func (r *reader) azureRole(n *node) (role powers.Role, ok bool) {
 }
 
 // lower reads operations, which Azure compares without regard to case.
-func (r *reader) lower(n *node, key string) []string {
+func (r *reader) lower(n *yaml.Node, key string) []string {
 	out := r.texts(n, key)
 	for i := range out {
 		out[i] = strings.ToLower(out[i])

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/powers"
 )
 
@@ -43,7 +44,7 @@ func fuzz(f *testing.F, kind string) {
 			}
 			return
 		}
-		var problems Problems
+		var problems access.Problems
 		if !errors.As(err, &problems) || len(problems) == 0 || len(problems) > maxProblems {
 			t.Fatalf("%T %v", err, err)
 		}

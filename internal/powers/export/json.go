@@ -7,11 +7,14 @@ import (
 	"io"
 	"sort"
 	"strings"
+
+	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/yaml"
 )
 
 // parseJSON reads one JSON value. Keys that stand twice are a problem: which of
 // them counts is a matter of who reads.
-func (r *reader) parseJSON(text []byte) (root node, ok bool) {
+func (r *reader) parseJSON(text []byte) (root yaml.Node, ok bool) {
 	if !r.fits(text) {
 		return root, false
 	}
@@ -40,7 +43,7 @@ type jsonReader struct {
 }
 
 // next is the place of what comes next.
-func (p *jsonReader) next() (line, col int) {
+func (p *jsonReader) next() (line, col int32) {
 	at := int(p.dec.InputOffset())
 	for at < len(p.text) && strings.IndexByte(" \t\r\n,:", p.text[at]) >= 0 {
 		at++
@@ -48,12 +51,12 @@ func (p *jsonReader) next() (line, col int) {
 	return p.place(at)
 }
 
-func (p *jsonReader) place(at int) (line, col int) {
-	line = sort.SearchInts(p.breaks, at)
-	if line > 0 {
-		at -= p.breaks[line-1] + 1
+func (p *jsonReader) place(at int) (line, col int32) {
+	n := sort.SearchInts(p.breaks, at)
+	if n > 0 {
+		at -= p.breaks[n-1] + 1
 	}
-	return line + 1, at + 1
+	return int32(n + 1), int32(at + 1)
 }
 
 func (p *jsonReader) more() bool {
@@ -62,18 +65,18 @@ func (p *jsonReader) more() bool {
 }
 
 // broken reports what the decoder will not go past.
-func (p *jsonReader) broken(err error) (node, bool) {
+func (p *jsonReader) broken(err error) (yaml.Node, bool) {
 	line, col := p.next()
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
 		line, col = p.place(max(0, min(int(syntax.Offset)-1, len(p.text))))
 	}
 	p.problem(line, col, "not valid JSON from here on")
-	return node{}, false
+	return yaml.Node{}, false
 }
 
-func (p *jsonReader) value(depth int) (n node, ok bool) {
-	n.line, n.col = p.next()
+func (p *jsonReader) value(depth int) (n yaml.Node, ok bool) {
+	n.Line, n.Col = p.next()
 	if depth > maxNesting {
 		p.at(&n, "is nested too deep")
 		return n, false
@@ -92,33 +95,33 @@ func (p *jsonReader) value(depth int) (n node, ok bool) {
 		}
 		return p.broken(nil)
 	case string:
-		n.kind, n.text = textKind, t
+		n.Kind, n.Text = yaml.Text, t
 	case json.Number:
-		n.kind, n.text = numberKind, t.String()
+		n.Kind, n.Text = yaml.Number, t.String()
 	case bool:
-		n.kind, n.text = boolKind, map[bool]string{true: "true", false: "false"}[t]
+		n.Kind, n.Text = yaml.Bool, map[bool]string{true: "true", false: "false"}[t]
 	}
 	return n, true
 }
 
-func (p *jsonReader) list(n node, depth int) (node, bool) {
-	n.kind = listKind
+func (p *jsonReader) list(n yaml.Node, depth int) (yaml.Node, bool) {
+	n.Kind = yaml.List
 	for p.dec.More() {
 		v, ok := p.value(depth + 1)
 		if !ok {
 			return n, false
 		}
-		n.list = append(n.list, v)
+		n.List = append(n.List, v)
 	}
 	return p.end(n)
 }
 
-func (p *jsonReader) mapping(n node, depth int) (node, bool) {
-	n.kind = mapKind
+func (p *jsonReader) mapping(n yaml.Node, depth int) (yaml.Node, bool) {
+	n.Kind = yaml.Map
 	seen := map[string]bool{}
 	for p.dec.More() {
-		e := entry{}
-		e.line, e.col = p.next()
+		e := yaml.Entry{}
+		e.Line, e.Col = p.next()
 		t, err := p.dec.Token()
 		if err != nil {
 			return p.broken(err)
@@ -131,17 +134,17 @@ func (p *jsonReader) mapping(n node, depth int) (node, bool) {
 		if !ok {
 			return n, false
 		}
-		if e.key, e.value = key, v; seen[key] {
-			p.problem(e.line, e.col, "%q is written twice", brief(key))
+		if e.Key, e.Value = key, v; seen[key] {
+			p.problem(e.Line, e.Col, "%q is written twice", access.Brief(key))
 			continue
 		}
 		seen[key] = true
-		n.keys = append(n.keys, e)
+		n.Keys = append(n.Keys, e)
 	}
 	return p.end(n)
 }
 
-func (p *jsonReader) end(n node) (node, bool) {
+func (p *jsonReader) end(n yaml.Node) (yaml.Node, bool) {
 	if _, err := p.dec.Token(); err != nil {
 		return p.broken(err)
 	}

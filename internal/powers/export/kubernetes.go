@@ -4,7 +4,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/powers"
+	"github.com/lessor-iam/lessor/internal/yaml"
 )
 
 const rbacGroup = "rbac.authorization.k8s.io"
@@ -20,7 +22,7 @@ type kubeRole struct {
 	cluster         bool
 	namespace, name string
 	rules           []policyRule
-	at              *node
+	at              *yaml.Node
 }
 
 type kubeBinding struct {
@@ -28,7 +30,7 @@ type kubeBinding struct {
 	namespace, name string
 	to              string // the role, as kubeRole.key writes it
 	subjects        []powers.Node
-	at              *node
+	at              *yaml.Node
 }
 
 // Kubernetes is roles with what else is known of them.
@@ -66,10 +68,10 @@ func ReadKubernetes(file string, text []byte) (Kubernetes, error) {
 	return out, r.err()
 }
 
-func (r *reader) parseYAMLOrJSON(text []byte) ([]node, bool) {
+func (r *reader) parseYAMLOrJSON(text []byte) ([]yaml.Node, bool) {
 	if strings.HasPrefix(strings.TrimLeft(string(text[:min(len(text), 4096)]), " \t\r\n"), "{") {
 		root, ok := r.parseJSON(text)
-		return []node{root}, ok
+		return []yaml.Node{root}, ok
 	}
 	return r.parseYAML(text)
 }
@@ -82,18 +84,18 @@ type rbac struct {
 }
 
 // object reads one object, or each of a list.
-func (b *rbac) object(n *node) {
-	if n.kind != mapKind {
-		b.at(n, "an object must be a mapping, not %s", n.kind)
+func (b *rbac) object(n *yaml.Node) {
+	if n.Kind != yaml.Map {
+		b.at(n, "an object must be a mapping, not %s", n.Kind)
 		return
 	}
 	kind := b.text(n, "kind")
 	if strings.HasSuffix(kind, "List") {
 		if b.mapping(n, kind, "apiVersion", "kind", "items", "metadata?") {
-			for _, it := range b.items(n.get("items"), "items") {
-				if it.get("kind") == nil && kind != "List" { // as the API answers: the list says it for all
-					it.keys = append(it.keys, entry{key: "kind", value: node{kind: textKind, text: strings.TrimSuffix(kind, "List")}},
-						entry{key: "apiVersion", value: node{kind: textKind, text: b.text(n, "apiVersion")}})
+			for _, it := range b.items(n.Get("items"), "items") {
+				if it.Get("kind") == nil && kind != "List" { // as the API answers: the list says it for all
+					it.Keys = append(it.Keys, yaml.Entry{Key: "kind", Value: yaml.Node{Kind: yaml.Text, Text: strings.TrimSuffix(kind, "List")}},
+						yaml.Entry{Key: "apiVersion", Value: yaml.Node{Kind: yaml.Text, Text: b.text(n, "apiVersion")}})
 				}
 				b.object(&it)
 			}
@@ -110,14 +112,14 @@ func (b *rbac) object(n *node) {
 	case "RoleBinding", "ClusterRoleBinding":
 		b.binding(n, kind == "ClusterRoleBinding")
 	default:
-		b.at(n, "kind %q is not read: only Role, ClusterRole, RoleBinding and ClusterRoleBinding are", brief(kind))
+		b.at(n, "kind %q is not read: only Role, ClusterRole, RoleBinding and ClusterRoleBinding are", access.Brief(kind))
 	}
 }
 
 // named reads what an object is called. Labels and the like describe it.
-func (b *rbac) named(n *node, clusterWide bool) (namespace, name string) {
-	m := n.get("metadata")
-	if m == nil || m.kind != mapKind {
+func (b *rbac) named(n *yaml.Node, clusterWide bool) (namespace, name string) {
+	m := n.Get("metadata")
+	if m == nil || m.Kind != yaml.Map {
 		b.at(n, "an object needs metadata")
 		return "", ""
 	}
@@ -135,7 +137,7 @@ func (b *rbac) named(n *node, clusterWide bool) (namespace, name string) {
 	return namespace, name
 }
 
-func (b *rbac) role(n *node, clusterWide bool) {
+func (b *rbac) role(n *yaml.Node, clusterWide bool) {
 	what := map[bool]string{true: "a ClusterRole", false: "a Role"}[clusterWide]
 	keys := []string{"apiVersion", "kind", "metadata", "rules?"}
 	if clusterWide {
@@ -146,8 +148,8 @@ func (b *rbac) role(n *node, clusterWide bool) {
 	}
 	k := kubeRole{cluster: clusterWide, at: n}
 	k.namespace, k.name = b.named(n, clusterWide)
-	rules := n.get("rules")
-	if rules == nil && n.get("aggregationRule") != nil {
+	rules := n.Get("rules")
+	if rules == nil && n.Get("aggregationRule") != nil {
 		b.at(n, "an aggregated ClusterRole has no rules here: export it from a running cluster, which fills them in")
 	}
 	if rules != nil {
@@ -166,13 +168,13 @@ func (b *rbac) role(n *node, clusterWide bool) {
 	b.order = append(b.order, k.key())
 }
 
-func (b *rbac) binding(n *node, clusterWide bool) {
+func (b *rbac) binding(n *yaml.Node, clusterWide bool) {
 	if !b.mapping(n, "a binding", "apiVersion", "kind", "metadata", "roleRef", "subjects?") {
 		return
 	}
 	k := kubeBinding{cluster: clusterWide, at: n}
 	k.namespace, k.name = b.named(n, clusterWide)
-	ref := n.get("roleRef")
+	ref := n.Get("roleRef")
 	if !b.mapping(ref, "roleRef", "apiGroup?", "kind", "name") {
 		return
 	}
@@ -185,7 +187,7 @@ func (b *rbac) binding(n *node, clusterWide bool) {
 		b.at(ref, "roleRef must be a ClusterRole or, of a RoleBinding, a Role")
 		return
 	}
-	if list := n.get("subjects"); list != nil {
+	if list := n.Get("subjects"); list != nil {
 		for _, s := range b.items(list, "subjects") {
 			if b.mapping(&s, "a subject", "kind", "name", "namespace?", "apiGroup?") {
 				k.subjects = append(k.subjects, b.subject(&s, k.namespace)...)
@@ -196,7 +198,7 @@ func (b *rbac) binding(n *node, clusterWide bool) {
 }
 
 // subject is whom a binding is for.
-func (b *rbac) subject(n *node, namespace string) []powers.Node {
+func (b *rbac) subject(n *yaml.Node, namespace string) []powers.Node {
 	kind, name := b.text(n, "kind"), b.text(n, "name")
 	if name == "" {
 		b.at(n, "a subject needs a name")
@@ -222,7 +224,7 @@ func (b *rbac) subject(n *node, namespace string) []powers.Node {
 	case "Group":
 		return []powers.Node{{Kind: powers.Identity, ID: "kubernetes:group/*/" + name, Name: "group " + name}}
 	}
-	b.at(n, "a subject is a User, a Group or a ServiceAccount, not %q", brief(kind))
+	b.at(n, "a subject is a User, a Group or a ServiceAccount, not %q", access.Brief(kind))
 	return nil
 }
 
@@ -310,7 +312,7 @@ func (b *rbac) bind(out *Kubernetes) {
 	for _, k := range b.bindings {
 		role, ok := b.roles[k.to]
 		if !ok {
-			b.at(k.at, "binds %s, which is not in this file: export roles and bindings together", brief(k.to))
+			b.at(k.at, "binds %s, which is not in this file: export roles and bindings together", access.Brief(k.to))
 			continue
 		}
 		held := role.in(k.namespace, b.where(k.at))

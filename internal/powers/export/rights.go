@@ -7,7 +7,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/powers"
+	"github.com/lessor-iam/lessor/internal/yaml"
 )
 
 // Rights reads what somebody wrote down of a system that has no export of its
@@ -36,22 +38,22 @@ func Rights(file string, text []byte) ([]powers.Role, error) {
 	return nil, r.err()
 }
 
-func (r *reader) rightsOf(root *node) ([]powers.Role, error) {
+func (r *reader) rightsOf(root *yaml.Node) ([]powers.Role, error) {
 	system, version := r.text(root, "system"), 0
 	if _, known := powers.Rules[system]; !known {
-		r.at(root.get("system"), "there are no rules for %q: there are for %s", brief(system), strings.Join(slices.Sorted(maps.Keys(powers.Rules)), ", "))
+		r.at(root.Get("system"), "there are no rules for %q: there are for %s", access.Brief(system), strings.Join(slices.Sorted(maps.Keys(powers.Rules)), ", "))
 		return nil, r.err()
 	}
-	if v := root.get("version"); v != nil {
-		n, err := strconv.Atoi(v.text)
-		if v.kind != numberKind || err != nil || n < 1 {
+	if v := root.Get("version"); v != nil {
+		n, err := strconv.Atoi(v.Text)
+		if v.Kind != yaml.Number || err != nil || n < 1 {
 			r.at(v, "version must be a whole number, such as 15")
 		}
 		version = n
 	}
 	var roles []powers.Role
 	seen := map[string]bool{}
-	for _, n := range r.items(root.get("roles"), "roles") {
+	for _, n := range r.items(root.Get("roles"), "roles") {
 		if !r.mapping(&n, "a role", "name", "class?", "rights") {
 			continue
 		}
@@ -60,14 +62,14 @@ func (r *reader) rightsOf(root *node) ([]powers.Role, error) {
 			r.at(&n, "a role needs a name that no other has")
 		}
 		seen[name] = true
-		held := r.rights(n.get("rights"), system)
+		held := r.rights(n.Get("rights"), system)
 		roles = append(roles, powers.Role{System: system, ID: name, Name: name, Class: r.text(&n, "class"), Source: r.where(&n), Version: version,
 			Allows: func(right string) []powers.On { return held[right] }})
 	}
 	return roles, r.err()
 }
 
-func (r *reader) rights(list *node, system string) map[string][]powers.On {
+func (r *reader) rights(list *yaml.Node, system string) map[string][]powers.On {
 	held := map[string][]powers.On{}
 	for _, n := range r.items(list, "rights") {
 		if !r.mapping(&n, "a right", "right", "on?") {
@@ -76,7 +78,7 @@ func (r *reader) rights(list *node, system string) map[string][]powers.On {
 		right, on := r.text(&n, "right"), r.text(&n, "on")
 		switch {
 		case !slices.Contains(powers.Rights(system), right):
-			r.at(n.get("right"), "no rule of %s speaks of %q: %s", system, brief(right), known(system))
+			r.at(n.Get("right"), "no rule of %s speaks of %q: %s", system, access.Brief(right), known(system))
 		case on == "" && powers.NeedsOn(system, right):
 			r.at(&n, "%s needs on: what it is for", right)
 		default:

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/lessor-iam/lessor/internal/access"
+	"github.com/lessor-iam/lessor/internal/yaml"
 )
 
 // Bounds on what is read, far above any real export.
@@ -18,79 +19,21 @@ const (
 	maxText     = 4096 // bytes of one text that is read
 )
 
-type kind uint8
-
-const (
-	nullKind kind = iota
-	textKind
-	numberKind
-	boolKind
-	listKind
-	mapKind
-)
-
-func (k kind) String() string {
-	return [...]string{"nothing", "text", "a number", "true or false", "a list", "a mapping"}[k]
-}
-
-// node is one value with its place, whichever format it was written in.
-type node struct {
-	kind      kind
-	line, col int
-	text      string
-	list      []node
-	keys      []entry
-}
-
-type entry struct {
-	key       string
-	line, col int
-	value     node
-}
-
-// Problem is one thing wrong at one place. A Line of 0 means the file as a whole.
-type Problem struct {
-	File    string
-	Line    int
-	Column  int
-	Message string
-}
-
-// String writes "file:line:column: message".
-func (p Problem) String() string {
-	if p.Line == 0 {
-		return p.File + ": " + p.Message
-	}
-	return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Message)
-}
-
-// Problems is everything wrong with an export, up to a bound. It wraps
-// [access.ErrInvalid].
-type Problems []Problem
-
-func (ps Problems) Error() string {
-	lines := make([]string, len(ps))
-	for i, p := range ps {
-		lines[i] = p.String()
-	}
-	return strings.Join(lines, "\n")
-}
-
-func (ps Problems) Unwrap() error { return access.ErrInvalid }
-
 // reader reads one file and collects what is wrong with it.
 type reader struct {
 	file     string
-	problems Problems
+	problems access.Problems
 }
 
-func (r *reader) problem(line, col int, format string, args ...any) {
+func (r *reader) problem(line, col int32, format string, args ...any) {
 	if len(r.problems) < maxProblems {
-		r.problems = append(r.problems, Problem{r.file, line, col, fmt.Sprintf(format, args...)})
+		r.problems = append(r.problems, access.Problem{File: r.file, Line: int(line), Column: int(col), Message: fmt.Sprintf(format, args...)})
 	}
 }
 
-func (r *reader) at(n *node, format string, args ...any) { r.problem(n.line, n.col, format, args...) }
+func (r *reader) at(n *yaml.Node, format string, args ...any) {
+	r.problem(n.Line, n.Col, format, args...)
+}
 
 func (r *reader) err() error {
 	if len(r.problems) == 0 {
@@ -100,7 +43,7 @@ func (r *reader) err() error {
 }
 
 // where is a node's place as the reason of an edge.
-func (r *reader) where(n *node) string { return fmt.Sprintf("%s:%d", r.file, n.line) }
+func (r *reader) where(n *yaml.Node) string { return fmt.Sprintf("%s:%d", r.file, n.Line) }
 
 // fits refuses what is too long or no text at all, before a parser sees it.
 func (r *reader) fits(text []byte) bool {
@@ -117,19 +60,19 @@ func (r *reader) fits(text []byte) bool {
 
 // mapping holds that a node is one and has no other keys than these. Those that
 // end in a question mark may be absent.
-func (r *reader) mapping(n *node, what string, keys ...string) bool {
-	if n.kind != mapKind {
-		r.at(n, "%s must be a mapping, not %s", what, n.kind)
+func (r *reader) mapping(n *yaml.Node, what string, keys ...string) bool {
+	if n.Kind != yaml.Map {
+		r.at(n, "%s must be a mapping, not %s", what, n.Kind)
 		return false
 	}
-	for i := range n.keys {
-		if e := &n.keys[i]; !slices.Contains(keys, e.key) && !slices.Contains(keys, e.key+"?") {
-			r.problem(e.line, e.col, "unknown key %q of %s: it may change what is allowed, so it is not skipped", brief(e.key), what)
+	for i := range n.Keys {
+		if e := &n.Keys[i]; !slices.Contains(keys, e.Key) && !slices.Contains(keys, e.Key+"?") {
+			r.problem(e.Line, e.Col, "unknown key %q of %s: it may change what is allowed, so it is not skipped", access.Brief(e.Key), what)
 		}
 	}
 	whole := true
 	for _, k := range keys {
-		if !strings.HasSuffix(k, "?") && n.get(k) == nil {
+		if !strings.HasSuffix(k, "?") && n.Get(k) == nil {
 			r.at(n, "%s needs %s", what, k)
 			whole = false
 		}
@@ -137,19 +80,9 @@ func (r *reader) mapping(n *node, what string, keys ...string) bool {
 	return whole
 }
 
-// get is the value of a key, nil if there is none or it is null.
-func (n *node) get(key string) *node {
-	for i := range n.keys {
-		if n.keys[i].key == key && n.keys[i].value.kind != nullKind {
-			return &n.keys[i].value
-		}
-	}
-	return nil
-}
-
 // text reads a text of a mapping, "" if there is none.
-func (r *reader) text(n *node, key string) string {
-	v := n.get(key)
+func (r *reader) text(n *yaml.Node, key string) string {
+	v := n.Get(key)
 	if v == nil {
 		return ""
 	}
@@ -158,33 +91,33 @@ func (r *reader) text(n *node, key string) string {
 }
 
 // plain reads a text that will be shown to somebody.
-func (r *reader) plain(n *node, what string) (string, bool) {
+func (r *reader) plain(n *yaml.Node, what string) (string, bool) {
 	switch {
-	case n.kind != textKind:
-		r.at(n, "%s must be text, not %s", what, n.kind)
-	case len(n.text) > maxText:
+	case n.Kind != yaml.Text:
+		r.at(n, "%s must be text, not %s", what, n.Kind)
+	case len(n.Text) > maxText:
 		r.at(n, "%s is longer than %d bytes", what, maxText)
-	case strings.ContainsFunc(n.text, func(c rune) bool { return unicode.IsControl(c) || unicode.Is(unicode.Cf, c) }):
+	case strings.ContainsFunc(n.Text, func(c rune) bool { return unicode.IsControl(c) || unicode.Is(unicode.Cf, c) }):
 		r.at(n, "%s holds a character that cannot be seen", what)
 	default:
-		return n.text, true
+		return n.Text, true
 	}
 	return "", false
 }
 
 // texts reads a list of texts; a key that is absent is an empty one.
-func (r *reader) texts(n *node, key string) []string {
-	v := n.get(key)
+func (r *reader) texts(n *yaml.Node, key string) []string {
+	v := n.Get(key)
 	if v == nil {
 		return nil
 	}
-	if v.kind != listKind {
-		r.at(v, "%s must be a list, not %s", key, v.kind)
+	if v.Kind != yaml.List {
+		r.at(v, "%s must be a list, not %s", key, v.Kind)
 		return nil
 	}
-	out := make([]string, 0, len(v.list))
-	for i := range v.list {
-		if s, ok := r.plain(&v.list[i], "an entry of "+key); ok {
+	out := make([]string, 0, len(v.List))
+	for i := range v.List {
+		if s, ok := r.plain(&v.List[i], "an entry of "+key); ok {
 			out = append(out, s)
 		}
 	}
@@ -192,16 +125,9 @@ func (r *reader) texts(n *node, key string) []string {
 }
 
 // items reads a list, a single value counting as one of it.
-func (r *reader) items(n *node, what string) []node {
-	if n.kind == listKind {
-		return n.list
+func (r *reader) items(n *yaml.Node, what string) []yaml.Node {
+	if n.Kind == yaml.List {
+		return n.List
 	}
-	return []node{*n}
-}
-
-func brief(s string) string {
-	if utf8.RuneCountInString(s) <= 64 {
-		return s
-	}
-	return string([]rune(s)[:63]) + "…"
+	return []yaml.Node{*n}
 }

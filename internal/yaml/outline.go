@@ -1,10 +1,11 @@
-package config
+package yaml
 
 import "github.com/goccy/go-yaml/token"
 
 // outline follows how deep and how wide the tokens nest, before the parser,
 // whose stack and time grow with both, sees them.
 type outline struct {
+	Bounds
 	block []level // columns of the block lists and mappings that are open
 	flow  []brace // the flow lists and mappings that are open
 	empty int     // keys and entries without a value
@@ -24,21 +25,21 @@ type brace struct {
 // plainTokens refuses, before anything is built, whatever makes a file mean
 // more than it shows: anchors, aliases, merge keys, tags, directives, complex
 // keys, several documents, and nesting beyond the bounds.
-func (r *report) plainTokens(file string, tokens token.Tokens) bool {
+func (r *Reader) plainTokens(tokens token.Tokens) bool {
 	if bad := tokens.InvalidToken(); bad != nil {
-		r.problem(tokenMark(file, bad), "not valid YAML: %s", said(bad.Error))
+		r.problem(r.placeOf(bad), "not valid YAML: %s", said(bad.Error))
 		return false
 	}
-	var o outline
+	o := outline{Bounds: r.Bounds}
 	content, ok := false, true
 	for _, tk := range tokens {
 		if why := unwanted(tk, content); why != "" {
-			r.problem(tokenMark(file, tk), "%s", why)
+			r.problem(r.placeOf(tk), "%s", why)
 			ok = false
 		}
 		content = content || tk.Type != token.CommentType
 		if why := o.follow(tk); why != "" {
-			r.problem(tokenMark(file, tk), "%s", why)
+			r.problem(r.placeOf(tk), "%s", why)
 			return false
 		}
 	}
@@ -91,12 +92,12 @@ func (o *outline) follow(tk *token.Token) string {
 		}
 	}
 	switch {
-	case len(o.flow)+len(o.block) > maxNesting:
+	case len(o.flow)+len(o.block) > o.Bounds.Nesting:
 		return "lists and mappings are nested too deep"
-	case len(o.flow) > 0 && o.flow[len(o.flow)-1].keys > maxKeys,
-		len(o.block) > 0 && o.block[len(o.block)-1].keys > maxKeys:
+	case len(o.flow) > 0 && o.flow[len(o.flow)-1].keys > o.Bounds.Keys,
+		len(o.block) > 0 && o.block[len(o.block)-1].keys > o.Bounds.Keys:
 		return "a mapping has too many keys"
-	case o.empty > maxEmpty:
+	case o.empty > o.Bounds.Empty:
 		return "too many keys or list entries have no value"
 	}
 	return ""

@@ -1,4 +1,4 @@
-package config
+package yaml
 
 import (
 	"fmt"
@@ -6,8 +6,10 @@ import (
 	"testing"
 )
 
+var plenty = Bounds{Bytes: 16 << 20, Nesting: 16, Keys: 1000, Empty: 1000, Marks: 1 << 20}
+
 // What is refused before anything is made of it, and where.
-func TestParseRefuses(t *testing.T) {
+func TestReadRefuses(t *testing.T) {
 	t.Parallel()
 	const deep = 10_000
 	for _, c := range []struct{ name, text, want string }{
@@ -60,9 +62,9 @@ func TestParseRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			var r report
-			r.parse("f", []byte(c.text))
-			got := r.problems.Error()
+			r := Reader{Bounds: plenty, File: "f"}
+			r.Read([]byte(c.text))
+			got := r.Problems.Error()
 			if !strings.Contains(got, c.want) || strings.Contains(got, "hunter2") {
 				t.Errorf("%.300s\nwant %s", got, c.want)
 			}
@@ -87,11 +89,11 @@ func counted(n int, format string) string {
 	return b.String()
 }
 
-func TestParseReads(t *testing.T) {
+func TestReads(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, text, want string }{
-		{"nothing", "", "{}@1:1"},
-		{"a comment", "# a\n", "{}@1:1"},
+		{"nothing", "", "nothing()@1:1"},
+		{"a comment", "# a\n", "nothing()@1:1"},
 		{"a header", "---\na: b", `{a@2:1="b"@2:4}@2:1`},
 		{"byte order mark", "\ufeffa: b", `{a@1:1="b"@1:4}@1:1`},
 		{"CRLF", "a: b\r\nc: d\r\n", `{a@1:1="b"@1:4 c@2:1="d"@2:4}@1:1`},
@@ -110,33 +112,54 @@ func TestParseReads(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			var r report
-			root, ok := r.parse("f", []byte(c.text))
-			if got := show(&root); !ok || len(r.problems) > 0 || !strings.Contains(got, c.want) {
-				t.Errorf("%v %v\n%s, want\n%s", ok, r.problems, got, c.want)
+			r := Reader{Bounds: plenty, File: "f"}
+			root, ok := r.Read([]byte(c.text))
+			if got := show(&root); !ok || len(r.Problems) > 0 || !strings.Contains(got, c.want) {
+				t.Errorf("%v %v\n%s, want\n%s", ok, r.Problems, got, c.want)
 			}
 		})
 	}
 }
 
 // show writes a node and its places.
-func show(n *node) string {
+func show(n *Node) string {
 	var parts []string
-	for i := range n.list {
-		parts = append(parts, show(&n.list[i]))
+	for i := range n.List {
+		parts = append(parts, show(&n.List[i]))
 	}
-	for i := range n.keys {
-		e := &n.keys[i]
-		parts = append(parts, fmt.Sprintf("%s@%d:%d=%s", e.key, e.line, e.col, show(&e.value)))
+	for i := range n.Keys {
+		e := &n.Keys[i]
+		parts = append(parts, fmt.Sprintf("%s@%d:%d=%s", e.Key, e.Line, e.Col, show(&e.Value)))
 	}
-	text := fmt.Sprintf("%s(%s)", n.kind, n.text)
-	switch n.kind {
-	case textKind:
-		text = fmt.Sprintf("%q", n.text)
-	case listKind:
+	text := fmt.Sprintf("%s(%s)", n.Kind, n.Text)
+	switch n.Kind {
+	case Text:
+		text = fmt.Sprintf("%q", n.Text)
+	case List:
 		text = fmt.Sprint(parts)
-	case mapKind:
+	case Map:
 		text = "{" + strings.Join(parts, " ") + "}"
 	}
-	return fmt.Sprintf("%s@%d:%d", text, n.line, n.col)
+	return fmt.Sprintf("%s@%d:%d", text, n.Line, n.Col)
+}
+
+// A text further down in its file is told of by the file's lines.
+func TestReadsFurtherDown(t *testing.T) {
+	t.Parallel()
+	r := Reader{Bounds: plenty, File: "f", Before: 10}
+	if root, ok := r.Read([]byte("a: b")); !ok || show(&root) != `{a@11:1="b"@11:4}@11:1` {
+		t.Errorf("%s %v", show(&root), r.Problems)
+	}
+	for _, c := range []struct{ text, want string }{
+		{"a: 1\na: 2", `f:12:1: "a" is written twice; the first is at f:11`},
+		{"a: *x", "f:11:4: anchors"},
+		{"a: b # \x1b", "f:11:8: the control character U+001B"},
+		{"a: [b", "f:11:4: not valid YAML"},
+		{"a: " + strings.Repeat("x", 17<<20), "f:11:1: is longer than 16 MiB"},
+	} {
+		r.Problems = nil
+		if r.Read([]byte(c.text)); !strings.HasPrefix(r.Problems.Error(), c.want) {
+			t.Errorf("%v, want %s", r.Problems, c.want)
+		}
+	}
 }
