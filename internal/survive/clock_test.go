@@ -106,6 +106,7 @@ func (l *life) setFar(ctx context.Context, rnd *rand.Rand, some []*replica, by t
 	}
 	l.set(some, by)
 	if off := time.Duration(l.lead.Load()) - l.base - by; by < 0 && off < followed+l.let+time.Minute {
+		l.accepting = true // what security lets one server's clock be, another's is asked about again
 		wait(ctx, time.Minute)
 		return l.jumped(some, by, "security has let it be so far behind before")
 	}
