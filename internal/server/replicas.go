@@ -21,6 +21,7 @@ const (
 	replicaEvery  = 2 * time.Second
 	replicaGone   = 10 * time.Second
 	replicaForget = 15 * time.Minute
+	longestBeat   = 3 * time.Second
 )
 
 // self is this replica as it tells the others, and what it last heard of them.
@@ -46,31 +47,39 @@ func programVersion() string {
 	return cmp.Or(strings.TrimSpace(version), "unknown")
 }
 
-// beats says that this replica is there until the context ends, and then that it is not.
-func (s *Server) beats(ctx context.Context, address string) {
+// appear gives this replica the name by which the others know it. It works from then on.
+func (s *Server) appear(address string) {
 	host, _ := os.Hostname() // for people; what makes it unique is the id
 	s.self.mu.Lock()
+	defer s.self.mu.Unlock()
 	s.self.is = store.Replica{ID: rand.Text(), Name: host + " " + address, Version: programVersion(), Began: time.Now()}
-	id := s.self.is.ID
-	s.self.mu.Unlock()
-	failing := false
+	if s.db.Dialect == store.Postgres {
+		s.holding.renew(s.self.is.Began)
+	}
+}
+
+// beats says that this replica is there until the context ends, and then that it is not;
+// and takes up what others that are gone have left.
+func (s *Server) beats(ctx context.Context) {
+	failing, watched := false, signs{}
 	beat := func() {
 		err := s.beat(ctx)
 		if err != nil && !failing && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "this replica could not say that it is there", "error", err.Error())
 		}
 		failing = err != nil
+		s.takeUp(ctx, &watched)
 	}
 	beat()
 	onTick(ctx, replicaEvery, beat)
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), replicaEvery)
 	defer cancel()
-	_ = s.db.Leave(end, id) // otherwise it is forgotten
+	_ = s.db.Leave(end, s.self.is.ID) // otherwise it is forgotten
 }
 
 // beat says it once, and looks who else is there and on what.
 func (s *Server) beat(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, replicaGone/2)
+	ctx, cancel := context.WithTimeout(ctx, longestBeat)
 	defer cancel()
 	s.self.mu.Lock()
 	s.self.is.Files, s.self.is.Seen = s.files(), time.Now()
@@ -79,6 +88,9 @@ func (s *Server) beat(ctx context.Context) error {
 	all, err := s.db.Beat(ctx, is, is.Seen.Add(-replicaForget))
 	if err != nil {
 		return err
+	}
+	if s.db.Dialect == store.Postgres {
+		s.holding.renew(is.Seen)
 	}
 	all = slices.DeleteFunc(all, func(r store.Replica) bool { return r.ID != is.ID && is.Seen.Sub(r.Seen) > replicaGone })
 	var other []string

@@ -78,6 +78,7 @@ type Server struct {
 	health   health                      // whether this replica is ready
 	degraded atomic.Pointer[[]Degraded]  // nil before Run
 	self     self                        // this replica among the others
+	holding  hold                        // … and while it may go on with what it has begun
 	room     *room                       // what the database has left to grow
 
 	unconfirmed atomic.Pointer[access.Halt] // while two people have not confirmed the files in force
@@ -309,6 +310,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	// 2. Lanes and background work.
 	work, stop := context.WithCancel(ctx)
 	defer stop()
+	s.appear(l.Addr().String())
 	background, err := s.startWork(work)
 	if err != nil {
 		return err
@@ -326,7 +328,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	lanes.Go(func() { onTick(work, replicaEvery, func() { s.watchFiles(work) }) })
 	lanes.Go(func() { s.follow(work) })
 	lanes.Go(func() { s.roster.watch(work, s.log) })
-	lanes.Go(func() { s.beats(work, l.Addr().String()) })
+	lanes.Go(func() { s.beats(work) })
 	// 3. The doors, until told to stop.
 	h := &http.Server{Handler: stayOnTLS(s.handler), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}

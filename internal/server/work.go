@@ -20,8 +20,9 @@ import (
 	"github.com/lessor-iam/lessor/internal/store"
 )
 
-// How background work goes. River's own figures would leave a stuck job for an
-// hour and give a failing one up after 25 tries.
+// How background work goes. River's own figures would leave a stuck job for an hour and
+// give a failing one up after 25 tries. What a process leaves that is gone does not wait
+// for jobStuckAfter, see [Server.takeUp]: that is for what hangs in one that lives.
 const (
 	jobTimeout    = 30 * time.Second
 	jobStuckAfter = 45 * time.Second
@@ -57,10 +58,13 @@ func (s *Server) startWork(ctx context.Context) (*river.Client[*sql.Tx], error) 
 		// had read its last batch when the next event was written.
 		every(10*time.Second, engine.SequenceJob{}), every(10*time.Second, engine.WitnessJob{}), every(time.Minute, engine.ExpireJob{}), every(sweepEvery, engine.StandInsJob{}), every(sweepEvery, engine.SweepJob{}), every(judgeEvery, engine.JudgeJob{}), every(planEvery, engine.PlanRotationsJob{}),
 	}
-	client, err := s.db.NewWorker(&river.Config{
+	if err := s.takeUpOwn(ctx); err != nil {
+		return nil, err
+	}
+	client, err := s.db.NewWorker(&river.Config{ID: workerName(s.self.is.ID),
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 4}, engine.TicketQueue: {MaxWorkers: 4}, auditQueue: {MaxWorkers: 1}}, Workers: workers, PeriodicJobs: periodic,
 		PollOnly: s.db.Dialect == store.SQLite, FetchPollInterval: 200 * time.Millisecond, FetchCooldown: 50 * time.Millisecond,
-		Middleware: []rivertype.Middleware{&timekeeper{figures: s.figures}}, JobTimeout: jobTimeout, RescueStuckJobsAfter: jobStuckAfter, MaxAttempts: jobTries, RetryPolicy: backOff{},
+		Middleware: []rivertype.Middleware{&timekeeper{figures: s.figures}, &whileHeld{holding: &s.holding}}, JobTimeout: jobTimeout, RescueStuckJobsAfter: jobStuckAfter, MaxAttempts: jobTries, RetryPolicy: backOff{},
 		CompletedJobRetentionPeriod: time.Hour, Logger: slog.New(atLeast{s.log.Handler(), slog.LevelWarn}),
 	})
 	if err != nil {
