@@ -32,7 +32,7 @@ var rows = map[string]struct{ attack, waits string }{
 	"AB-20": {"a vote on one's own request", ""},
 	"AB-22": {"a vote through another guise of oneself", ""},
 	"AB-23": {"a decision made in the ticket system", ""},
-	"AB-24": {"authority through circles, depth and crowds", "a crowd of a million within a second: ten thousand are decided in that"},
+	"AB-24": {"authority through circles, depth and crowds", "a million people of whom none may vote, within a second: each is asked about"},
 	"AB-26": {"an approver who has left before the grant", ""},
 	"AB-27": {"authority taken away before the grant", ""},
 	"AB-29": {"a ballot late, for an old revision, forwarded, used again", ""},

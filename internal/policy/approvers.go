@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"iter"
 	"slices"
 
 	"github.com/cedar-policy/cedar-go"
@@ -19,12 +20,13 @@ func (s *Set) WhoCanApprove(f Facts, stage string) []string {
 		return nil
 	}
 	u := s.dues(&f)
-	return s.eligible(&f, f.resource(s, u.authors), u, stage)
+	return slices.Collect(s.eligible(&f, f.resource(s, u.authors), u, stage))
 }
 
-func (s *Set) eligible(f *Facts, resource *built, u due, stage string) []string {
+// eligible goes through who could approve that stage, in order: as far as it is asked.
+func (s *Set) eligible(f *Facts, resource *built, u due, stage string) iter.Seq[string] {
 	if u.torn != "" {
-		return nil
+		return slices.Values[[]string](nil)
 	}
 	g := s.factsOf(f.Directory, f.Now, resource)
 	q := approveAsked(f, access.Actor{Strength: u.stepUp}, stage, u.stepUp, votersOf(f))
@@ -33,23 +35,27 @@ func (s *Set) eligible(f *Facts, resource *built, u due, stage string) []string 
 	about := rules.about(resource, stage)
 	known := req
 	if known.Principal = uid(identityType, ""); s.check.question(known) != nil {
-		return nil // the voters differ in their id only: asked once is asked for all
+		return slices.Values[[]string](nil) // the voters differ in their id only: asked once is asked for all
 	}
 	who := rules.propose(about, req, g, f.Directory)
 	for _, u := range []cedar.EntityUID{uid(identityType, f.Request.Requester), uid(identityType, f.Request.Beneficiary), uid(entitlementType, f.Item.Entitlement)} {
 		g.Get(u) // the guards read them for every voter
 	}
 	ofAll := len(g.read)
-	var out []string
-	for _, id := range who.listed(f.Directory) {
-		req.Principal = uid(identityType, id)
-		principal, _ := g.Get(req.Principal)
-		if allows(rules.also(about, principal), req, g) {
-			out = append(out, id)
+	return func(yield func(string) bool) {
+		for _, id := range who.listed(f.Directory) {
+			if _, known := f.Directory.Identity(id); !known {
+				continue // the guards refuse whoever is nobody; a crowd of them need not be asked about
+			}
+			req.Principal = uid(identityType, id)
+			principal, _ := g.Get(req.Principal)
+			can := allows(rules.also(about, principal), req, g)
+			g.read = g.read[:ofAll] // what errs for one voter is not held against the next
+			if can && !yield(id) {
+				return
+			}
 		}
-		g.read = g.read[:ofAll] // what errs for one voter is not held against the next
 	}
-	return out
 }
 
 // allows is decide without its record.
@@ -68,10 +74,15 @@ func (s *Set) Unfillable(f Facts, stages []access.Stage) []access.Stage {
 	u := s.dues(&f)
 	resource := f.resource(s, u.authors)
 	standing := s.count(&f, resource, u).per
+	open := 0
+	for _, st := range stages {
+		open += max(0, st.Count-standing[st.Name])
+	}
 	taken := map[string]*seat{} // person -> the seat they would fill
 	var empty []access.Stage
 	for _, st := range stages {
-		people := persons(f.Directory, s.eligible(&f, resource, u, st.Name))
+		// As many as there are open seats in all are enough to always find one who has none.
+		people := firstPersons(f.Directory, s.eligible(&f, resource, u, st.Name), open)
 		for range st.Count - standing[st.Name] {
 			if !(&seat{people: people}).fill(taken, map[string]bool{}) {
 				empty = append(empty, st)
@@ -80,6 +91,21 @@ func (s *Set) Unfillable(f Facts, stages []access.Stage) []access.Stage {
 		}
 	}
 	return empty
+}
+
+// firstPersons are the first n different people among these identities.
+func firstPersons(d *access.Directory, ids iter.Seq[string], n int) (people []string) {
+	if n == 0 {
+		return nil
+	}
+	for id := range ids {
+		if p := d.PersonOf(id); !slices.Contains(people, p) {
+			if people = append(people, p); len(people) == n {
+				break
+			}
+		}
+	}
+	return people
 }
 
 // seat is one approval that is still to come.
