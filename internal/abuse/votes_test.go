@@ -2,8 +2,8 @@ package abuse
 
 import (
 	"fmt"
-	"os"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
