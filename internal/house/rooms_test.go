@@ -207,7 +207,7 @@ func TestRoomsImportOnlyWhatTheyMay(t *testing.T) {
 func TestOneDoor(t *testing.T) {
 	t.Parallel()
 	writes := []string{".AddRequest(", ".SaveRequest(", ".AddApproval(", ".WithdrawApproval(", ".AddGrant(", ".SaveGrant(", ".AddAssignment(", ".SaveJob(",
-		".AddReceipt(", ".AddFinding(", ".CloseFinding(", ".AddEvent(", ".PlaceEvent(", ".SetTile(", ".AddCheckpoint(", ".Enqueue("}
+		".AddReceipt(", ".AddFinding(", ".CloseFinding(", ".AddEvent(", ".PlaceEvent(", ".PlaceEvents(", ".SetTile(", ".AddCheckpoint(", ".Enqueue("}
 	seen := 0
 	for _, s := range sources(t) {
 		if s.test || s.room == "store" || s.room == "house" || slices.Contains(testRooms, s.room) {

@@ -3,10 +3,13 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/lessor-iam/lessor/internal/access"
 )
 
 // Event is one stored event: what is queried by, the canonical body, and its
@@ -47,7 +50,7 @@ const unsequencedSeen = 20_000
 // counts its transactions, each when it first writes, and thus after all that it reads.
 func (tx *Tx) Unsequenced(ctx context.Context, limit int) ([]Event, error) {
 	if tx.db.Dialect != Postgres {
-		return all(ctx, tx, scanEvent, `select `+eventColumns+` from event where seq is null order by id limit $1`, limit)
+		return all(ctx, tx, scanEvent, `select `+eventColumns+` from event indexed by event_unsequenced where seq is null order by id limit $1`, limit)
 	}
 	return all(ctx, tx, scanEvent, `select `+eventColumns+` from (select `+eventColumns+`, age(xmin) as done from event where seq is null order by id limit $2) e
 		order by done desc, id limit $1`, limit, max(limit, unsequencedSeen))
@@ -67,6 +70,32 @@ func (tx *Tx) LastEventAt(ctx context.Context) (last time.Time, err error) {
 // believing from before a storm that they are few.
 func (tx *Tx) PlaceEvent(ctx context.Context, id string, seq int64) error {
 	return tx.exec(ctx, "place event "+id, `update event set seq=$1 where id=$2 and coalesce(seq, -1) = -1`, seq, id)
+}
+
+// PlaceEvents gives events their places in the log, one after the other from seq on, in
+// the order in which their ids come, each once: in one statement, for a thousand cost the
+// database a thousand journeys. Each is found by its id, as PlaceEvent finds it.
+func (tx *Tx) PlaceEvents(ctx context.Context, ids []string, seq int64) error {
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return err
+	}
+	res, err := tx.ExecContext(ctx, placeEvents[tx.db.Dialect], seq, string(list))
+	if err != nil {
+		return fmt.Errorf("place %d events from %d on: %w", len(ids), seq, err)
+	}
+	if placed, err := res.RowsAffected(); err != nil || placed != int64(len(ids)) {
+		return fmt.Errorf("%w: place events from %d on: %d of %d had none yet", access.ErrConflict, seq, placed, len(ids))
+	}
+	return nil
+}
+
+// placeEvents differ in how a list is read, which each database has words of its own for.
+var placeEvents = map[Dialect]string{
+	SQLite: `update event set seq = $1 + listed.n from (select key as n, value as id from json_each($2)) as listed
+		where event.id = listed.id and coalesce(event.seq, -1) = -1`,
+	Postgres: `update event set seq = $1 + listed.n - 1 from json_array_elements_text(cast($2 as json)) with ordinality as listed (id, n)
+		where event.id = listed.id and coalesce(event.seq, -1) = -1`,
 }
 
 // Events lists up to limit events from a place in the log on, in its order.
