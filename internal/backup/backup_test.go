@@ -61,7 +61,7 @@ func TestBackup(t *testing.T) {
 			}
 			for _, into := range []store.Dialect{store.SQLite, store.Postgres} {
 				load := func(tx *store.Tx) error { return b.Load(context.WithoutCancel(t.Context()), tx) }
-				dsn := enginetest.DSN(t, into)
+				dsn := enginetest.Empty(t, into)
 				db, err := store.OpenEmpty(t.Context(), dsn, store.Fill{Schema: b.Schema, Load: load})
 				if err != nil {
 					t.Fatal(err)

@@ -347,7 +347,7 @@ func TestOldBackupsResurrectNothing(t *testing.T) {
 			for _, tail := range []bool{true, false} {
 				name := fmt.Sprintf("%s, tail %v", age, tail)
 				s.put(reality)
-				dsn := enginetest.DSN(t, kind)
+				dsn := enginetest.Empty(t, kind)
 				rec := restore(t, filepath.Join(dir, age), kept, tail, dsn, now.Add(5*time.Minute))
 				n := s.instance(kind, dsn, now.Add(6*time.Minute))
 				if tail {

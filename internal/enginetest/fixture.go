@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"math/rand/v2"
-	"path/filepath"
 	"regexp"
 	"sync"
 	"testing"
@@ -18,7 +17,6 @@ import (
 	"github.com/lessor-iam/lessor/internal/evidence"
 	"github.com/lessor-iam/lessor/internal/reconcile"
 	"github.com/lessor-iam/lessor/internal/store"
-	"github.com/lessor-iam/lessor/internal/testserver"
 )
 
 // Pace is how fast a fixture's protocol goes unless a test says otherwise.
@@ -84,15 +82,6 @@ func Each(t *testing.T, do func(t *testing.T, d store.Dialect)) {
 			do(t, d)
 		})
 	}
-}
-
-// DSN names a fresh database of that kind.
-func DSN(t testing.TB, d store.Dialect) string {
-	t.Helper()
-	if d == store.Postgres {
-		return testserver.Postgres(t)
-	}
-	return "sqlite:" + filepath.Join(t.TempDir(), "lessor.db")
 }
 
 // Open returns a fixture, closed when the test ends.

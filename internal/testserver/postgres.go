@@ -30,12 +30,49 @@ var cluster struct {
 	once sync.Once
 	port int
 	err  error
+	how  string    // databases are copied
 	life io.Closer // open while the server is to run; held here so that it is never collected
 	made atomic.Int64
+
+	full    sync.Once // the one that others are made like
+	fullErr error
 }
 
 // Postgres returns the URL of a fresh, empty database, dropped when the test ends.
 func Postgres(t testing.TB) (dsn string) {
+	t.Helper()
+	start(t)
+	return create(t, "template1")
+}
+
+// PostgresLike returns the URL of a fresh database with what fill leaves in one, dropped
+// when the test ends. fill is called once in a process, whoever asks: what it takes is
+// taken once, and the rest are copies of files.
+func PostgresLike(t testing.TB, fill func(dsn string) error) (dsn string) {
+	t.Helper()
+	start(t)
+	const full = "filled"
+	cluster.full.Do(func() {
+		if cluster.fullErr = runOn(clusterURL(cluster.port, "postgres"), "create database "+full); cluster.fullErr == nil {
+			cluster.fullErr = fill(clusterURL(cluster.port, full))
+		}
+	})
+	if cluster.fullErr != nil {
+		t.Fatalf("PostgreSQL: the database that others are made like: %v", cluster.fullErr)
+	}
+	return create(t, full)
+}
+
+func create(t testing.TB, like string) (dsn string) {
+	t.Helper()
+	name := fmt.Sprintf("t%d", cluster.made.Add(1))
+	onCluster(t, "create database "+name+" template "+like+cluster.how)
+	t.Cleanup(func() { onCluster(t, "drop database "+name+" with (force)") })
+	return clusterURL(cluster.port, name)
+}
+
+// start has the cluster running.
+func start(t testing.TB) {
 	t.Helper()
 	bin := postgresBin()
 	if bin == "" {
@@ -44,15 +81,14 @@ func Postgres(t testing.TB) (dsn string) {
 	port := Port(t)
 	cluster.once.Do(func() {
 		cluster.port = port
+		if postgresVersion(bin) >= 15 { // where every page would go through the log, at four times the cost
+			cluster.how = " strategy file_copy"
+		}
 		cluster.life, cluster.err = startCluster(bin, port)
 	})
 	if cluster.err != nil {
 		t.Fatalf("PostgreSQL: %v", cluster.err)
 	}
-	name := fmt.Sprintf("t%d", cluster.made.Add(1))
-	onCluster(t, "create database "+name)
-	t.Cleanup(func() { onCluster(t, "drop database "+name+" with (force)") })
-	return clusterURL(cluster.port, name)
 }
 
 func clusterURL(port int, database string) string {
@@ -80,15 +116,21 @@ func runOn(dsn, stmt string) error {
 
 // postgresBin finds the newest installed server, or nothing.
 func postgresBin() string {
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	version := func(p string) int {
-		n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(p))))
-		return n
-	}
+	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin")
+	found = slices.DeleteFunc(found, func(bin string) bool {
+		_, err := os.Stat(filepath.Join(bin, "initdb"))
+		return err != nil
+	})
 	if len(found) == 0 {
 		return ""
 	}
-	return filepath.Dir(slices.MaxFunc(found, func(a, b string) int { return version(a) - version(b) }))
+	return slices.MaxFunc(found, func(a, b string) int { return postgresVersion(a) - postgresVersion(b) })
+}
+
+// postgresVersion is the major one of the programs in a folder of Debian's.
+func postgresVersion(bin string) int {
+	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(bin)))
+	return n
 }
 
 // keeper runs the server for as long as its standard input is open, which is as
