@@ -33,7 +33,8 @@ type Loaded struct {
 // them, or that they are asked for and wait for a second person ([access.Files.Waits]):
 // then they may be in force only where a server begins with them, and nothing is granted
 // by them. It comes before they are in force, so that none ever is of which no event
-// tells; if we stop in between, the next start takes them in.
+// tells; if we stop in between, the next start takes them in, and where only that fails
+// the server tries again until they are.
 //
 // confirm is the digest of the files that whoever asks has looked at, or empty.
 func (e *Engine) TakeFiles(ctx context.Context, by access.Actor, l Loaded, confirm string) (f access.Files, err error) {

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/config"
 	"github.com/lessor-iam/lessor/internal/connector"
 	"github.com/lessor-iam/lessor/internal/engine"
+	"github.com/lessor-iam/lessor/internal/signal"
+	"github.com/lessor-iam/lessor/internal/witness"
 )
 
 // Reload reads the folder anew and takes it in whole, or not at all: what a
@@ -80,30 +83,71 @@ func (s *Server) ReloadBy(ctx context.Context, by access.Actor, confirm string) 
 	if f.Waits() {
 		return engine.FilesWaiting(f)
 	}
-	// 4. From here on it is in force; what may no longer be held ends now.
-	for _, w := range slices.Concat(meant(c), warnings, unreadable) {
+	// 4. From here on it is in force, whether or not whoever asked still waits for the answer.
+	return s.putInForce(context.WithoutCancel(ctx), &taken{c, world, sites, signals, watching, slices.Concat(meant(c), warnings, unreadable)})
+}
+
+// taken are files that are written down as in force, and what was made of them.
+type taken struct {
+	c        *config.Config
+	world    engine.World
+	sites    carriers
+	signals  *signal.Room
+	watching []*witness.Witness
+	warnings []string
+}
+
+// owedTime bounds one attempt to have files in force that are written down as such.
+const owedTime = 30 * time.Second
+
+// putInForce has files in force; what may no longer be held by them ends now. They are
+// written down already, so that it is owed where it fails, and [Server.payOwed] tries again.
+func (s *Server) putInForce(ctx context.Context, t *taken) error {
+	s.owed.Store(t)
+	for _, w := range t.warnings {
 		s.log.WarnContext(ctx, "configuration", "warning", w)
 	}
-	if err := s.enforce(ctx, world); err != nil {
-		return fmt.Errorf("nothing was taken in: %w", err)
+	enforcing, cancel := context.WithTimeout(ctx, owedTime)
+	defer cancel()
+	if err := s.enforce(enforcing, t.world); err != nil {
+		return fmt.Errorf("the new files are written down as in force, and this server goes by those before still; that is tried again every %s: %w", replicaEvery, err)
 	}
-	s.current.Store(c)
+	s.owed.Store(nil)
+	s.current.Store(t.c)
 	s.unconfirmed.Store(nil)
-	s.keys.Set(keysOf(c))
-	s.signals.Store(signals)
-	s.watchers.Store(&watching)
-	s.hand(sites)
+	s.keys.Set(keysOf(t.c))
+	s.signals.Store(t.signals)
+	s.watchers.Store(&t.watching)
+	s.hand(t.sites)
 	if err := s.goRound(); err != nil {
 		return err
 	}
 	_ = s.appraise(ctx) // said in the log, and done again with the next sweep
 	swept, err := s.engine.Sweep(ctx)
-	s.log.InfoContext(ctx, "reloaded", "policy", world.Policy.Digest(), "ended", swept.Ended, "shortened", swept.Shortened, "bereft", swept.Bereft)
+	s.log.InfoContext(ctx, "reloaded", "policy", t.world.Policy.Digest(), "ended", swept.Ended, "shortened", swept.Shortened, "bereft", swept.Bereft)
 	if err != nil {
 		// The files are in force whatever is said here; the periodic sweep ends the rest.
 		return fmt.Errorf("the new files are in force, but not every grant could be held against them yet; that is tried again every %s: %w", sweepEvery, err)
 	}
 	return nil
+}
+
+// payOwed has files in force that were written down as such when the database went away,
+// or whatever else kept them from it. What it says while that lasts was said at first.
+func (s *Server) payOwed(ctx context.Context) {
+	if s.owed.Load() == nil {
+		return
+	}
+	s.reload.Lock()
+	defer s.reload.Unlock()
+	t := s.owed.Load()
+	if t == nil {
+		return
+	}
+	t.warnings = nil
+	if err := s.putInForce(ctx, t); err != nil && s.owed.Load() == nil {
+		s.log.ErrorContext(ctx, "reloaded late", "error", err.Error())
+	}
 }
 
 // same tells whether two settings are both left out, or say the same.

@@ -61,6 +61,7 @@ type Server struct {
 	handler  http.Handler
 	local    Local                       // how people sign in by themselves: the demo's alone
 	reload   sync.Mutex                  // one reload at a time
+	owed     atomic.Pointer[taken]       // files written down as in force that are not yet; nil: there are none
 	rounds   *rounds                     // nil before Run
 	wire     *news.Wire                  // what happens, read once for all who listen
 	signals  atomic.Pointer[signal.Room] // nil: none are heard or sent
@@ -325,7 +326,7 @@ func (s *Server) Run(ctx context.Context, l net.Listener) error {
 	}
 	lanes.Go(func() { s.watchTime(work) })
 	lanes.Go(func() { onTick(work, roomEvery, s.room.look) })
-	lanes.Go(func() { onTick(work, replicaEvery, func() { s.watchFiles(work) }) })
+	lanes.Go(func() { onTick(work, replicaEvery, func() { s.payOwed(work); s.watchFiles(work) }) })
 	lanes.Go(func() { s.follow(work) })
 	lanes.Go(func() { s.roster.watch(work, s.log) })
 	lanes.Go(func() { s.beats(work) })
