@@ -21,6 +21,9 @@ var (
 	ErrTaken = fmt.Errorf("%w: taken", ErrConflict)
 	// ErrGone: what was asked for was answerable once and is no longer (a closed request, an old revision).
 	ErrGone = errors.New("gone")
+	// ErrUnavailable: the database could not be asked, and nothing was done. Of whoever is
+	// at the door nothing is said by it: the same may be tried again in a moment.
+	ErrUnavailable = errors.New("not available at the moment")
 	// ErrIllegalMove: the machine has no such move. Seen only when code is wrong.
 	ErrIllegalMove = errors.New("illegal move")
 )

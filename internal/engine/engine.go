@@ -240,7 +240,7 @@ func (e *Engine) try(ctx context.Context, verb string, by access.Actor, do func(
 	if e.Watch != nil {
 		from = e.Now()
 	}
-	err := e.DB.Write(ctx, func(tx *store.Tx) error {
+	err := e.DB.WriteIn(ctx, mannerOf(verb), func(tx *store.Tx) error {
 		d = &deed{Tx: tx, e: e, now: e.Now().UTC().Truncate(time.Microsecond), by: by, world: e.World(), due: map[string]time.Time{}}
 		if err := d.upToDate(ctx); err != nil {
 			return err

@@ -181,7 +181,12 @@ func (d *deed) begin(ctx context.Context, g access.Grant, job store.Job) error {
 	if err := d.tell(ctx, ev); err != nil {
 		return err
 	}
-	return d.dueAt(ctx, job, later(d.now, g.Start))
+	// Its row is changed though it may be due already: whoever works on the assignment
+	// has read its grants, and must not go on without this one.
+	was := job
+	job.Work = job.Work.At(later(d.now, g.Start))
+	d.wake(job.System, job.Work.Due)
+	return d.SaveJob(ctx, was, job)
 }
 
 // dueAt makes an assignment's work due at that moment if it is not due earlier.

@@ -2,9 +2,10 @@
 // one machine is outgrown, with one SQL text for both. It writes and reads
 // nouns; it decides nothing, never tells the time, and calls nothing outside.
 //
-// Every change is one serializable transaction ([DB.Write]). SQLite has a
+// Every change is one transaction that might have run alone ([DB.Write]). SQLite has a
 // single writer connection, so two writers wait for each other instead of
-// failing; PostgreSQL retries what it could not serialize.
+// failing; PostgreSQL refuses what it could not serialize, and it is tried again. What
+// keeps writers there from colliding for nothing is their [Manner].
 package store
 
 import (
@@ -43,6 +44,8 @@ type DB struct {
 	lock    *folderLock   // SQLite only: one process per file
 	jobs    jobs
 	guest   bool // somebody else owns the schema
+
+	connectedWithin time.Duration // PostgreSQL only
 
 	// Timed is called when a transaction begins ("read" or "write"), and what it returns
 	// when it has ended: the store tells no time. It is set before the first. nil: nobody measures.
@@ -166,7 +169,7 @@ func connectPostgres(ctx context.Context, dsn string) (*DB, error) {
 		pool.Close()
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
-	return &DB{Dialect: Postgres, write: both, read: both, pool: pool}, nil
+	return &DB{Dialect: Postgres, write: both, read: both, pool: pool, connectedWithin: connectedWithin}, nil
 }
 
 // Close waits for what is under way and closes every connection.
@@ -191,6 +194,8 @@ type Tx struct {
 	wanted   []string             // texts that came so often that they should be
 	later    map[string]*later    // by table: rows that are not written yet
 	failed   error                // of a statement that could not say so
+	manner   Manner
+	notes    *notes // whose requests and grants it reads and writes; nil: that is not noted
 }
 
 // writeTries bounds how often a transaction that could not be serialized is
@@ -208,8 +213,17 @@ const takenTries = 2
 // Write runs do in one serializable transaction: all of it is durable when
 // Write returns nil, none of it otherwise. do may run several times and must
 // touch nothing but the transaction.
-func (db *DB) Write(ctx context.Context, do func(*Tx) error) (err error) {
+func (db *DB) Write(ctx context.Context, do func(*Tx) error) error {
+	return db.WriteIn(ctx, Serial, do)
+}
+
+// WriteIn is Write in another manner.
+func (db *DB) WriteIn(ctx context.Context, m Manner, do func(*Tx) error) (err error) {
 	tries := 0
+	isolation := sql.LevelSerializable
+	if m == Noted && db.Dialect == Postgres {
+		isolation = sql.LevelRepeatableRead
+	}
 	defer db.timed("write", &tries, &err)()
 	taken := 0
 	for lost := range writeTries {
@@ -217,7 +231,8 @@ func (db *DB) Write(ctx context.Context, do func(*Tx) error) (err error) {
 		if lost > 0 {
 			stepAside(ctx, lost)
 		}
-		err = db.once(ctx, db.write, &sql.TxOptions{Isolation: sql.LevelSerializable}, func(tx *Tx) error {
+		err = db.once(ctx, db.write, &sql.TxOptions{Isolation: isolation}, func(tx *Tx) error {
+			tx.manner, tx.notes = m, notesFor(db.Dialect, m)
 			if err := tx.begun(ctx); err != nil {
 				return err
 			}
@@ -232,19 +247,7 @@ func (db *DB) Write(ctx context.Context, do func(*Tx) error) (err error) {
 			return err
 		}
 	}
-	return fmt.Errorf("gave up after %d tries: %w", writeTries, err)
-}
-
-// begun fixes what a transaction sees before anything is done in it. PostgreSQL fixes
-// it with the first statement: whoever read the clock before that could see what others
-// did later, and the log would tell of their deed after its own. SQLite's transactions
-// that write begin with the lock.
-func (tx *Tx) begun(ctx context.Context) error {
-	if tx.db.Dialect != Postgres {
-		return nil
-	}
-	_, err := tx.ExecContext(ctx, "select 1")
-	return err
+	return fmt.Errorf("%w: gave up after %d tries: %w", access.ErrUnavailable, writeTries, err)
 }
 
 // stepAside waits some part of a time that doubles with each loss: transactions that
@@ -278,11 +281,13 @@ func (db *DB) timed(kind string, tries *int, err *error) (done func()) {
 }
 
 func (db *DB) once(ctx context.Context, on *sql.DB, opts *sql.TxOptions, do func(*Tx) error) (err error) {
-	defer func() { err = worded(err) }()
-	tx, err := on.BeginTx(ctx, opts)
+	unasked := true // nothing can have been done
+	defer func() { err = unavailable(ctx, worded(err), unasked) }()
+	tx, giveBack, err := db.begin(ctx, on, opts)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
+	defer giveBack()
 	ours := &Tx{Tx: tx, db: db, compiled: db.compiled[on]}
 	defer func() {
 		if rerr := tx.Rollback(); rerr != nil && !errors.Is(rerr, sql.ErrTxDone) && err == nil {
@@ -298,6 +303,10 @@ func (db *DB) once(ctx context.Context, on *sql.DB, opts *sql.TxOptions, do func
 	if err := ours.end(ctx); err != nil {
 		return err
 	}
+	if err := ours.settleNotes(ctx); err != nil {
+		return err
+	}
+	unasked = false // from here on, whoever gets no answer does not know
 	if err := tx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}

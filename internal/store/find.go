@@ -230,6 +230,7 @@ type GrantsSought struct {
 
 // GrantsSought reads the newest grants of those sought, off an index.
 func (tx *Tx) GrantsSought(ctx context.Context, s GrantsSought) (list []access.Grant, err error) {
+	tx.reads(s.Identities...)
 	if s.Before == "" {
 		s.Before = "~"
 	}

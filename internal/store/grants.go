@@ -22,6 +22,7 @@ func scanGrant(s scanner) (g access.Grant, err error) {
 
 // AddGrant stores a grant, end and all.
 func (tx *Tx) AddGrant(ctx context.Context, g access.Grant) error {
+	tx.writes(g.Identity)
 	return tx.exec(ctx, "add grant "+g.ID, `insert into grants (`+grantColumns+`)
 		values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)`,
 		g.ID, g.Request, g.Revision, g.Digest, g.Identity, g.Entitlement, g.Assignment, g.State, moment(g.Start), moment(g.End),
@@ -30,6 +31,7 @@ func (tx *Tx) AddGrant(ctx context.Context, g access.Grant) error {
 
 // SaveGrant writes what of a grant can change, presuming its stored state.
 func (tx *Tx) SaveGrant(ctx context.Context, was access.GrantState, g access.Grant) error {
+	tx.writes(g.Identity)
 	return tx.exec(ctx, "save grant "+g.ID, `update grants set state=$1, end_at=$2, seen_at=$3, ended_at=$4, ended=$5 where id=$6 and state=$7`,
 		g.State, moment(g.End), moment(g.Seen), moment(g.EndedAt), g.Ended, g.ID, was)
 }

@@ -20,6 +20,7 @@ func scanRequest(s scanner) (r access.Request, err error) {
 
 // AddRequest stores a new request.
 func (tx *Tx) AddRequest(ctx context.Context, r access.Request) error {
+	tx.writes(r.Requester, r.Beneficiary)
 	err := tx.exec(ctx, "add request "+r.ID, `insert into request (`+requestColumns+`)
 		values ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19)`,
 		r.ID, r.Revision, r.Digest, r.State, r.Requester, r.Beneficiary, text(r.Items), r.Reason, r.Ticket,
@@ -32,6 +33,7 @@ func (tx *Tx) AddRequest(ctx context.Context, r access.Request) error {
 
 // SaveRequest writes r over the stored one, presuming it is still was.
 func (tx *Tx) SaveRequest(ctx context.Context, was, r access.Request) error {
+	tx.writes(r.Requester, was.Beneficiary, r.Beneficiary)
 	err := tx.exec(ctx, "save request "+r.ID, `update request set revision=$1, digest=$2, state=$3, beneficiary=$4, items=$5, reason=$6,
 		ticket=$7, start_at=$8, term=$9, fixed=$10, answer_by=$11, policy=$12, makers=$13 where id=$14 and state=$15 and digest=$16`,
 		r.Revision, r.Digest, r.State, r.Beneficiary, text(r.Items), r.Reason, r.Ticket,
@@ -49,12 +51,14 @@ func (tx *Tx) Request(ctx context.Context, id string) (access.Request, error) {
 
 // CountOpen counts the requests of one requester that wait for somebody.
 func (tx *Tx) CountOpen(ctx context.Context, requester string) (int, error) {
+	tx.reads(requester)
 	return one(ctx, tx, "open requests", func(s scanner) (n int, err error) { err = s.Scan(&n); return n, err },
 		`select count(*) from request where requester = $1 and state in ('submitted','pending')`, requester)
 }
 
 // RequestByReference finds the request a channel reference made before.
 func (tx *Tx) RequestByReference(ctx context.Context, channel, requester, reference string) (access.Request, error) {
+	tx.reads(requester)
 	return one(ctx, tx, "request "+reference, scanRequest,
 		`select `+requestColumns+` from request where channel=$1 and requester=$2 and reference=$3`, channel, requester, reference)
 }
@@ -73,6 +77,7 @@ func (tx *Tx) Requests(ctx context.Context, state access.RequestState, person, b
 // in order of id. The database does not sort them: to spare itself that, SQLite
 // would read everything that is pending.
 func (tx *Tx) PendingFor(ctx context.Context, identities []string) (list []access.Request, err error) {
+	tx.reads(identities...)
 	for batch := range chunks(identities) {
 		marks, args := in(batch)
 		some, err := all(ctx, tx, scanRequest, `select `+requestColumns+` from request where state = 'pending' and beneficiary in (`+marks+`)`, args...)

@@ -89,6 +89,7 @@ func all[T any](ctx context.Context, tx *Tx, scan func(scanner) (T, error), quer
 		if err != nil {
 			return nil, fmt.Errorf("scan: %w", err)
 		}
+		tx.saw(v)
 		list = append(list, v)
 	}
 	return list, rows.Err()

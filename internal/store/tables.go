@@ -23,7 +23,7 @@ var Tables = []Table{
 	{Name: "ticket"}, {Name: "nudge"}, {Name: "reading"},
 	{Name: "inventory_object"}, {Name: "adoption"}, {Name: "account"}, {Name: "trace"}, {Name: "credential"},
 	{Name: "session", Door: true}, {Name: "login", Door: true}, {Name: "person_token", Door: true}, {Name: "logout_said", Door: true},
-	{Name: "door_key", Door: true}, {Name: "answered", Door: true}, {Name: "replica", Door: true},
+	{Name: "door_key", Door: true}, {Name: "answered", Door: true}, {Name: "replica", Door: true}, {Name: "touched", Door: true}, {Name: "gate", Door: true},
 	{Name: "authzen_task"}, {Name: "request_key"}, {Name: "opened"},
 	{Name: "roster"}, {Name: "roster_version"}, {Name: "roster_urgent"}, {Name: "said_object"}, {Name: "said_powers"},
 	{Name: "identity"}, {Name: "hand"}, {Name: "feed_record"}, {Name: "feed_mark"}, {Name: "feed_member"},
