@@ -52,11 +52,11 @@ func open(t *testing.T, kind store.Dialect, change ...func(*enginetest.Options))
 	t.Helper()
 	d := &door{Fixture: enginetest.Open(t, kind, change...), t: t, log: &lines{}}
 	t.Cleanup(d.judge) // the database is closed after it: clean-ups run last to first
-	d.known = api.NewKeys(func(id string, now time.Time) bool {
+	d.known = api.NewKeys(func(id string, now time.Time) (bool, error) {
 		dir := d.WorldAt(now).Directory
 		who, ok := dir.Identity(id)
 		person, _ := dir.Identity(dir.PersonOf(id))
-		return ok && who.ActiveAt(now) && person.ActiveAt(now)
+		return ok && who.ActiveAt(now) && person.ActiveAt(now), nil
 	})
 	for _, id := range slices.Sorted(maps.Keys(d.Company.People)) {
 		d.key(id, id, everything...)

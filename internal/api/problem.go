@@ -25,9 +25,21 @@ var statuses = []struct {
 	{access.ErrHalted, http.StatusServiceUnavailable},
 }
 
+// What is told where the database could not be asked, and after how many seconds to try again.
+const (
+	unasked      = "the database cannot be asked at the moment; nothing was done, try again"
+	unaskedRetry = "2"
+
+	problemUnavailable = "urn:lessor:problem:unavailable"
+)
+
 // problem turns an engine's error into problem details (RFC 9457). What is none
 // of the sentinels is ours: it tells nothing, and whoever asked says so in the log.
 func problem(err error) (answer error, ours bool) {
+	if errors.Is(err, access.ErrUnavailable) { // why, the log says: it has names of machines in it
+		return huma.ErrorWithHeaders(&huma.ErrorModel{Status: http.StatusServiceUnavailable, Title: http.StatusText(http.StatusServiceUnavailable), Detail: unasked},
+			http.Header{"Retry-After": {unaskedRetry}}), true
+	}
 	for _, s := range statuses {
 		if errors.Is(err, s.err) {
 			return &huma.ErrorModel{Status: s.status, Title: http.StatusText(s.status), Detail: err.Error(), Errors: parts(err)}, false
@@ -85,7 +97,9 @@ func brief(_ huma.Context, _ string, v any) (any, error) {
 	}
 	short := *m
 	short.Detail, short.Errors = fit(m.Detail), nil
-	short.Type = problemType(m.Status)
+	if short.Type = problemType(m.Status); m.Detail == unasked {
+		short.Type = problemUnavailable
+	}
 	for _, part := range m.Errors[:min(len(m.Errors), mostParts)] {
 		short.Errors = append(short.Errors, &huma.ErrorDetail{Message: fit(part.Message), Location: fit(part.Location)})
 	}

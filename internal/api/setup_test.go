@@ -42,7 +42,7 @@ func open(t testing.TB, kind store.Dialect, change ...func(*enginetest.Options))
 		t.Cleanup(d.Check)
 	}
 	d.known.Store(true)
-	keys := api.NewKeys(func(string, time.Time) bool { return d.known.Load() })
+	keys := api.NewKeys(func(string, time.Time) (bool, error) { return d.known.Load(), nil })
 	d.keys = keys
 	var list []api.Key
 	for id := range d.Company.People {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -31,12 +32,13 @@ type Keys struct {
 	mu    sync.RWMutex
 	of    map[[sha256.Size]byte]Key
 	spent map[string]*bucket // identity -> what it may still send
-	known func(identity string, now time.Time) bool
-	lent  func(token string) (Key, bool) // those that are kept elsewhere; nil: none
+	known func(identity string, now time.Time) (bool, error)
+	lent  func(token string) (Key, bool, error) // those that are kept elsewhere; nil: none
 }
 
-// NewKeys returns no keys; known tells whether an identity is known and active at a moment.
-func NewKeys(known func(string, time.Time) bool) *Keys {
+// NewKeys returns no keys; known tells whether an identity is known and active at a moment,
+// or that it cannot be said.
+func NewKeys(known func(string, time.Time) (bool, error)) *Keys {
 	return &Keys{of: map[[sha256.Size]byte]Key{}, spent: map[string]*bucket{}, known: known}
 }
 
@@ -53,24 +55,35 @@ func (k *Keys) Set(list []Key) {
 
 // Lend has tokens that are not among the keys found elsewhere. It is called before
 // anybody is at the door.
-func (k *Keys) Lend(find func(token string) (Key, bool)) { k.lent = find }
+func (k *Keys) Lend(find func(token string) (Key, bool, error)) { k.lent = find }
 
-// actor finds whose token it is. Why it is not accepted is not told.
-func (k *Keys) actor(header string, now time.Time) (access.Actor, Key, bool) {
+// errNoToken: the token is nobody's who may be here. Why is not told.
+var errNoToken = fmt.Errorf("%w: no valid token", access.ErrDenied)
+
+// actor finds whose token it is. What is neither is not for the token: it could not be asked.
+func (k *Keys) actor(header string, now time.Time) (who access.Actor, key Key, err error) {
 	token, ok := strings.CutPrefix(header, "Bearer ")
 	if !ok || token == "" {
-		return access.Actor{}, Key{}, false
+		return who, key, errNoToken
 	}
 	k.mu.RLock()
-	key, ok := k.of[sha256.Sum256([]byte(token))]
+	key, ok = k.of[sha256.Sum256([]byte(token))]
 	k.mu.RUnlock()
 	if !ok && k.lent != nil {
-		key, ok = k.lent(token)
+		if key, ok, err = k.lent(token); err != nil {
+			return who, Key{}, err
+		}
 	}
-	if !ok || !now.Before(key.Expires) || !k.known(key.Identity, now) {
-		return access.Actor{}, Key{}, false
+	if !ok || !now.Before(key.Expires) {
+		return who, Key{}, errNoToken
 	}
-	return access.Actor{Identity: key.Identity, Channel: "api", Strength: key.Strength, Scopes: key.Scopes}, key, true
+	switch known, err := k.known(key.Identity, now); {
+	case err != nil:
+		return who, Key{}, err
+	case !known:
+		return who, Key{}, errNoToken
+	}
+	return access.Actor{Identity: key.Identity, Channel: "api", Strength: key.Strength, Scopes: key.Scopes}, key, nil
 }
 
 // askedAgain is how long somebody listens at most by a token that is kept elsewhere
@@ -85,9 +98,11 @@ func (k *Keys) still(header string, who access.Actor, key Key, asked time.Time) 
 	k.mu.RUnlock()
 	good := true
 	return func(now time.Time) (access.Actor, bool) {
-		if kept || now.Sub(asked) >= askedAgain || !now.Before(key.Expires) || !k.known(who.Identity, now) {
+		known, err := k.known(who.Identity, now)
+		if kept || now.Sub(asked) >= askedAgain || !now.Before(key.Expires) || !known || err != nil {
 			asked = now
-			who, key, good = k.actor(header, now)
+			who, key, err = k.actor(header, now)
+			good = err == nil // whoever listens comes again where it could not be asked
 		}
 		return who, good
 	}
@@ -168,9 +183,13 @@ func tokenOf(ctx context.Context) string {
 func (d *door) knock(h huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
 		now := d.Now()
-		actor, key, ok := d.Keys.actor(ctx.Header("Authorization"), now)
+		actor, key, err := d.Keys.actor(ctx.Header("Authorization"), now)
 		switch {
-		case !ok:
+		case err != nil && !errors.Is(err, errNoToken):
+			d.Log.WarnContext(ctx.Context(), "nobody is let in: whose a token is could not be asked", "error", err.Error())
+			ctx.SetHeader("Retry-After", unaskedRetry)
+			refuse(h, ctx, http.StatusServiceUnavailable, unasked)
+		case err != nil:
 			d.Log.WarnContext(ctx.Context(), "unknown token", "method", ctx.Method(), "path", ctx.URL().Path)
 			ctx.SetHeader("WWW-Authenticate", "Bearer")
 			refuse(h, ctx, http.StatusUnauthorized, "no valid token; send one as Authorization: Bearer …")

@@ -8,9 +8,9 @@ import (
 
 // Visitor finds whose token a request's Authorization header carries, for the
 // doors beside this one; false for nobody's. Why it is not accepted is not told.
-func (k *Keys) Visitor(header string, now time.Time) (access.Actor, bool) {
-	by, _, ok := k.actor(header, now)
-	return by, ok
+func (k *Keys) Visitor(header string, now time.Time) (access.Actor, error) {
+	by, _, err := k.actor(header, now)
+	return by, err
 }
 
 // Spend takes one from what an identity may still send, through whichever door;

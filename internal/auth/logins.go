@@ -44,7 +44,7 @@ type Logins struct {
 // LoginConfig is what logins are made of. Every field is needed.
 type LoginConfig struct {
 	Shelf  LoginShelf
-	Known  func(identity string, now time.Time) bool
+	Known  func(identity string, now time.Time) (bool, error)
 	Stands Stands
 	Now    func() time.Time
 	Rand   io.Reader
@@ -219,7 +219,12 @@ func (l *Logins) Token(ctx context.Context, token string) (store.PersonToken, er
 		return t, nobody
 	case err != nil:
 		return t, err
-	case !now.Before(t.End) || !l.Known(t.Identity, now) || !l.Stands(t.Identity, t.Source):
+	case !now.Before(t.End) || !l.Stands(t.Identity, t.Source):
+		return store.PersonToken{}, nobody
+	}
+	if known, err := l.Known(t.Identity, now); err != nil {
+		return store.PersonToken{}, err
+	} else if !known {
 		return store.PersonToken{}, nobody
 	}
 	return t, nil

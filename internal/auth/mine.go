@@ -36,7 +36,11 @@ func (s *Sessions) Of(r *http.Request) ([]Mine, error) {
 	}
 	var list []Mine
 	for _, v := range all {
-		if s.good(v, now) {
+		good, err := s.good(v, now)
+		if err != nil {
+			return nil, err
+		}
+		if good {
 			list = append(list, Mine{idOf(v), fresh(v, now), v.Hash == me.Hash})
 		}
 	}

@@ -45,7 +45,7 @@ type Shelf interface {
 // Config is what sessions are made of. Every field but Stands, Plain and Afar is needed.
 type Config struct {
 	Shelf   Shelf
-	Known   func(identity string, now time.Time) bool // may this identity be at the door at all
+	Known   func(identity string, now time.Time) (bool, error) // may this identity be at the door at all; an error: that cannot be said now
 	Now     func() time.Time
 	Rand    io.Reader
 	Idle    time.Duration // unused for so long, it has ended
@@ -118,7 +118,9 @@ type Proof struct {
 // beforehand, and who is known better now has another than before.
 func (s *Sessions) BeginBy(w http.ResponseWriter, r *http.Request, identity string, p Proof) error {
 	now := s.Now().UTC().Truncate(time.Microsecond)
-	if !s.Known(identity, now) {
+	if known, err := s.Known(identity, now); err != nil {
+		return err
+	} else if !known {
 		return fmt.Errorf("%w: %.80q is nobody who may be here", access.ErrDenied, identity)
 	}
 	raw := make([]byte, 32)
@@ -182,7 +184,10 @@ func (s *Sessions) find(r *http.Request, used bool) (store.Session, error) {
 		return store.Session{}, nobody
 	case err != nil:
 		return store.Session{}, err
-	case !s.good(v, now):
+	}
+	if good, err := s.good(v, now); err != nil {
+		return store.Session{}, err
+	} else if !good {
 		return store.Session{}, nobody
 	}
 	if used && now.Sub(v.Seen) >= seenEvery {
@@ -194,8 +199,11 @@ func (s *Sessions) find(r *http.Request, used bool) (store.Session, error) {
 }
 
 // good tells whether a session still stands.
-func (s *Sessions) good(v store.Session, now time.Time) bool {
-	return now.Before(v.End) && now.Sub(v.Seen) < s.Idle && s.Known(v.Identity, now) && (s.Stands == nil || s.Stands(v.Identity, v.Source))
+func (s *Sessions) good(v store.Session, now time.Time) (bool, error) {
+	if !now.Before(v.End) || now.Sub(v.Seen) >= s.Idle || (s.Stands != nil && !s.Stands(v.Identity, v.Source)) {
+		return false, nil
+	}
+	return s.Known(v.Identity, now)
 }
 
 // fresh is a session as strong as it still is.

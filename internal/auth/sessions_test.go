@@ -38,7 +38,7 @@ func open(t *testing.T, change ...func(*auth.Config)) *door {
 		}
 	})
 	d := &door{t: t, db: db, now: noon, known: []string{"eve", "bob"}}
-	c := auth.Config{Shelf: db, Known: func(id string, _ time.Time) bool { return slices.Contains(d.known, id) }, Now: func() time.Time { return d.now },
+	c := auth.Config{Shelf: db, Known: func(id string, _ time.Time) (bool, error) { return slices.Contains(d.known, id), nil }, Now: func() time.Time { return d.now },
 		Rand: rand.NewChaCha8([32]byte{7}), Idle: time.Hour, Longest: 8 * time.Hour}
 	for _, do := range change {
 		do(&c)
@@ -182,7 +182,7 @@ func TestConfigThatCannotBe(t *testing.T) {
 	t.Parallel()
 	for what, c := range map[string]auth.Config{
 		"nothing": {},
-		"an idle time below the writing of it": {Shelf: &store.DB{}, Known: func(string, time.Time) bool { return true }, Now: time.Now,
+		"an idle time below the writing of it": {Shelf: &store.DB{}, Known: func(string, time.Time) (bool, error) { return true, nil }, Now: time.Now,
 			Rand: rand.NewChaCha8([32]byte{}), Idle: time.Second, Longest: time.Hour},
 	} {
 		if _, err := auth.New(c); !errors.Is(err, access.ErrInvalid) {

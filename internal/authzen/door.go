@@ -60,8 +60,9 @@ type Config struct {
 	Engine    *engine.Engine
 	Directory func() *access.Directory
 	Shelf     Shelf
-	// Visitor finds who is at the door; false, for nobody.
-	Visitor func(r *http.Request) (access.Actor, bool)
+	// Visitor finds who is at the door; [access.ErrUnavailable] where that could not be
+	// asked, another error for nobody.
+	Visitor func(r *http.Request) (access.Actor, error)
 	// Spend takes one from what an identity may still send; false if there is none.
 	Spend func(identity string) bool
 	// SpendEvaluation is Spend for one evaluation: programs that enforce ask at every
@@ -166,8 +167,11 @@ func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 
 // visitor lets nobody in without a good token, nor for what it is not good for.
 func (d *door) visitor(r *http.Request, scopes ...string) (access.Actor, *refusal) {
-	by, ok := d.Visitor(r)
-	if !ok {
+	by, err := d.Visitor(r)
+	if errors.Is(err, access.ErrUnavailable) {
+		return by, d.refusalOf(r, by, err)
+	}
+	if err != nil {
 		d.Log.WarnContext(r.Context(), "unknown token", "method", r.Method, "path", r.URL.Path)
 		return by, &refusal{status: http.StatusUnauthorized, detail: "no valid token; send one as Authorization: Bearer …"}
 	}

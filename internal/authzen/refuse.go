@@ -68,6 +68,10 @@ func (d *door) refusalOf(r *http.Request, by access.Actor, err error) *refusal {
 	if errors.As(err, &known) {
 		return known
 	}
+	if errors.Is(err, access.ErrUnavailable) {
+		d.Log.ErrorContext(r.Context(), "failed", "path", r.URL.Path, "by", by.Identity, "error", err.Error())
+		return &refusal{status: http.StatusServiceUnavailable, retry: 2, detail: "the database cannot be asked at the moment; nothing was done, try again"}
+	}
 	for _, s := range []struct {
 		err    error
 		status int

@@ -55,13 +55,13 @@ func open(t testing.TB, kind store.Dialect, change ...func(*authzen.Config)) *de
 			d.Check()
 		}
 	})
-	d.keys = api.NewKeys(func(string, time.Time) bool { return true })
+	d.keys = api.NewKeys(func(string, time.Time) (bool, error) { return true, nil })
 	for id := range d.Company.People {
 		d.token(id, id, engine.ScopeEvaluate, engine.ScopeRequest)
 	}
 	d.token("harness", "anna", engine.ScopeEvaluate)
 	c := authzen.Config{Engine: d.Engine, Directory: func() *access.Directory { return d.WorldAt(d.Now()).Directory }, Shelf: d.DB,
-		Visitor: func(r *http.Request) (access.Actor, bool) {
+		Visitor: func(r *http.Request) (access.Actor, error) {
 			return d.keys.Visitor(r.Header.Get("Authorization"), d.Now())
 		},
 		Spend: func(string) bool { return true }, SpendEvaluation: func(string) bool { return true }, Key: bytes.Repeat([]byte("k"), 32), Rand: rand.Reader, Now: func() time.Time { return d.Now().Add(d.ahead(0)) },

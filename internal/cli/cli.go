@@ -73,7 +73,7 @@ var codes = []struct {
 	code int
 }{
 	{errUsage, 2}, {access.ErrInvalid, 2}, {access.ErrDenied, 3}, {access.ErrNotFound, 4},
-	{access.ErrConflict, 5}, {access.ErrGone, 5}, {access.ErrHalted, 5}, {client.ErrUnreachable, 6},
+	{access.ErrConflict, 5}, {access.ErrGone, 5}, {access.ErrHalted, 5}, {client.ErrUnreachable, 6}, {access.ErrUnavailable, 6},
 }
 
 func code(err error) int {

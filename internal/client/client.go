@@ -50,6 +50,7 @@ var ErrUnreachable = errors.New("the server cannot be reached")
 // Problem is the server's answer that it did not do it. It unwraps to the
 // sentinel that the status stands for.
 type Problem struct {
+	Type   string `json:"type"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
 	Errors []struct {
@@ -74,6 +75,9 @@ func (p *Problem) Error() string {
 
 // Unwrap gives the sentinel.
 func (p *Problem) Unwrap() error {
+	if p.Type == "urn:lessor:problem:unavailable" {
+		return access.ErrUnavailable
+	}
 	switch p.Status {
 	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
 		return access.ErrInvalid

@@ -196,6 +196,9 @@ func (d *door) asProblem(ctx context.Context, err error) *problem {
 	switch {
 	case errors.As(err, &p):
 		return p
+	case errors.Is(err, access.ErrUnavailable):
+		d.Log.ErrorContext(ctx, "scim", "error", err.Error())
+		return &problem{http.StatusServiceUnavailable, "", "the database cannot be asked at the moment; nothing was done, try again"}
 	case errors.Is(err, access.ErrTaken):
 		return &problem{http.StatusConflict, "uniqueness", why}
 	case errors.Is(err, access.ErrNotFound):
@@ -218,6 +221,9 @@ func (d *door) refuse(ctx context.Context, w http.ResponseWriter, err error) {
 	body := map[string]any{"schemas": []string{"urn:ietf:params:scim:api:messages:2.0:Error"}, "status": fmt.Sprint(p.status), "detail": p.detail}
 	if p.kind != "" {
 		body["scimType"] = p.kind
+	}
+	if p.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "2")
 	}
 	d.send(w, answer{status: p.status, body: body})
 }

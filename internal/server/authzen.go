@@ -35,7 +35,7 @@ func (s *Server) enforcers(c *config.Config) (http.Handler, error) {
 	evaluations := &auth.Pace{Burst: 4000, PerSec: 500} // a busy program's; the server answers a few times as many
 	return authzen.New(authzen.Config{
 		Engine: s.engine, Directory: func() *access.Directory { return s.world.Load().Directory }, Shelf: s.db,
-		Visitor: func(r *http.Request) (access.Actor, bool) {
+		Visitor: func(r *http.Request) (access.Actor, error) {
 			return s.keys.Visitor(r.Header.Get("Authorization"), s.now())
 		},
 		Spend:           func(identity string) bool { return s.keys.Spend(identity, s.now()) },

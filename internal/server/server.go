@@ -272,15 +272,15 @@ func (s *Server) stranded(ctx context.Context) error {
 
 // knows tells whether an identity may be at the door at all. Who has left, on whatever
 // replica it was said, may not from the moment in which that is stored.
-func (s *Server) knows(identity string, now time.Time) bool {
+// Where that cannot be read nobody is let in, and nobody is told that they are not known.
+func (s *Server) knows(identity string, now time.Time) (bool, error) {
 	if err := s.roster.upToDate(); err != nil {
-		s.log.Warn("nobody is let in: who has left could not be read", "error", err.Error())
-		return false
+		return false, fmt.Errorf("%w: who has left could not be read: %w", access.ErrUnavailable, err)
 	}
 	dir := s.world.Load().Directory
 	id, ok := dir.Identity(identity)
 	person, _ := dir.Identity(dir.PersonOf(identity))
-	return ok && id.ActiveAt(now) && person.ActiveAt(now)
+	return ok && id.ActiveAt(now) && person.ActiveAt(now), nil
 }
 
 // Handler is every door of the server.

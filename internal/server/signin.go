@@ -203,12 +203,27 @@ func (i *signIn) begin(w http.ResponseWriter, r *http.Request) {
 func (i *signIn) stronger(w http.ResponseWriter, r *http.Request) {
 	q := url.Values{"next": {web.Next(r)}}
 	by, err := i.sessions.Source(r)
+	if i.unasked(w, r, err) {
+		return
+	}
 	if err != nil || by.Provider == "" {
 		http.Redirect(w, r, "/sign-in?"+q.Encode(), http.StatusSeeOther)
 		return
 	}
 	q.Set("strength", r.URL.Query().Get("strength"))
 	http.Redirect(w, r, "/sign-in/go/"+url.PathEscape(by.Provider)+"?"+q.Encode(), http.StatusSeeOther)
+}
+
+// unasked answers whoever comes while nobody can say whether they are signed in: they are
+// not sent to sign in again.
+func (i *signIn) unasked(w http.ResponseWriter, r *http.Request, err error) bool {
+	if !errors.Is(err, access.ErrUnavailable) {
+		return false
+	}
+	i.log.ErrorContext(r.Context(), "sign-in", "done", "unasked", "error", err.Error())
+	w.Header().Set("Retry-After", "5")
+	i.note(w, r, http.StatusServiceUnavailable, "Not at the moment", "The database cannot be asked right now, and nothing was changed. Try again in a moment.", "Try again", r.URL.RequestURI())
+	return true
 }
 
 // cookie carries a sign-in under way. It comes along when the provider sends the
@@ -363,17 +378,17 @@ func (i *signIn) show(w http.ResponseWriter, r *http.Request, status int, title 
 }
 
 // lent finds whose token a program has that a person let in.
-func (i *signIn) lent(token string) (api.Key, bool) {
+func (i *signIn) lent(token string) (api.Key, bool, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	t, err := i.logins.Token(ctx, token)
 	if err != nil {
-		if !errors.Is(err, access.ErrDenied) {
-			i.log.ErrorContext(ctx, "token", "error", err.Error())
+		if errors.Is(err, access.ErrDenied) {
+			err = nil
 		}
-		return api.Key{}, false
+		return api.Key{}, false, err
 	}
-	return api.Key{Name: t.Program, Identity: t.Identity, Scopes: i.logins.Scopes(), Expires: t.End}, true
+	return api.Key{Name: t.Program, Identity: t.Identity, Scopes: i.logins.Scopes(), Expires: t.End}, true, nil
 }
 
 // signInChanged names what of sign-in.yaml is built into what is running.

@@ -18,6 +18,9 @@ import (
 // atDoor is who is signed in; whoever is not is sent to sign in and back.
 func (i *signIn) atDoor(w http.ResponseWriter, r *http.Request, page string) (access.Actor, string, bool) {
 	who, err := i.sessions.Who(r)
+	if i.unasked(w, r, err) {
+		return who, "", false
+	}
 	if err != nil {
 		http.Redirect(w, r, "/sign-in?"+url.Values{"next": {page}}.Encode(), http.StatusSeeOther) // without the code: it is typed, not followed
 		return who, "", false

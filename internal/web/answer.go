@@ -78,6 +78,10 @@ func packs(r *http.Request) bool {
 // failed answers what went wrong with a page that says what to do.
 func (v *visit) failed(err error) {
 	switch {
+	case errors.Is(err, access.ErrUnavailable):
+		v.Log.ErrorContext(v.r.Context(), "failed", "path", v.r.URL.Path, "by", v.by.Identity, "error", err.Error())
+		v.w.Header().Set("Retry-After", "5")
+		v.trouble(http.StatusServiceUnavailable, "Not at the moment", "The database cannot be asked right now. You are still signed in, and nothing was changed: try again in a moment.")
 	case errors.Is(err, access.ErrNotFound):
 		v.evenly()
 		v.trouble(http.StatusNotFound, "Not found", "There is nothing here, or it is not yours to know of.")

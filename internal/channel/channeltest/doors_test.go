@@ -37,7 +37,7 @@ type apiDoor struct {
 // serveAPI puts the JSON door before the fixture's engine, with a token for everybody.
 func serveAPI(t *testing.T, f *enginetest.Fixture) apiDoor {
 	t.Helper()
-	keys := api.NewKeys(func(string, time.Time) bool { return true })
+	keys := api.NewKeys(func(string, time.Time) (bool, error) { return true, nil })
 	var list []api.Key
 	for id := range f.Company.People {
 		list = append(list, api.Key{Name: id, Identity: id, Strength: "mfa", Expires: enginetest.Noon.AddDate(1, 0, 0), SHA256: sha256.Sum256([]byte("token of " + id)),
@@ -170,7 +170,7 @@ type portalDoor struct {
 func openPortal(t *testing.T, kind store.Dialect) (*enginetest.Fixture, door) {
 	f := enginetest.Open(t, kind)
 	dir := func() *access.Directory { return f.WorldAt(f.Now()).Directory }
-	sessions, err := auth.New(auth.Config{Shelf: f.DB, Known: func(id string, now time.Time) bool { i, ok := dir().Identity(id); return ok && i.ActiveAt(now) },
+	sessions, err := auth.New(auth.Config{Shelf: f.DB, Known: func(id string, now time.Time) (bool, error) { i, ok := dir().Identity(id); return ok && i.ActiveAt(now), nil },
 		Now: f.Now, Rand: enginetest.Rand(t), Idle: 100 * time.Hour, Longest: 1000 * time.Hour, Plain: true})
 	if err != nil {
 		t.Fatal(err)
