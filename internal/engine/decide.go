@@ -146,9 +146,9 @@ func (d *deed) chain(ctx context.Context, r access.Request, entitlement string) 
 		return g.ChainStart, access.Term(max(0, g.End.Sub(g.ChainStart))), err
 	}
 	begin := later(d.now, r.Start)
-	grants, err := d.GrantsOf(ctx, d.world.Directory.IdentitiesOf(r.Beneficiary), true, "", 1<<30)
+	grants, err := d.OpenGrantsOfOne(ctx, d.world.Directory.IdentitiesOf(r.Beneficiary), entitlement)
 	for _, g := range grants {
-		if g.Request != r.ID && g.Entitlement == entitlement && !g.End.Before(begin) && g.ChainStart.Before(begin) && (start.IsZero() || g.ChainStart.Before(start)) {
+		if g.Request != r.ID && !g.End.Before(begin) && g.ChainStart.Before(begin) && (start.IsZero() || g.ChainStart.Before(start)) {
 			start, lasted = g.ChainStart, access.Term(begin.Sub(g.ChainStart))
 		}
 	}
@@ -168,16 +168,11 @@ func (d *deed) heldBy(ctx context.Context, r access.Request, except string) ([]s
 	}
 	slices.Sort(whose)
 	whose = slices.Compact(whose)
-	grants, err := d.GrantsOf(ctx, whose, true, "", 1<<30)
+	granted, err := d.EntitlementsOf(ctx, whose, d.now)
 	if err != nil {
 		return nil, err
 	}
-	held := rolesOf(dir, whose, except)
-	for _, g := range grants {
-		if g.Entitlement != except && d.now.Before(g.End) {
-			held = append(held, g.Entitlement)
-		}
-	}
+	held := append(rolesOf(dir, whose, except), slices.DeleteFunc(granted, func(ent string) bool { return ent == except })...)
 	pending, err := d.PendingFor(ctx, whose)
 	if err != nil {
 		return nil, err

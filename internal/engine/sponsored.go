@@ -20,9 +20,9 @@ func (d *deed) sponsored(ctx context.Context, identity, entitlement string) (unt
 	if id.Kind != access.Agent || id.Sponsor == "" {
 		return until, false, nil
 	}
-	grants, err := d.GrantsOf(ctx, dir.IdentitiesOf(id.Sponsor), true, "", 1<<30)
+	grants, err := d.OpenGrantsOfOne(ctx, dir.IdentitiesOf(id.Sponsor), entitlement)
 	for _, g := range grants {
-		if g.Entitlement == entitlement && g.LiveAt(d.now) && g.End.After(until) {
+		if g.LiveAt(d.now) && g.End.After(until) {
 			until, held = g.End, true
 		}
 	}
@@ -42,14 +42,11 @@ func (d *deed) SaveGrant(ctx context.Context, from access.GrantState, g access.G
 	if len(agents) == 0 {
 		return nil
 	}
-	open, err := d.GrantsOf(ctx, agents, true, "", 1<<30)
+	open, err := d.OpenGrantsOfOne(ctx, agents, g.Entitlement)
 	if err != nil {
 		return err
 	}
 	for _, a := range open {
-		if a.Entitlement != g.Entitlement {
-			continue
-		}
 		if err := d.bound(ctx, a); err != nil {
 			return err
 		}

@@ -42,10 +42,13 @@ func (g *Graph) Reach(id string) (access.Reach, error) {
 	for _, list := range [][]string{r.Implied, r.Becomes, r.Gates} {
 		slices.Sort(list)
 	}
-	if l.dist > 0 && r.Class != r.Declared {
+	switch {
+	case l.dist > 0 && r.Class != r.Declared:
 		r.Path = g.sentence(g.toClass(i))
-	} else if way := g.shortest(i, half.hands); len(r.Implied) > 0 && way != nil {
-		r.Path = g.sentence(way)
+	case len(r.Implied) > 0: // of most there is nothing, and no way to look for
+		if way := g.shortest(i, half.hands); way != nil {
+			r.Path = g.sentence(way)
+		}
 	}
 	return r, nil
 }

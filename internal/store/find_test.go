@@ -100,6 +100,8 @@ func TestListsAreReadOffAnIndex(t *testing.T) {
 				"select * from grants where id < '~' and id >= '' and state <> 'ended' and identity = 'a' order by id desc limit 5",
 				"select * from grants where id < '~' and id >= '' and entitlement = 'a' order by id desc limit 5",
 				"select * from finding where id < '~' and id >= '' and owner = 'a' and closed_at is null order by id desc limit 5",
+				"select * from grants where entitlement = 'a' and identity in ('a', 'b') and state <> 'ended'",
+				"select entitlement from grants where identity in ('a', 'b') and state <> 'ended' and end_at > 1",
 				"select distinct identity from grants where entitlement = 'a' and state <> 'ended' limit 5",
 			} {
 				plan, err := all(t.Context(), tx, func(s scanner) (detail string, err error) {

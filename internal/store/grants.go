@@ -63,6 +63,37 @@ func (tx *Tx) GrantsOf(ctx context.Context, identities []string, open bool, befo
 	return tx.GrantsSought(ctx, GrantsSought{Identities: identities, Open: open, Before: before, Limit: limit})
 }
 
+// OpenGrantsOfOne lists the grants of one entitlement to any of the identities that have
+// not ended, newest first.
+func (tx *Tx) OpenGrantsOfOne(ctx context.Context, identities []string, entitlement string) (list []access.Grant, err error) {
+	for batch := range chunks(identities) {
+		marks, args := inFrom(2, batch)
+		some, err := all(ctx, tx, scanGrant, `select `+grantColumns+` from grants where entitlement=$1 and identity in (`+marks+`) and state <> 'ended'`, append([]any{entitlement}, args...)...)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, some...)
+	}
+	slices.SortFunc(list, func(a, b access.Grant) int { return strings.Compare(b.ID, a.ID) })
+	return list, nil
+}
+
+// EntitlementsOf lists what any of the identities has a grant of that has not ended, and
+// whose end is after now: once for each grant. Somebody may have tens of thousands, so no
+// more of each is read.
+func (tx *Tx) EntitlementsOf(ctx context.Context, identities []string, now time.Time) (list []string, err error) {
+	for batch := range chunks(identities) {
+		marks, args := inFrom(2, batch)
+		some, err := all(ctx, tx, func(s scanner) (id string, err error) { err = s.Scan(&id); return id, err },
+			`select entitlement from grants where identity in (`+marks+`) and state <> 'ended' and end_at > $1`, append([]any{moment(now)}, args...)...)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, some...)
+	}
+	return list, nil
+}
+
 // HoldersOf lists up to limit identities with a grant of the entitlement that has not ended.
 func (tx *Tx) HoldersOf(ctx context.Context, entitlement string, limit int) ([]string, error) {
 	return all(ctx, tx, func(s scanner) (id string, err error) { err = s.Scan(&id); return id, err },
