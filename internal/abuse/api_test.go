@@ -45,7 +45,10 @@ func (p trail) Trail(ctx context.Context, request string) (report.Trail, error) 
 func (d *door) portal() (base string, as func(who string) *http.Client) {
 	d.t.Helper()
 	dir := func() *access.Directory { return d.WorldAt(d.Now()).Directory }
-	sessions, err := auth.New(auth.Config{Shelf: d.DB, Known: func(id string, now time.Time) (bool, error) { i, ok := dir().Identity(id); return ok && i.ActiveAt(now), nil },
+	sessions, err := auth.New(auth.Config{Shelf: d.DB, Known: func(id string, now time.Time) (bool, error) {
+		i, ok := dir().Identity(id)
+		return ok && i.ActiveAt(now), nil
+	},
 		Now: d.Now, Rand: enginetest.Rand(d.t), Idle: 100 * time.Hour, Longest: 1000 * time.Hour, Plain: true})
 	if err != nil {
 		d.t.Fatal(err)

@@ -207,3 +207,40 @@ func TestAGrantWhileItsAssignmentIsClaimed(t *testing.T) {
 		}
 	})
 }
+
+// While another version of the program is there, whoever has seen it notes all the same:
+// of two that clash, of whom only one knows of it yet, one begins anew.
+func TestClashesAskedForBesideAnotherProgram(t *testing.T) {
+	interleaved(t, func(t *testing.T, b *between) {
+		c := b.Engine.Config
+		c.Mixed = func() bool { return true }
+		knows, err := engine.New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		engines := []*engine.Engine{b.Engine, knows}
+		for range 2 {
+			var r [2]access.Request
+			asks := func(i int, what string) func() error {
+				return func() (err error) {
+					r[i], err = engines[i].Submit(t.Context(), b.As("eve"), ask(what))
+					return err
+				}
+			}
+			if err, other := b.at("submit", asks(0, "dir:pay"), asks(1, "dir:audit")); err != nil || other != nil {
+				t.Fatal(errors.Join(err, other))
+			}
+			if (r[0].State == access.Denied) == (r[1].State == access.Denied) {
+				t.Errorf("%s and %s", r[0].State, r[1].State)
+			}
+			for _, r := range r {
+				if r.State == access.Pending {
+					if err := b.Engine.Cancel(t.Context(), b.As("eve"), r.ID, "enough"); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			engines[0], engines[1] = engines[1], engines[0]
+		}
+	})
+}

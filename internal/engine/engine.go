@@ -58,7 +58,7 @@ type World struct {
 	ways      *ways            // what lists are found by; only read
 }
 
-// Config is what an engine is made of. Every field but Afar, Carries, Joined, Feeds, Signals, Halted, Nudge, Watch, Quorum, NextSigner, EarlierSigner, Stamped, Seam and Log is needed.
+// Config is what an engine is made of. Every field but Afar, Mixed, Carries, Joined, Feeds, Signals, Halted, Nudge, Watch, Quorum, NextSigner, EarlierSigner, Stamped, Seam and Log is needed.
 type Config struct {
 	DB              *store.DB
 	World           func() World     // the snapshot in force; cheap, concurrent
@@ -81,6 +81,9 @@ type Config struct {
 	// Afar reads, where there is one, a copy of the database that follows it, a moment
 	// behind; nil: DB itself. No decision is made by what it says.
 	Afar func(ctx context.Context, do func(*store.DB) error) error
+	// Mixed tells whether another version of the program may work on the database, too;
+	// nil: never. It must be quick.
+	Mixed func() bool
 	// Joined is told, after commit, that the database adds something else to the
 	// directory than before; when it returns, World has it, unless it cannot be had.
 	// What may wait World has soon: one of many words of a feed, by which nobody leaves.
@@ -240,7 +243,7 @@ func (e *Engine) try(ctx context.Context, verb string, by access.Actor, do func(
 	if e.Watch != nil {
 		from = e.Now()
 	}
-	err := e.DB.WriteIn(ctx, mannerOf(verb), func(tx *store.Tx) error {
+	err := e.DB.WriteIn(ctx, e.manner(verb), func(tx *store.Tx) error {
 		d = &deed{Tx: tx, e: e, now: e.Now().UTC().Truncate(time.Microsecond), by: by, world: e.World(), due: map[string]time.Time{}}
 		if err := d.upToDate(ctx); err != nil {
 			return err

@@ -26,10 +26,16 @@ var manners = map[string]store.Manner{
 	"keep time": store.Serial,
 }
 
-// mannerOf is how a verb keeps out of the way of others.
-func mannerOf(verb string) store.Manner {
-	if m, ok := manners[verb]; ok {
-		return m
+// manner is how a verb keeps out of the way of others. Another version of the program may
+// note nothing and take no turns at the gate: while one may be there, whatever is noted is
+// serializable, too, as everything in every version is or was.
+func (e *Engine) manner(verb string) store.Manner {
+	m, ok := manners[verb]
+	switch {
+	case !ok:
+		return store.Apart
+	case m == store.Noted && e.Mixed != nil && e.Mixed():
+		return store.Beside
 	}
-	return store.Apart
+	return m
 }

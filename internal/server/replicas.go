@@ -30,6 +30,8 @@ type self struct {
 	is    store.Replica
 	all   []store.Replica
 	other string // what was last said of those on other files; empty: there are none
+	pure  bool   // everybody whom it last heard of is of the same program
+	heard time.Time
 }
 
 // programVersion is how this program was built.
@@ -94,7 +96,9 @@ func (s *Server) beat(ctx context.Context) error {
 	}
 	all = slices.DeleteFunc(all, func(r store.Replica) bool { return r.ID != is.ID && is.Seen.Sub(r.Seen) > replicaGone })
 	var other []string
+	pure := true
 	for _, r := range all {
+		pure = pure && r.Version == is.Version
 		if r.Files != is.Files {
 			other = append(other, r.Name+" runs on "+r.Files)
 		}
@@ -102,7 +106,7 @@ func (s *Server) beat(ctx context.Context) error {
 	s.self.mu.Lock()
 	defer s.self.mu.Unlock()
 	was := s.self.other
-	s.self.all, s.self.other = all, strings.Join(other, "; ")
+	s.self.all, s.self.pure, s.self.heard, s.self.other = all, pure, is.Seen, strings.Join(other, "; ")
 	switch {
 	case s.self.other == was:
 	case s.self.other == "":
@@ -111,6 +115,14 @@ func (s *Server) beat(ctx context.Context) error {
 		s.log.ErrorContext(ctx, "replicas run on different files: what is decided depends on who is asked; give all the same folder and reload", "here", is.Files, "others", s.self.other)
 	}
 	return nil
+}
+
+// mixed tells whether another version of the program may work on the database: one that
+// was heard lately, or any, as long as this replica has heard nothing itself.
+func (s *Server) mixed() bool {
+	s.self.mu.Lock()
+	defer s.self.mu.Unlock()
+	return !s.self.pure || time.Since(s.self.heard) > replicaGone
 }
 
 // alike says in a word whether all replicas run on the same files. It makes none of

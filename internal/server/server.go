@@ -152,7 +152,7 @@ func New(ctx context.Context, dir string, log *slog.Logger, options ...Option) (
 	// 3. The door, and a lane for each system.
 	s.room, s.answered = s.newRoom(), newAnswered(s.now(), s.quorum())
 	if s.engine, err = engine.New(engine.Config{DB: s.db, World: func() engine.World { return *s.world.Load() }, Now: s.now, Halted: s.halted, Rand: rand.Reader, Signer: s.signer, Quorum: s.quorum, NextSigner: s.nextSigner, EarlierSigner: s.earlierSigner, Stamped: s.time.before,
-		Pace: c.Pace, AnswerWithin: c.AnswerWithin, ProvisionWithin: c.ProvisionWithin, StandingIn: s.standingIn, Glass: s.glass, ReadEvery: s.readEvery, Nudge: s.nudge, Afar: s.readAfar, Joined: s.joined, Signals: func() access.Signals { return s.current.Load().Signals.Known() }, Feeds: s.feeds, Carries: func(channel string) bool { return channel == jira.Name && len(*s.sites.Load()) > 0 }, Seam: s.seam, Log: log}); err != nil {
+		Pace: c.Pace, AnswerWithin: c.AnswerWithin, ProvisionWithin: c.ProvisionWithin, StandingIn: s.standingIn, Glass: s.glass, ReadEvery: s.readEvery, Nudge: s.nudge, Afar: s.readAfar, Mixed: s.mixed, Joined: s.joined, Signals: func() access.Signals { return s.current.Load().Signals.Known() }, Feeds: s.feeds, Carries: func(channel string) bool { return channel == jira.Name && len(*s.sites.Load()) > 0 }, Seam: s.seam, Log: log}); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	s.lay(c, targets)

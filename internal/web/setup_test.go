@@ -68,7 +68,10 @@ func open(t testing.TB, change ...func(*enginetest.Company)) *portal {
 		f.Change(do)
 	}
 	dir := func() *access.Directory { return f.WorldAt(f.Now()).Directory }
-	sessions, err := auth.New(auth.Config{Shelf: f.DB, Known: func(id string, now time.Time) (bool, error) { i, ok := dir().Identity(id); return ok && i.ActiveAt(now), nil },
+	sessions, err := auth.New(auth.Config{Shelf: f.DB, Known: func(id string, now time.Time) (bool, error) {
+		i, ok := dir().Identity(id)
+		return ok && i.ActiveAt(now), nil
+	},
 		Now: f.Now, Rand: enginetest.Rand(t), Idle: 100 * time.Hour, Longest: 1000 * time.Hour, Plain: true})
 	if err != nil {
 		t.Fatal(err)

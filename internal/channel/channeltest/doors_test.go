@@ -170,7 +170,10 @@ type portalDoor struct {
 func openPortal(t *testing.T, kind store.Dialect) (*enginetest.Fixture, door) {
 	f := enginetest.Open(t, kind)
 	dir := func() *access.Directory { return f.WorldAt(f.Now()).Directory }
-	sessions, err := auth.New(auth.Config{Shelf: f.DB, Known: func(id string, now time.Time) (bool, error) { i, ok := dir().Identity(id); return ok && i.ActiveAt(now), nil },
+	sessions, err := auth.New(auth.Config{Shelf: f.DB, Known: func(id string, now time.Time) (bool, error) {
+		i, ok := dir().Identity(id)
+		return ok && i.ActiveAt(now), nil
+	},
 		Now: f.Now, Rand: enginetest.Rand(t), Idle: 100 * time.Hour, Longest: 1000 * time.Hour, Plain: true})
 	if err != nil {
 		t.Fatal(err)
