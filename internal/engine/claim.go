@@ -25,15 +25,17 @@ type Task struct {
 // written down, before anything is sent: intent, deed, look, record.
 //
 // A large batch is claimed in several transactions, so that others who write get their
-// turn between them: what was claimed is returned even where the next one fails.
+// turn between them, before the next: what was claimed is returned even where the next one fails.
 func (e *Engine) Claim(ctx context.Context, holder, system string, limit int) (tasks []Task, err error) {
+	turn := ctx
 	for looked, seen := inTurn, 0; looked == inTurn && seen < limit; seen += looked { // as many as limit are looked at, whatever comes of them
 		var some []Task
-		some, looked, err = e.claimSome(ctx, holder, system, min(inTurn, limit-seen))
+		some, looked, err = e.claimSome(turn, holder, system, min(inTurn, limit-seen))
 		tasks = append(tasks, some...)
 		if err != nil {
 			break
 		}
+		turn = store.GoingOn(ctx)
 	}
 	if len(tasks) > 0 {
 		return tasks, nil

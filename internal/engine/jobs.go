@@ -54,22 +54,36 @@ var sequenceOnce = river.UniqueOpts{ByState: []rivertype.JobState{
 // transaction: River answers a job that is there already by updating its row, so that of
 // all who write at one moment PostgreSQL would let one through, and have the others begin
 // anew. The events without a place are the stored state from which the work is decided;
-// if we stop in between, the periodic job finds them. One of a process asks at a time,
-// and once more for whoever committed meanwhile.
+// if we stop in between, the periodic job finds them. One of a process asks at a time, and
+// then once more for whoever committed meanwhile, for which who asked does not wait: in a
+// storm somebody always has.
 func (e *Engine) askToSequence(ctx context.Context) {
 	e.unplaced.Add(1)
-	for e.asking.CompareAndSwap(false, true) {
-		seen := e.unplaced.Load()
-		err := e.DB.Write(ctx, func(tx *store.Tx) error {
+	if e.askOnce(ctx) {
+		go func(ctx context.Context) {
+			for e.askOnce(ctx) {
+			}
+		}(context.WithoutCancel(ctx))
+	}
+}
+
+// askOnce asks, unless another of this process does, and tells whether more was committed
+// meanwhile. Where it is asked for already that is only read: nobody waits for the writer.
+func (e *Engine) askOnce(ctx context.Context) (again bool) {
+	if !e.asking.CompareAndSwap(false, true) {
+		return false
+	}
+	seen := e.unplaced.Load()
+	asked, err := e.DB.Asked(ctx, SequenceJob{}.Kind())
+	if err == nil && !asked {
+		err = e.DB.Write(ctx, func(tx *store.Tx) error {
 			return tx.Enqueue(ctx, SequenceJob{}, &river.InsertOpts{UniqueOpts: sequenceOnce})
 		})
-		e.asking.Store(false)
-		if err != nil {
-			e.Log.DebugContext(ctx, "the sequencer could not be asked; it comes round by itself", "error", err.Error())
-			return
-		}
-		if e.unplaced.Load() == seen {
-			return
-		}
 	}
+	e.asking.Store(false)
+	if err != nil {
+		e.Log.DebugContext(ctx, "the sequencer could not be asked; it comes round by itself", "error", err.Error())
+		return false
+	}
+	return e.unplaced.Load() != seen
 }

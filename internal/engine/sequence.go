@@ -56,12 +56,13 @@ func (e *Engine) sequenceSome(ctx context.Context) (placed int, more bool, err e
 		return 0, false, err
 	}
 	// 2. Their places, a batch a transaction, each of which the next one's log ends with.
+	turn := ctx
 	for some := range slices.Chunk(all, sequenceBatch) {
-		n, forged, err := e.sequence(ctx, some, from.Size+int64(placed))
+		n, forged, err := e.sequence(turn, some, from.Size+int64(placed))
 		if errors.Is(err, errPlaced) {
 			return placed, true, nil // who else gives places got on
 		}
-		placed += n
+		placed, turn = placed+n, store.GoingOn(ctx)
 		if err == nil && forged != nil {
 			err = errors.Join(e.fenceForged(ctx, *forged), fmt.Errorf("%w: %s", access.ErrConflict, forgery(*forged)))
 		}

@@ -39,12 +39,14 @@ type Outcome struct {
 // as lost where one fails: their leases run out, and they are looked at anew.
 func (e *Engine) Settle(ctx context.Context, holder string, outcomes []Outcome) (refused int, err error) {
 	mute := !slices.ContainsFunc(outcomes, func(o Outcome) bool { return o.Looked })
+	turn := ctx
 	for some := range slices.Chunk(outcomes, inTurn) {
-		n, probes, err := e.settleSome(ctx, holder, some, mute)
+		n, probes, err := e.settleSome(turn, holder, some, mute)
 		if refused += n; err != nil {
 			return refused, err
 		}
 		mute = mute && !probes // one of a batch is enough
+		turn = store.GoingOn(ctx)
 	}
 	return refused, nil
 }

@@ -3,7 +3,7 @@
 // nouns; it decides nothing, never tells the time, and calls nothing outside.
 //
 // Every change is one transaction that might have run alone ([DB.Write]). SQLite has a
-// single writer connection, so two writers wait for each other instead of
+// single writer connection, so two writers wait for each other, in a line, instead of
 // failing; PostgreSQL refuses what it could not serialize, and it is tried again. What
 // keeps writers there from colliding for nothing is their [Manner].
 package store
@@ -43,7 +43,8 @@ type DB struct {
 	pool    *pgxpool.Pool // PostgreSQL only
 	lock    *folderLock   // SQLite only: one process per file
 	jobs    jobs
-	guest   bool // somebody else owns the schema
+	guest   bool    // somebody else owns the schema
+	writers writers // SQLite only
 
 	connectedWithin time.Duration // PostgreSQL only
 
@@ -231,12 +232,14 @@ func (db *DB) WriteIn(ctx context.Context, m Manner, do func(*Tx) error) (err er
 		if lost > 0 {
 			stepAside(ctx, lost)
 		}
-		err = db.once(ctx, db.write, &sql.TxOptions{Isolation: isolation}, func(tx *Tx) error {
-			tx.manner, tx.notes = m, notesFor(db.Dialect, m)
-			if err := tx.begun(ctx); err != nil {
-				return err
-			}
-			return do(tx)
+		err = db.theTurn(ctx, func() error {
+			return db.once(ctx, db.write, &sql.TxOptions{Isolation: isolation}, func(tx *Tx) error {
+				tx.manner, tx.notes = m, notesFor(db.Dialect, m)
+				if err := tx.begun(ctx); err != nil {
+					return err
+				}
+				return do(tx)
+			})
 		})
 		if isTaken(err) {
 			taken++

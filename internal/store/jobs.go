@@ -42,6 +42,20 @@ func (tx *Tx) Enqueue(ctx context.Context, args river.JobArgs, opts *river.Inser
 	return nil
 }
 
+// Asked tells whether background work of a kind is known to wait or to be under way, of
+// which there is one at a time: the newest of its kind is it, or there is none. It is for
+// where one writer is waited for; PostgreSQL has many, and no index to read it off.
+func (db *DB) Asked(ctx context.Context, kind string) (asked bool, err error) {
+	if db.Dialect != SQLite {
+		return false, nil
+	}
+	err = db.Read(ctx, func(tx *Tx) error {
+		return tx.QueryRowContext(ctx, `select count(*) > 0 from (select state from river_job where kind = $1 order by id desc limit 1) as newest
+			where state in ('available', 'pending', 'retryable', 'running', 'scheduled')`, kind).Scan(&asked)
+	})
+	return asked, err
+}
+
 // NewWorker returns a client that works the jobs cfg names. Start and stop are the caller's.
 func (db *DB) NewWorker(cfg *river.Config) (*river.Client[*sql.Tx], error) {
 	if db.guest {
