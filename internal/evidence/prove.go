@@ -13,17 +13,31 @@ import (
 // root of a log of that size. They come from the tiles as stored; whether they
 // prove anything, [CheckInclusion] tells.
 func ProveInclusion(ctx context.Context, tiles Tiles, size, index int64) ([]tlog.Hash, error) {
+	proofs, err := ProveInclusions(ctx, tiles, size, []int64{index})
+	if err != nil {
+		return nil, err
+	}
+	return proofs[0], nil
+}
+
+// ProveInclusions is [ProveInclusion] for each of these entries. What lies near
+// each other in the tree shares most of its proof, which is read and hashed once.
+func ProveInclusions(ctx context.Context, tiles Tiles, size int64, indexes []int64) ([][]tlog.Hash, error) {
 	if err := checkSize(size); err != nil {
 		return nil, fmt.Errorf("prove inclusion: %w", err)
 	}
-	if index < 0 || index >= size {
-		return nil, fmt.Errorf("prove inclusion: a log of size %d has no entry %d", size, index)
+	proofs, stored := make([][]tlog.Hash, len(indexes)), storedHashes(ctx, tiles, size)
+	for i, index := range indexes {
+		if index < 0 || index >= size {
+			return nil, fmt.Errorf("prove inclusion: a log of size %d has no entry %d", size, index)
+		}
+		p, err := tlog.ProveRecord(size, index, stored)
+		if err != nil {
+			return nil, fmt.Errorf("prove inclusion of entry %d: %w", index, err)
+		}
+		proofs[i] = p
 	}
-	p, err := tlog.ProveRecord(size, index, storedHashes(ctx, tiles, size))
-	if err != nil {
-		return nil, fmt.Errorf("prove inclusion of entry %d: %w", index, err)
-	}
-	return p, nil
+	return proofs, nil
 }
 
 // CheckInclusion verifies that tree holds commitment at index.
@@ -91,16 +105,21 @@ func proofLength(size, index int64) int {
 	return meet + bits.OnesCount64(uint64(index)>>meet)
 }
 
-// storedHashes reads single hashes out of rows, each row once.
+// storedHashes reads single hashes out of rows, each row once. A hash above those
+// that a row holds is made from them, each once.
 func storedHashes(ctx context.Context, tiles Tiles, size int64) tlog.HashReaderFunc {
 	type place struct {
 		level int
 		index int64
 	}
-	rows := map[place][]byte{}
+	rows, known := map[place][]byte{}, map[int64]tlog.Hash{}
 	return func(indexes []int64) ([]tlog.Hash, error) {
 		hashes := make([]tlog.Hash, len(indexes))
 		for i, x := range indexes {
+			if h, ok := known[x]; ok {
+				hashes[i] = h
+				continue
+			}
 			t := tlog.TileForIndex(tileHeight, x)
 			t.W = WidthAt(size, t.L, t.N)
 			row, ok := rows[place{t.L, t.N}]
@@ -115,7 +134,7 @@ func storedHashes(ctx context.Context, tiles Tiles, size int64) tlog.HashReaderF
 			if err != nil {
 				return nil, err
 			}
-			hashes[i] = h
+			hashes[i], known[x] = h, h
 		}
 		return hashes, nil
 	}

@@ -17,10 +17,21 @@ func TestInclusionEverywhere(t *testing.T) {
 	}
 	for _, size := range sizes {
 		tree := treeAt(t, m, size)
+		var all []int64
+		for index := range size {
+			all = append(all, index)
+		}
+		together, err := ProveInclusions(t.Context(), m, size, all)
+		if err != nil {
+			t.Fatal(err)
+		}
 		for index := range size {
 			proof, err := ProveInclusion(t.Context(), m, size, index)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if !slices.Equal(together[index], proof) {
+				t.Fatalf("size %d, index %d: proven with all others it is another proof", size, index)
 			}
 			c := [EntrySize]byte(entry(index))
 			if err := CheckInclusion(proof, tree, index, c); err != nil {

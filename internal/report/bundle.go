@@ -38,15 +38,20 @@ func Bundle(ctx context.Context, db *store.DB, grant string) (file []byte, err e
 		for _, k := range keys {
 			b.Keys = append(b.Keys, k.Says)
 		}
+		var places []int64
 		for _, ev := range sortedBySeq(events) {
 			if ev.Seq < 0 || ev.Seq >= head.Size {
 				return fmt.Errorf("%w: event %s has no place in the signed log yet", access.ErrConflict, ev.ID)
 			}
-			proof, err := evidence.ProveInclusion(ctx, engine.Tiles{Tx: tx}, head.Size, ev.Seq)
-			if err != nil {
-				return fmt.Errorf("prove event %s: %w", ev.ID, err)
-			}
-			b.Records = append(b.Records, evidence.Record{Index: ev.Seq, Body: ev.Body, Salt: ev.Salt, Proof: proof})
+			places = append(places, ev.Seq)
+			b.Records = append(b.Records, evidence.Record{Index: ev.Seq, Body: ev.Body, Salt: ev.Salt})
+		}
+		proofs, err := evidence.ProveInclusions(ctx, engine.Tiles{Tx: tx}, head.Size, places)
+		if err != nil {
+			return err
+		}
+		for i := range b.Records {
+			b.Records[i].Proof = proofs[i]
 		}
 		file, err = evidence.Encode(b)
 		return err
