@@ -21,7 +21,7 @@ func DSN(t testing.TB, d store.Dialect) string {
 	if d == store.Postgres {
 		return testserver.PostgresLike(t, made)
 	}
-	path := filepath.Join(t.TempDir(), "lessor.db")
+	path := filepath.Join(testserver.Memory(t), "lessor.db")
 	Fresh(t, path)
 	return "sqlite:" + path
 }

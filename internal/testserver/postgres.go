@@ -107,8 +107,8 @@ func runOn(dsn, stmt string) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = db.Close() }() // what was asked of it has been answered
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer func() { _ = db.Close() }()                                       // what was asked of it has been answered
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute) // of a machine that has much else to do
 	defer cancel()
 	_, err = db.ExecContext(ctx, stmt)
 	return err
@@ -147,7 +147,7 @@ rm -rf "$2"`
 // startCluster makes a cluster in a folder of its own and starts it, without
 // fsync: it need not outlive a power cut.
 func startCluster(bin string, port int) (life io.Closer, err error) {
-	dir, err := os.MkdirTemp(clusterParent(), "lessor-postgres-*")
+	dir, err := os.MkdirTemp(clusterHome(), "lessor-postgres-*")
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/enginetest"
 	"github.com/lessor-iam/lessor/internal/reconcile"
 	"github.com/lessor-iam/lessor/internal/store"
+	"github.com/lessor-iam/lessor/internal/testserver"
 )
 
 var pace = access.Pace{Lease: 400 * time.Millisecond, Call: 100 * time.Millisecond, Retry: 20 * time.Millisecond,
@@ -81,7 +82,7 @@ func TestDies(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	l.lane.Run(ctx)
 	t.Fatalf("came to %q %d times, and did not die", p.Seam, came)
@@ -142,7 +143,7 @@ func (l life) quiet(t *testing.T, at *line) {
 		return list
 	}
 	var problems []error
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); { // where a call gets no answer in time, again and again
 		n, err := l.lane.Once(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -193,7 +194,7 @@ func TestCrashes(t *testing.T) {
 						t.Parallel()
 						at := newLine(t, f, deed.method)
 						people(t, at, deed.held)
-						p := plan{File: filepath.Join(t.TempDir(), "lessor.db"), URL: at.url, Deed: deed.name, Grant: b.grant, Seam: seam, Nth: nth}
+						p := plan{File: filepath.Join(testserver.Memory(t), "lessor.db"), URL: at.url, Deed: deed.name, Grant: b.grant, Seam: seam, Nth: nth}
 						if err := copyFile(deed.file, p.File); err != nil {
 							t.Fatal(err)
 						}

@@ -13,6 +13,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/engine"
 	"github.com/lessor-iam/lessor/internal/enginetest"
 	"github.com/lessor-iam/lessor/internal/store"
+	"github.com/lessor-iam/lessor/internal/testserver"
 )
 
 // leaves is how much the leaver of these tests holds: more than one transaction ends.
@@ -80,7 +81,7 @@ func TestLeaveCrashes(t *testing.T) {
 	for _, p := range []leavePlan{{Seam: "leave before commit", Nth: 1}, {Seam: "leave after commit", Nth: 1}, {Seam: "leave on before commit", Nth: 1}, {Seam: "leave on after commit", Nth: 1}} {
 		t.Run(p.Seam, func(t *testing.T) {
 			t.Parallel()
-			p.File = filepath.Join(t.TempDir(), "lessor.db")
+			p.File = filepath.Join(testserver.Memory(t), "lessor.db")
 			if err := copyFile(fresh, p.File); err != nil {
 				t.Fatal(err)
 			}

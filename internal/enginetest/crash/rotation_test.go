@@ -23,6 +23,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/enginetest"
 	"github.com/lessor-iam/lessor/internal/rotate"
 	"github.com/lessor-iam/lessor/internal/store"
+	"github.com/lessor-iam/lessor/internal/testserver"
 )
 
 var rotationPace = access.Pace{Lease: 1500 * time.Millisecond, Call: 500 * time.Millisecond, Retry: 20 * time.Millisecond, SlowestOff: 200 * time.Millisecond}
@@ -259,7 +260,7 @@ func (s steps) run(t *testing.T, one func(t *testing.T, nth int) (over bool, die
 func dieAndGoOn(t *testing.T, base string, p rotationPlan) (over bool, died string) {
 	t.Helper()
 	// 1. One that is in force.
-	p.File = filepath.Join(t.TempDir(), "lessor.db")
+	p.File = filepath.Join(testserver.Memory(t), "lessor.db")
 	if err := copyFile(base, p.File); err != nil {
 		t.Fatal(err)
 	}
