@@ -86,7 +86,7 @@ func DS389(t testing.TB, plugins bool) *DS389Server {
 	s.database(t)
 	bin := slapdBinary(t, "ns-slapd")
 	Start(t, exec.Command(bin, "-D", filepath.Join(s.Dir, "config"), "-i", filepath.Join(s.Dir, "run", "pid"), "-d", "0"))
-	Await(t, "ns-slapd", 60*time.Second, func() (err error) {
+	Await(t, "ns-slapd", 2*time.Minute, func() (err error) {
 		if s.Admin, err = ldap.DialURL(s.PlainURL); err != nil {
 			return err
 		}

@@ -81,7 +81,7 @@ AuthorizedKeysFile %s/keys/%%u
 // await waits until it says what it is.
 func (s *OpenSSHServer) await(t testing.TB) {
 	t.Helper()
-	Await(t, "sshd", 30*time.Second, func() error {
+	Await(t, "sshd", 2*time.Minute, func() error {
 		conn, err := net.DialTimeout("tcp", s.Address, time.Second)
 		if err != nil {
 			return err

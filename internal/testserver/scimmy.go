@@ -44,7 +44,7 @@ func Scimmy(t testing.TB) *ScimmyServer {
 	cmd.Dir = modules
 	cmd.Env = append(os.Environ(), "SCIM_TOKEN="+s.Token, fmt.Sprintf("SCIM_PORT=%d", port))
 	Start(t, cmd)
-	Await(t, "scimmy", 20*time.Second, func() error {
+	Await(t, "scimmy", 2*time.Minute, func() error {
 		return s.call(http.MethodGet, s.BaseURL+"/ServiceProviderConfig", nil, nil)
 	})
 	return s

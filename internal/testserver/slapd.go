@@ -67,7 +67,7 @@ func Slapd(t testing.TB, o SlapdOptions) *SlapdServer {
 		t.Fatalf("slapadd: %v\n%s", err, out)
 	}
 	s.Again(t)
-	Await(t, "slapd", 10*time.Second, func() (err error) {
+	Await(t, "slapd", 2*time.Minute, func() (err error) {
 		if s.Admin, err = ldap.DialURL(s.PlainURL); err != nil {
 			return err
 		}

@@ -71,7 +71,7 @@ func (s *SlapdServer) DeletePerson(t testing.TB, dn string) {
 	s.Delete(t, dn)
 	req := ldap.NewSearchRequest(SlapdGroups, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases,
 		0, 0, false, "(member="+ldap.EscapeFilter(dn)+")", []string{"1.1"}, nil)
-	Await(t, "refint", 10*time.Second, func() error {
+	Await(t, "refint", 2*time.Minute, func() error {
 		res, err := s.Admin.Search(req)
 		if err == nil && len(res.Entries) > 0 {
 			err = fmt.Errorf("%d groups still list %s", len(res.Entries), dn)
