@@ -8,11 +8,15 @@ FAST = ./cmd/... ./internal/access ./internal/api ./internal/cli ./internal/clie
 RACED = ./internal/api ./internal/auth/... ./internal/channel/... ./internal/connector/... ./internal/deliver/... ./internal/engine ./internal/enginetest \
 	./internal/evidence ./internal/inventory ./internal/policy ./internal/reconcile ./internal/report ./internal/server ./internal/store ./internal/web/...
 
+# One package more at a time than there are processors: many tests wait, for a server to
+# start, a lease to run out or a call that hangs.
+BESIDE = $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+
 .PHONY: test test/all check bench survive deps deps/all demo build deb sbom generate always
 
 ## test: install what tests need (Debian), and run every test but the long ones
 test: deps
-	LESSOR_TEST_ALL=1 $(GO) test -timeout 12m ./...
+	LESSOR_TEST_ALL=1 $(GO) test -p $(BESIDE) -timeout 12m ./...
 
 ## test/all: test, heavy targets and longer searches too, the race detector where goroutines meet, short fuzzing
 test/all: deps deps/all
