@@ -18,27 +18,25 @@ import (
 // is left is for what takes access away. None of this can be stored: it holds for as
 // long as this process sees it.
 
-const (
-	// roomEvery is how often the room is looked at. What is granted meanwhile takes
-	// far less than what is kept.
-	roomEvery = 2 * time.Second
-	// roomRefused is for how long nothing is granted after the database refused a write
-	// for want of room: removals are tried again sooner, and come first.
-	roomRefused = time.Minute
-)
+// roomEvery is how often the room is looked at. What is granted meanwhile takes
+// far less than what is kept.
+const roomEvery = 2 * time.Second
 
 // room is what the database has left to grow, as this process sees it.
 type room struct {
-	free    func() (bytes uint64, ok bool) // ok false: nobody can tell, as of a database elsewhere
-	keep    func() uint64                  // how much of it nothing is granted into
-	now     func() time.Time
+	free func() (bytes uint64, ok bool) // ok false: nobody can tell, as of a database elsewhere
+	keep func() uint64                  // how much of it nothing is granted into
+	now  func() time.Time
+	// lease is for how long nothing is granted after the database refused a write for want
+	// of room: removals are tried again sooner, and come first.
+	lease   func() time.Duration
 	log     *slog.Logger
 	short   atomic.Pointer[access.Halt] // by the last look; nil: there is room
 	refused atomic.Pointer[access.Halt] // when the database last refused a write; nil: never
 }
 
 func (s *Server) newRoom() *room {
-	return &room{free: s.freeBytes, keep: func() uint64 { return s.current.Load().KeepFree }, now: s.now, log: s.log}
+	return &room{free: s.freeBytes, keep: func() uint64 { return s.current.Load().KeepFree }, now: s.now, lease: func() time.Duration { return s.current.Load().Pace.Lease }, log: s.log}
 }
 
 // look sees how much room there is. Once it is short there must be a quarter more
@@ -71,7 +69,7 @@ func (r *room) halted() (list []access.Halt) {
 	if h := r.short.Load(); h != nil {
 		return append(list, *h)
 	}
-	if h := r.refused.Load(); h != nil && r.now().Before(h.At.Add(roomRefused)) {
+	if h := r.refused.Load(); h != nil && r.now().Before(h.At.Add(r.lease())) {
 		return append(list, *h)
 	}
 	return nil
@@ -88,7 +86,7 @@ func (r *room) heeding(timed func(kind string) func(int, error)) func(kind strin
 				return
 			}
 			h := access.Halt{Reason: access.HaltDisk, At: r.now(), Text: "the database refused a write for want of room; make some"}
-			if was := r.refused.Swap(&h); was == nil || !h.At.Before(was.At.Add(roomRefused)) {
+			if was := r.refused.Swap(&h); was == nil || !h.At.Before(was.At.Add(r.lease())) {
 				r.log.Error("nothing is granted from now on", "reason", h.Reason, "text", h.Text)
 			}
 		}

@@ -68,7 +68,7 @@ func TestAB65_FullDisk(t *testing.T) {
 	t.Parallel()
 	const keep = 8 << 20
 	dir := small(t, 32)
-	r := &room{free: func() (uint64, bool) { return freeAt(dir) }, keep: func() uint64 { return keep }, log: slog.New(slog.DiscardHandler)}
+	r := &room{free: func() (uint64, bool) { return freeAt(dir) }, keep: func() uint64 { return keep }, lease: func() time.Duration { return time.Minute }, log: slog.New(slog.DiscardHandler)}
 	f := enginetest.Open(t, store.SQLite, func(o *enginetest.Options) {
 		o.DSN, o.Halted, r.now = "sqlite:"+filepath.Join(dir, "lessor.db"), r.halted, o.Now
 	})
@@ -191,7 +191,7 @@ func TestRoom(t *testing.T) {
 	t.Parallel()
 	free, ok := uint64(0), false
 	now := enginetest.Noon
-	r := &room{free: func() (uint64, bool) { return free, ok }, keep: func() uint64 { return 400 << 20 }, now: func() time.Time { return now }, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	r := &room{free: func() (uint64, bool) { return free, ok }, keep: func() uint64 { return 400 << 20 }, now: func() time.Time { return now }, lease: func() time.Duration { return time.Minute }, log: slog.New(slog.NewTextHandler(io.Discard, nil))}
 	for i, c := range []struct {
 		free   uint64 // MiB
 		ok     bool
