@@ -37,6 +37,7 @@ type roster struct {
 	turn  sync.Mutex // one reading at a time, so none is overtaken by an older one
 	sight sync.Mutex // one of those who wait for a reading
 	waits patience
+	asked askings
 
 	mu      sync.Mutex                 // of what follows; never held while the database is asked
 	written engine.World               // what the files say

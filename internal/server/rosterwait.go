@@ -50,8 +50,54 @@ func (r *roster) rest() {
 }
 
 // upToDate has in force what must not wait: that somebody has left, or is suspended. What
-// may wait it does not ask for.
+// may wait it does not ask for. Those who come while it is asked are answered by the next
+// asking, together: it began after each of them came.
 func (r *roster) upToDate() error {
+	r.asked.mu.Lock()
+	next := r.asked.next
+	if next == nil {
+		next = &asking{done: make(chan struct{})}
+		r.asked.next = next
+		if !r.asked.busy {
+			r.asked.busy = true
+			go r.answerThem()
+		}
+	}
+	r.asked.mu.Unlock()
+	<-next.done
+	return next.err
+}
+
+// askings are those who are at the door, and wait for the one that is under way, or the next.
+type askings struct {
+	mu   sync.Mutex
+	busy bool
+	next *asking // nil: nobody waits for it
+}
+
+// asking is one look, and what came of it.
+type asking struct {
+	done chan struct{}
+	err  error
+}
+
+// answerThem looks for all who wait, and again for those who came meanwhile.
+func (r *roster) answerThem() {
+	for {
+		r.asked.mu.Lock()
+		now := r.asked.next
+		if r.asked.next = nil; now == nil {
+			r.asked.busy = false
+			r.asked.mu.Unlock()
+			return
+		}
+		r.asked.mu.Unlock()
+		now.err = r.isUpToDate()
+		close(now.done)
+	}
+}
+
+func (r *roster) isUpToDate() error {
 	ctx, cancel := context.WithTimeout(context.Background(), rosterWait)
 	defer cancel()
 	urgent, err := r.db.Urgent(ctx)
