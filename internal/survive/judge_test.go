@@ -121,7 +121,8 @@ func (l *life) problems(ctx context.Context) (problems []error, err error) {
 	}
 	if l.meant != "" { // what was granted in the moment before a halt waits for its end
 		problems = slices.DeleteFunc(problems, func(p error) bool {
-			return strings.Contains(p.Error(), "has a live grant and is not held at the target")
+			return strings.Contains(p.Error(), "has a live grant and is not held at the target") ||
+				strings.Contains(p.Error(), "wanted is true and the assignment is adding")
 		})
 	}
 	err = l.db.Read(ctx, func(tx *store.Tx) error {
