@@ -70,6 +70,7 @@ type life struct {
 	accepting bool              // security accepts a clock that is off whenever it is asked to
 	held      [2]string         // what [holder] was granted, at each target
 	broken    []error           // what was wrong in the middle of a trouble
+	lost      []string          // what servers said of verbs that lost to others each time
 	short     bool              // the ordinary run: none of longTroubles
 }
 
@@ -230,10 +231,20 @@ func (l *life) end(ctx context.Context) (problems []error) {
 		if err != nil {
 			problems = append(problems, err)
 		}
-		l.tally["verbs given up as unserializable"] += strings.Count(string(text), "gave up after")
+		l.gaveUp(string(text))
 		l.tally["settlings refused for their lease"] += strings.Count(string(text), `"msg":"reconciled"`) - strings.Count(string(text), `"refused":0`)
 	}
 	return problems
+}
+
+// gaveUp notes which verbs a server gave up after losing to others each time.
+func (l *life) gaveUp(said string) {
+	for line := range strings.Lines(said) {
+		if strings.Contains(line, "gave up after") {
+			l.tally["verbs given up as unserializable"]++
+			l.lost = append(l.lost, strings.TrimSpace(line))
+		}
+	}
 }
 
 // leftovers is what there must not be at the end of a life: a ticket that is not
@@ -303,6 +314,9 @@ func TestSurvive(t *testing.T) {
 			}
 			problems := l.end(t.Context())
 			keep("end of life %d; violations %d", n, len(problems))
+			for _, line := range l.lost {
+				keep("%s", line)
+			}
 			l.fails(seed, "the end of a life", problems)
 		})
 	}
