@@ -15,6 +15,9 @@ func (l *ledger) ends() {
 			l.wrong("I2", "grant %s ends %s, before it starts", g.ID, g.End)
 		}
 		if at, open := g.NextAt(); open {
+			if l.halted { // it does not begin, and must not outlast its end
+				at = g.End
+			}
 			due := l.jobs[g.Assignment].Work.Due
 			switch {
 			case due.IsZero():

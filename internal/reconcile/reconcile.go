@@ -53,8 +53,9 @@ type Config struct {
 // Lane reconciles one system. A sick target delays nobody but itself.
 type Lane struct {
 	Config
-	nudge chan time.Time
-	beat  beat
+	claims sync.Mutex // of several runners one claims at a time: all would take the same
+	nudge  chan time.Time
+	beat   beat
 }
 
 // New returns a lane; Run starts it.
@@ -139,7 +140,7 @@ func (l *Lane) batch(ctx context.Context, holder string) (claimed int, err error
 	defer func() { turn.Err = err; l.tell(ctx, turn) }()
 	most := max(1, l.Connector.Capabilities().Batch)
 	began := l.Now()
-	tasks, err := l.Door.Claim(ctx, holder, l.System, most)
+	tasks, err := l.claim(ctx, holder, most)
 	if err != nil || len(tasks) == 0 {
 		return 0, err
 	}
@@ -175,6 +176,12 @@ func (l *Lane) batch(ctx context.Context, holder string) (claimed int, err error
 	l.Seam("settled")
 	l.Log.InfoContext(ctx, "reconciled", "system", l.System, "tasks", len(tasks), "sent", b.sent, "troubled", b.troubled(), "refused", turn.Refused)
 	return len(tasks), nil
+}
+
+func (l *Lane) claim(ctx context.Context, holder string, most int) ([]engine.Task, error) {
+	l.claims.Lock()
+	defer l.claims.Unlock()
+	return l.Door.Claim(ctx, holder, l.System, most)
 }
 
 // step is one task on its way through a batch.

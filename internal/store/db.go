@@ -200,9 +200,12 @@ type Tx struct {
 }
 
 // writeTries bounds how often a transaction that could not be serialized is
-// tried again: with so many losses in a row something else is wrong.
+// tried again: with so many losses in a row something else is wrong. Where many want
+// the same, or much is quick beside who is slow, some lose each time: after aloneAfter
+// losses every second try is one beside which nobody else writes.
 const (
 	writeTries   = 20
+	aloneAfter   = 8
 	firstPause   = 2 * time.Millisecond // doubles with each loss
 	longestPause = 200 * time.Millisecond
 )
@@ -235,7 +238,7 @@ func (db *DB) WriteIn(ctx context.Context, m Manner, do func(*Tx) error) (err er
 		err = db.theTurn(ctx, func() error {
 			return db.once(ctx, db.write, &sql.TxOptions{Isolation: isolation}, func(tx *Tx) error {
 				tx.manner, tx.notes = m, notesFor(db.Dialect, m)
-				if err := tx.begun(ctx); err != nil {
+				if err := tx.begun(ctx, lost >= aloneAfter && (lost-aloneAfter)%2 == 0); err != nil {
 					return err
 				}
 				return do(tx)
@@ -316,10 +319,11 @@ func (db *DB) once(ctx context.Context, on *sql.DB, opts *sql.TxOptions, do func
 	return nil
 }
 
-// unserializable tells the two PostgreSQL answers that mean "again".
+// unserializable tells the PostgreSQL answers that mean "again": it collided, with a lock
+// held by each for the other or without, or somebody who writes for long let it not be alone.
 func unserializable(err error) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
+	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01" || pg.Code == "55P03")
 }
 
 // isTaken tells PostgreSQL's answer to two that write one key at once. Neither saw

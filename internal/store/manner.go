@@ -32,6 +32,9 @@ import (
 //	Beside   identities they share    serializable
 //	Serial   has nothing to do        serializable
 //	         with any of it
+//
+// Whoever has lost to others too often tries to be alone, whatever its manner: all others
+// wait at the gate until it has ended, so that it cannot lose once more.
 type Manner int
 
 const (
@@ -48,21 +51,29 @@ const (
 	Noted
 )
 
-// frozenWithin is how long a transaction may do nothing while others wait for it at the
-// gate: the process is frozen, or its machine is gone. PostgreSQL ends it then.
-const frozenWithin = "10s"
+const (
+	// frozenWithin is how long a transaction may do nothing while others may wait for it at
+	// the gate: the process is frozen, or its machine is gone. PostgreSQL ends it then.
+	frozenWithin = "10s"
+	// aloneWithin is how long who would be alone waits for the others to end, for whoever
+	// comes meanwhile waits too, removals among them.
+	aloneWithin = "1s"
+)
 
-// opening is what a transaction begins with: its place at the gate, if it needs one, and
-// only then what it sees. "lock table" fixes nothing of that.
-func (m Manner) opening() string {
-	const sees = "select 1"
-	switch m {
-	case Apart:
-		return "lock table gate in share mode; set local idle_in_transaction_session_timeout = '" + frozenWithin + "'; " + sees
-	case Noted:
-		return "lock table gate in row exclusive mode; set local idle_in_transaction_session_timeout = '" + frozenWithin + "'; " + sees
+// opening is what a transaction begins with: its place at the gate, and only then what it
+// sees. "lock table" fixes nothing of that. Beside and Serial pass the gate unless somebody
+// is alone.
+func (m Manner) opening(alone bool) string {
+	place := "lock table gate in access share mode"
+	switch {
+	case alone:
+		place = "set local lock_timeout = '" + aloneWithin + "'; lock table gate in access exclusive mode; set local lock_timeout = 0"
+	case m == Apart:
+		place = "lock table gate in share mode"
+	case m == Noted:
+		place = "lock table gate in row exclusive mode"
 	}
-	return sees
+	return place + "; set local idle_in_transaction_session_timeout = '" + frozenWithin + "'; select 1"
 }
 
 // notes are whose requests and grants a transaction has read, and whose it has written.
@@ -153,12 +164,12 @@ func touchedRows(identities []string) (rows string, args []any) {
 // begun fixes what a transaction sees before anything is done in it. PostgreSQL fixes
 // it with the first statement: whoever read the clock before that could see what others
 // did later, and the log would tell of their deed after its own. SQLite's transactions
-// that write begin with the lock.
-func (tx *Tx) begun(ctx context.Context) error {
+// that write begin with the lock. Whoever is alone begins when all others have ended.
+func (tx *Tx) begun(ctx context.Context, alone bool) error {
 	if tx.db.Dialect != Postgres {
 		return nil
 	}
-	if _, err := tx.Tx.ExecContext(ctx, tx.manner.opening(), pgx.QueryExecModeSimpleProtocol); err != nil {
+	if _, err := tx.Tx.ExecContext(ctx, tx.manner.opening(alone), pgx.QueryExecModeSimpleProtocol); err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	return nil

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -144,7 +146,7 @@ func TestApartWaitsForNoted(t *testing.T) {
 		}()
 		<-began
 		for waiting := 0; waiting == 0; { // until it stands at the gate
-			must(t, db.read.QueryRowContext(ctx, "select count(*) from pg_locks where relation = 'gate'::regclass and not granted").Scan(&waiting))
+			must(t, db.read.QueryRowContext(ctx, "select count(*) from pg_locks where relation = 'gate'::regclass and database = (select oid from pg_database where datname = current_database()) and not granted").Scan(&waiting))
 		}
 		return tx.AddRequest(ctx, of("rq-a", "ann"))
 	}))
@@ -174,4 +176,75 @@ func TestEveryConnectionIsTaken(t *testing.T) {
 	must(t, hold(int(db.pool.Config().MaxConns)))
 	db.connectedWithin = connectedWithin
 	must(t, write(t, db, func(context.Context, *Tx) error { return nil }))
+}
+
+// Whoever loses to somebody quicker each time is alone in the end, and done.
+func TestALoserIsAloneInTheEnd(t *testing.T) {
+	t.Parallel()
+	for _, m := range []Manner{Serial, Apart, Beside, Noted} {
+		t.Run(fmt.Sprint(m), func(t *testing.T) {
+			t.Parallel()
+			db := open(t, Postgres)
+			var rivals sync.WaitGroup
+			tries, alone := 0, false
+			must(t, db.WriteIn(t.Context(), m, func(tx *Tx) error {
+				tries++
+				done := make(chan error, 1)
+				rivals.Go(func() { done <- write(t, db, counts) })
+				alone = !endedFirst(t, db, done)
+				return counts(t.Context(), tx)
+			}))
+			rivals.Wait()
+			if !alone || tries != aloneAfter+1 {
+				t.Errorf("done at try %d, alone: %v", tries, alone)
+			}
+		})
+	}
+}
+
+// counts changes a row that all who count change.
+func counts(ctx context.Context, tx *Tx) error {
+	_, err := tx.ExecContext(ctx, `insert into touched (identity, times) values ('all', 1) on conflict (identity) do update set times = touched.times + 1`)
+	return err
+}
+
+// endedFirst waits until a rival has ended, or stands at the gate.
+func endedFirst(t *testing.T, db *DB, done <-chan error) bool {
+	t.Helper()
+	for {
+		select {
+		case err := <-done:
+			must(t, err)
+			return true
+		default:
+		}
+		waiting := 0
+		must(t, db.read.QueryRowContext(t.Context(), "select count(*) from pg_locks where relation = 'gate'::regclass and database = (select oid from pg_database where datname = current_database()) and not granted").Scan(&waiting))
+		if waiting > 0 {
+			return false
+		}
+	}
+}
+
+// Nobody is alone beside somebody who writes for long: who would be tries as the others do.
+func TestNobodyIsAloneForLong(t *testing.T) {
+	t.Parallel()
+	db := open(t, Postgres)
+	var rivals sync.WaitGroup
+	tries := 0
+	must(t, db.WriteIn(t.Context(), Serial, func(*Tx) error { // this one goes on, whatever happens
+		return db.WriteIn(t.Context(), Beside, func(tx *Tx) error {
+			if tries++; tries <= aloneAfter {
+				done := make(chan error, 1)
+				rivals.Go(func() { done <- write(t, db, counts) })
+				if !endedFirst(t, db, done) {
+					t.Error("alone beside another")
+				}
+			}
+			return counts(t.Context(), tx)
+		})
+	}))
+	if rivals.Wait(); tries != aloneAfter+1 {
+		t.Errorf("%d tries", tries)
+	}
 }

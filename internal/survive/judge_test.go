@@ -97,11 +97,11 @@ func (l *life) slapdLog(ctx context.Context, since time.Time) (string, error) {
 }
 
 // busy is the cheap question before the dear one: is anything under way, or due and
-// not taken up?
+// not taken up? What is added waits for the end of a halt that is meant to stay.
 func (l *life) busy(ctx context.Context) (busy bool, err error) {
 	err = l.db.Read(ctx, func(tx *store.Tx) error {
-		return tx.QueryRowContext(ctx, `select exists (select 1 from assignment where state in ('adding', 'removing') or due_at <= $1)`,
-			l.now().Add(-time.Second).UnixMicro()).Scan(&busy)
+		return tx.QueryRowContext(ctx, `select exists (select 1 from assignment where state = 'removing' or (state = 'adding' and $2 = '') or due_at <= $1)`,
+			l.now().Add(-time.Second).UnixMicro(), string(l.meant)).Scan(&busy)
 	})
 	return busy, err
 }
@@ -118,12 +118,6 @@ func (l *life) problems(ctx context.Context) (problems []error, err error) {
 		Held: func(system string) []connector.Ref { return held[system] }}
 	if problems, err = o.Problems(ctx, true); err != nil {
 		return problems, err
-	}
-	if l.meant != "" { // what was granted in the moment before a halt waits for its end
-		problems = slices.DeleteFunc(problems, func(p error) bool {
-			return strings.Contains(p.Error(), "has a live grant and is not held at the target") ||
-				strings.Contains(p.Error(), "wanted is true and the assignment is adding")
-		})
 	}
 	err = l.db.Read(ctx, func(tx *store.Tx) error {
 		broken, err := l.promises(ctx, tx)
