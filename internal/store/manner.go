@@ -62,12 +62,14 @@ const (
 
 // opening is what a transaction begins with: its place at the gate, and only then what it
 // sees. "lock table" fixes nothing of that. Beside and Serial pass the gate unless somebody
-// is alone.
+// is alone. None of the modes is "access exclusive": for that PostgreSQL gives the transaction
+// its number before it waits (LogAccessExclusiveLockPrepare), and so before that of those it
+// comes to read, and the log would tell of its deed before theirs ([Tx.Unsequenced]).
 func (m Manner) opening(alone bool) string {
-	place := "lock table gate in access share mode"
+	place := "lock table gate in row share mode"
 	switch {
 	case alone:
-		place = "set local lock_timeout = '" + aloneWithin + "'; lock table gate in access exclusive mode; set local lock_timeout = 0"
+		place = "set local lock_timeout = '" + aloneWithin + "'; lock table gate in exclusive mode; set local lock_timeout = 0"
 	case m == Apart:
 		place = "lock table gate in share mode"
 	case m == Noted:

@@ -248,3 +248,28 @@ func TestNobodyIsAloneForLong(t *testing.T) {
 		t.Errorf("%d tries", tries)
 	}
 }
+
+// No transaction has its number before it sees what it sees: the log tells of deeds in the
+// order of those numbers.
+func TestNoNumberBeforeTheFirstWrite(t *testing.T) {
+	t.Parallel()
+	db := open(t, Postgres)
+	for _, m := range []Manner{Serial, Apart, Beside, Noted} {
+		for _, alone := range []bool{false, true} {
+			must(t, db.once(t.Context(), db.write, nil, func(tx *Tx) error {
+				tx.manner = m
+				return errors.Join(tx.begun(t.Context(), alone), tx.numbered(t, fmt.Sprint(m, alone)))
+			}))
+		}
+	}
+}
+
+func (tx *Tx) numbered(t *testing.T, what string) error {
+	t.Helper()
+	var is bool
+	err := tx.QueryRowContext(t.Context(), "select pg_current_xact_id_if_assigned() is not null").Scan(&is)
+	if is {
+		t.Errorf("%s: it has its number already", what)
+	}
+	return err
+}

@@ -58,6 +58,9 @@ func (l *life) clockJumps(ctx context.Context, rnd *rand.Rand) string {
 	switch rnd.IntN(5) {
 	case 0:
 		l.set(some, -near)
+		if off := l.behind(-near); off > followed-time.Minute { // who was followed ahead before is further behind now
+			return l.mayBeAsked(ctx, some, -near, off)
+		}
 		wait(ctx, time.Minute)
 		l.tally["clock set back by what nothing is said about"]++
 		return l.jumped(some, -near, "nothing is said about it")
@@ -105,10 +108,8 @@ func (l *life) setFar(ctx context.Context, rnd *rand.Rand, some []*replica, by t
 		some = l.replicas // it stays so for all: their machines keep one time
 	}
 	l.set(some, by)
-	if off := time.Duration(l.lead.Load()) - l.base - by; by < 0 && off < followed+l.let+time.Minute {
-		l.accepting = true // what security lets one server's clock be, another's is asked about again
-		wait(ctx, time.Minute)
-		return l.jumped(some, by, "security has let it be so far behind before")
+	if off := l.behind(by); by < 0 && off < followed+l.let+time.Minute {
+		return l.mayBeAsked(ctx, some, by, off)
 	}
 	// 1. The halt, and what it is.
 	l.await("a clock that is far off halts", func() error { return l.halted(access.HaltClock) })
@@ -135,12 +136,26 @@ func (l *life) setFar(ctx context.Context, rnd *rand.Rand, some []*replica, by t
 		l.base += by
 		l.lead.Store(max(l.lead.Load(), int64(l.base)))
 	default:
-		l.let = max(l.let, time.Duration(l.lead.Load())-l.base-by)
+		l.let = max(l.let, l.behind(by))
 	}
 	l.accepting = true
 	l.accept()
 	l.tally["clock accepted by security"]++
 	return l.jumped(some, by, "held, and accepted by security")
+}
+
+// behind is how far clocks set by that are behind the time that servers go by.
+func (l *life) behind(by time.Duration) time.Duration {
+	return time.Duration(l.lead.Load()) - l.base - by
+}
+
+// mayBeAsked is a clock of which a server may ask, or not: security has let it be so far
+// behind before, or nearly, or it is nearly too far. What one server's clock is let be,
+// another's is asked about again.
+func (l *life) mayBeAsked(ctx context.Context, some []*replica, by, off time.Duration) string {
+	l.accepting, l.let = true, max(l.let, off)
+	wait(ctx, time.Minute)
+	return l.jumped(some, by, "security lets it be so far behind, if asked")
 }
 
 // clockRight sets every clock right, and then things are granted again.
