@@ -185,13 +185,7 @@ func TestAB24_AuthorityThroughCyclesAndDepth(t *testing.T) {
 			t.Parallel()
 			d := open(t, store.SQLite)
 			d.Change(func(company *enginetest.Company) { c.groups(company, c.members...) })
-			began := time.Now()
-			r := d.ask("eve", engine.Ask{Entitlements: []string{"git:deploy"}})
-			if took := time.Since(began); took > 5*time.Second { // a second by itself; the machine may be busy
-				t.Errorf("decided in %s", took)
-			} else {
-				t.Log("decided in", took)
-			}
+			r := d.ask("eve", engine.Ask{Entitlements: []string{"git:deploy"}}) // of how many that asks, policy's own test says
 			if r.State != c.want {
 				t.Fatalf("%s, want %s: %s", r.State, c.want, r.Items[0].Why)
 			}

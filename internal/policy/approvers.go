@@ -20,13 +20,25 @@ func (s *Set) WhoCanApprove(f Facts, stage string) []string {
 		return nil
 	}
 	u := s.dues(&f)
-	return slices.Collect(s.eligible(&f, f.resource(s, u.authors), u, stage))
+	return s.eligible(&f, f.resource(s, u.authors), u, stage)
 }
 
-// eligible goes through who could approve that stage, in order: as far as it is asked.
-func (s *Set) eligible(f *Facts, resource *built, u due, stage string) iter.Seq[string] {
+// eligible lists who could approve that stage, in order.
+func (s *Set) eligible(f *Facts, resource *built, u due, stage string) (list []string) {
+	for id, can := range s.asked(f, resource, u, stage) {
+		if can {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+// asked goes through whoever is asked about, in order, and whether they could approve that
+// stage: as far as somebody wants to know.
+func (s *Set) asked(f *Facts, resource *built, u due, stage string) iter.Seq2[string, bool] {
+	nobody := func(func(string, bool) bool) {}
 	if u.torn != "" {
-		return slices.Values[[]string](nil)
+		return nobody
 	}
 	g := s.factsOf(f.Directory, f.Now, resource)
 	q := approveAsked(f, access.Actor{Strength: u.stepUp}, stage, u.stepUp, votersOf(f))
@@ -35,14 +47,14 @@ func (s *Set) eligible(f *Facts, resource *built, u due, stage string) iter.Seq[
 	about := rules.about(resource, stage)
 	known := req
 	if known.Principal = uid(identityType, ""); s.check.question(known) != nil {
-		return slices.Values[[]string](nil) // the voters differ in their id only: asked once is asked for all
+		return nobody // the voters differ in their id only: asked once is asked for all
 	}
 	who := rules.propose(about, req, g, f.Directory)
 	for _, u := range []cedar.EntityUID{uid(identityType, f.Request.Requester), uid(identityType, f.Request.Beneficiary), uid(entitlementType, f.Item.Entitlement)} {
 		g.Get(u) // the guards read them for every voter
 	}
 	ofAll := len(g.read)
-	return func(yield func(string) bool) {
+	return func(yield func(string, bool) bool) {
 		for _, id := range who.listed(f.Directory) {
 			if _, known := f.Directory.Identity(id); !known {
 				continue // the guards refuse whoever is nobody; a crowd of them need not be asked about
@@ -51,7 +63,7 @@ func (s *Set) eligible(f *Facts, resource *built, u due, stage string) iter.Seq[
 			principal, _ := g.Get(req.Principal)
 			can := allows(rules.also(about, principal), req, g)
 			g.read = g.read[:ofAll] // what errs for one voter is not held against the next
-			if can && !yield(id) {
+			if !yield(id, can) {
 				return
 			}
 		}
@@ -82,7 +94,7 @@ func (s *Set) Unfillable(f Facts, stages []access.Stage) []access.Stage {
 	var empty []access.Stage
 	for _, st := range stages {
 		// As many as there are open seats in all are enough to always find one who has none.
-		people := firstPersons(f.Directory, s.eligible(&f, resource, u, st.Name), open)
+		people := firstPersons(f.Directory, s.asked(&f, resource, u, st.Name), open)
 		for range st.Count - standing[st.Name] {
 			if !(&seat{people: people}).fill(taken, map[string]bool{}) {
 				empty = append(empty, st)
@@ -93,13 +105,14 @@ func (s *Set) Unfillable(f Facts, stages []access.Stage) []access.Stage {
 	return empty
 }
 
-// firstPersons are the first n different people among these identities.
-func firstPersons(d *access.Directory, ids iter.Seq[string], n int) (people []string) {
+// firstPersons are the first n different people among those who could; nobody is asked
+// about after them.
+func firstPersons(d *access.Directory, asked iter.Seq2[string, bool], n int) (people []string) {
 	if n == 0 {
 		return nil
 	}
-	for id := range ids {
-		if p := d.PersonOf(id); !slices.Contains(people, p) {
+	for id, can := range asked {
+		if p := d.PersonOf(id); can && !slices.Contains(people, p) {
 			if people = append(people, p); len(people) == n {
 				break
 			}

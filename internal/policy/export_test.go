@@ -40,3 +40,17 @@ func WithSchema(s *Set, was, is string) *Set {
 	}
 	return &Set{rules: s.rules, byKey: s.byKey, index: s.index, digest: s.digest, check: checker{validate.New(resolved)}, readsHeld: s.readsHeld, readsImplied: s.readsImplied}
 }
+
+// Asked is how many are asked about until n people are found who could approve a stage.
+func Asked(s *Set, f Facts, stage string, n int) (asked int, people []string) {
+	u := s.dues(&f)
+	of := s.asked(&f, f.resource(s, u.authors), u, stage)
+	people = firstPersons(f.Directory, func(yield func(string, bool) bool) {
+		for id, can := range of {
+			if asked++; !yield(id, can) {
+				return
+			}
+		}
+	}, n)
+	return asked, people
+}

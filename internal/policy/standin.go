@@ -161,7 +161,7 @@ func (s *Set) WhoCanStandIn(f Facts, stage string) (list []Other) {
 	}
 	u := s.dues(&f)
 	resource, voted := f.resource(s, u.authors), votersOf(&f)
-	for _, who := range f.couldStandIn(slices.Collect(s.eligible(&f, resource, u, stage)), stage) {
+	for _, who := range f.couldStandIn(s.eligible(&f, resource, u, stage), stage) {
 		if d, b := s.answer(&f, resource, u, access.Actor{Identity: who, Strength: u.stepUp}, stage, voted); d.Allow && !b.IsZero() {
 			list = append(list, Other{who, b})
 		}
