@@ -198,6 +198,7 @@ func (tx *Tx) FeedLeft(ctx context.Context, feed string, since time.Time) (int, 
 
 // HadGrants tells whether an identity of that id has ever been given anything.
 func (tx *Tx) HadGrants(ctx context.Context, identity string) (bool, error) {
+	tx.reads(identity)
 	list, err := all(ctx, tx, func(s scanner) (n int, err error) { return n, s.Scan(&n) }, `select 1 from grants where identity=$1 limit 1`, identity)
 	return len(list) > 0, err
 }

@@ -66,6 +66,7 @@ func (tx *Tx) GrantsOf(ctx context.Context, identities []string, open bool, befo
 // OpenGrantsOfOne lists the grants of one entitlement to any of the identities that have
 // not ended, newest first.
 func (tx *Tx) OpenGrantsOfOne(ctx context.Context, identities []string, entitlement string) (list []access.Grant, err error) {
+	tx.reads(identities...)
 	for batch := range chunks(identities) {
 		marks, args := inFrom(2, batch)
 		some, err := all(ctx, tx, scanGrant, `select `+grantColumns+` from grants where entitlement=$1 and identity in (`+marks+`) and state <> 'ended'`, append([]any{entitlement}, args...)...)
@@ -82,6 +83,7 @@ func (tx *Tx) OpenGrantsOfOne(ctx context.Context, identities []string, entitlem
 // whose end is after now: once for each grant. Somebody may have tens of thousands, so no
 // more of each is read.
 func (tx *Tx) EntitlementsOf(ctx context.Context, identities []string, now time.Time) (list []string, err error) {
+	tx.reads(identities...)
 	for batch := range chunks(identities) {
 		marks, args := inFrom(2, batch)
 		some, err := all(ctx, tx, func(s scanner) (id string, err error) { err = s.Scan(&id); return id, err },

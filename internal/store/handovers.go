@@ -101,6 +101,7 @@ func (tx *Tx) Departures(ctx context.Context) ([]access.Departure, error) {
 // OpenFor lists the requests that wait for somebody and that any of the identities
 // asked for or would benefit from, in order of id, up to limit of each kind and identity.
 func (tx *Tx) OpenFor(ctx context.Context, identities []string, limit int) ([]access.Request, error) {
+	tx.reads(identities...)
 	seen := map[string]bool{}
 	var list []access.Request
 	for batch := range chunks(identities) {

@@ -69,6 +69,9 @@ func (tx *Tx) Requests(ctx context.Context, state access.RequestState, person, b
 	if before == "" {
 		before = "~"
 	}
+	if person != "" {
+		tx.reads(person)
+	}
 	return all(ctx, tx, scanRequest, `select `+requestColumns+` from request where id < $1 and ($2 = '' or state = $2)
 		and ($3 = '' or requester = $3 or beneficiary = $3) order by id desc limit $4`, before, string(state), person, limit)
 }
