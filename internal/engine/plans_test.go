@@ -51,7 +51,7 @@ func TestPlansOfALife(t *testing.T) {
 	hot := map[string][]string{ // part of a query -> the indexes of which it is read off one
 		"order by due_at, object, id limit":                    {"assignment_turn"},
 		"from grants where state <> 'ended' and assignment in": {"grants_assignment"},
-		"from event where seq is null order by id limit":       {"event_unsequenced", "event_seq_key"},
+		"from event where seq is null and id not in":           {"event_unsequenced", "event_seq_key"},
 		"update event set seq = $1 + listed.n":                 {"event_pkey"}, // not off those that wait: in a storm they are many
 		"from approval where request=$1":                       {"approval_request"},
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
@@ -25,42 +24,85 @@ const sequenceAhead = 5 * sequenceBatch
 // head, batch by batch. If it stops anywhere, the next run goes on from there:
 // place, tiles and signature of a batch are one transaction. At an event that we did
 // not write it ends, and fences the log: what waits behind that one waits on.
+//
+// Where many wait, the next are read while those read before are given their places.
 func (e *Engine) Sequence(ctx context.Context) (placed int, err error) {
+	now := e.readWaiting(ctx, nil)
 	for {
-		n, more, err := e.sequenceSome(ctx)
-		if placed += n; err != nil || !more {
+		next := make(chan waiting, 1)
+		if more := now.err == nil && len(now.events) == sequenceAhead; more {
+			go func() { next <- e.readWaiting(ctx, now.events) }()
+		} else {
+			close(next)
+		}
+		n, again, err := e.place(ctx, now)
+		placed += n
+		ahead, more := <-next
+		switch {
+		case err != nil:
 			return placed, err
+		case again: // who else gives places got on, and what was read ahead may be among it
+			now = e.readWaiting(ctx, nil)
+		case !more:
+			return placed, nil
+		default:
+			ahead.size = now.size + int64(n)
+			now = ahead
 		}
 	}
+}
+
+// waiting are events that had no place at one moment, in their order. What comes to wait
+// later comes after them: nobody whose event waited at that moment could read it.
+type waiting struct {
+	events  []store.Event
+	entries [][]byte // what of each is in the log
+	stamped int      // so many, from the first on, have a stamp of the key that was in force
+	size    int64    // the log ended there: as long as it does, nobody gave any of them a place
+	err     error
+}
+
+// readWaiting reads who waits, but for those, and where the log ends. It is read apart,
+// for those who write wait for no reader of all that waits.
+func (e *Engine) readWaiting(ctx context.Context, but []store.Event) (w waiting) {
+	ids := make([]string, len(but))
+	for i, ev := range but {
+		ids[i] = ev.ID
+	}
+	w.err = e.DB.Read(ctx, func(tx *store.Tx) (err error) {
+		if w.events, err = tx.Unsequenced(ctx, sequenceAhead, ids...); err != nil || len(w.events) == 0 {
+			return err
+		}
+		head, err1 := tx.LastCheckpoint(ctx)
+		signer, err2 := e.stamper(ctx, tx)
+		w.size = head.Size
+		for _, ev := range w.events {
+			c := evidence.Commit(ev.Salt, ev.Body)
+			if w.entries = append(w.entries, c[:]); err2 == nil && w.stamped == len(w.entries)-1 && stampedBy(signer, ev) {
+				w.stamped++
+			}
+		}
+		return errors.Join(err1, err2)
+	})
+	return w
 }
 
 // errPlaced says that others have given places meanwhile.
 var errPlaced = errors.New("the log has grown since its end was read")
 
-// sequenceSome gives their places to what waits at one moment, up to as many as are read
-// at once. What comes to wait meanwhile comes after it: nobody whose event waited at that
-// moment could read it.
-func (e *Engine) sequenceSome(ctx context.Context) (placed int, more bool, err error) {
-	// 1. Who waits, and where the log ends. It is read apart, for those who write wait for
-	// no reader of all that waits; as long as the log ends there, nobody gave any a place.
-	var all []store.Event
-	var from store.Checkpoint
-	err = e.DB.Read(ctx, func(tx *store.Tx) error {
-		if all, err = tx.Unsequenced(ctx, sequenceAhead); err != nil || len(all) == 0 {
-			return err
-		}
-		from, err = tx.LastCheckpoint(ctx)
-		return err
-	})
-	if err != nil {
-		return 0, false, err
+// place gives them their places, a batch a transaction, each of which the next one's log
+// ends with; again says that somebody else did.
+func (e *Engine) place(ctx context.Context, w waiting) (placed int, again bool, err error) {
+	if w.err != nil {
+		return 0, false, w.err
 	}
-	// 2. Their places, a batch a transaction, each of which the next one's log ends with.
 	turn := ctx
-	for some := range slices.Chunk(all, sequenceBatch) {
-		n, forged, err := e.sequence(turn, some, from.Size+int64(placed))
+	for placed < len(w.events) {
+		to := min(placed+sequenceBatch, len(w.events))
+		batch := waiting{events: w.events[placed:to], entries: w.entries[placed:to], stamped: min(max(0, w.stamped-placed), to-placed), size: w.size + int64(placed)}
+		n, forged, err := e.sequence(turn, batch)
 		if errors.Is(err, errPlaced) {
-			return placed, true, nil // who else gives places got on
+			return placed, true, nil
 		}
 		placed, turn = placed+n, store.GoingOn(ctx)
 		if err == nil && forged != nil {
@@ -70,18 +112,18 @@ func (e *Engine) sequenceSome(ctx context.Context) (placed int, more bool, err e
 			return placed, false, err
 		}
 	}
-	return placed, len(all) == sequenceAhead, nil
+	return placed, false, nil
 }
 
-// sequence gives a batch its places, in a log that ends at that size.
-func (e *Engine) sequence(ctx context.Context, batch []store.Event, from int64) (n int, forged *store.Event, err error) {
+// sequence gives a batch its places.
+func (e *Engine) sequence(ctx context.Context, batch waiting) (n int, forged *store.Event, err error) {
 	err = e.DB.Write(ctx, func(tx *store.Tx) error {
 		n, forged = 0, nil
 		head, err := tx.LastCheckpoint(ctx)
 		if err != nil {
 			return err
 		}
-		if head.Size != from {
+		if head.Size != batch.size {
 			return errPlaced
 		}
 		if err := e.maySign(ctx, tx); err != nil {
@@ -92,20 +134,20 @@ func (e *Engine) sequence(ctx context.Context, batch []store.Event, from int64) 
 			return err
 		}
 		// 1. What we did not write gets no place, and nothing after it.
-		waiting, bad, err := e.ours(ctx, tx, batch)
-		if forged = bad; err != nil || len(waiting) == 0 {
+		more, bad, err := e.ours(ctx, tx, batch.events[batch.stamped:])
+		ours := batch.stamped + len(more)
+		if forged = bad; err != nil || ours == 0 {
 			return err
 		}
 		// 2. Their places and the tree above them.
-		entries, ids := make([][]byte, len(waiting)), make([]string, len(waiting))
-		for i, ev := range waiting {
-			c := evidence.Commit(ev.Salt, ev.Body)
-			entries[i], ids[i] = c[:], ev.ID
+		ids := make([]string, ours)
+		for i, ev := range batch.events[:ours] {
+			ids[i] = ev.ID
 		}
 		if err := tx.PlaceEvents(ctx, ids, head.Size); err != nil {
 			return err
 		}
-		size, root, err := evidence.Append(ctx, Tiles{tx}, head.Size, entries)
+		size, root, err := evidence.Append(ctx, Tiles{tx}, head.Size, batch.entries[:ours])
 		if err != nil {
 			return err
 		}
@@ -118,7 +160,7 @@ func (e *Engine) sequence(ctx context.Context, batch []store.Event, from int64) 
 			At: e.Now().UTC().Truncate(time.Microsecond)}); err != nil {
 			return err
 		}
-		n = len(waiting)
+		n = ours
 		return e.wakeWitnesses(ctx, tx)
 	})
 	return n, forged, err

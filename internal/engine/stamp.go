@@ -38,14 +38,17 @@ func (s stamps) hold(ev store.Event) (bool, error) {
 		asked, err := s.asked()
 		return !asked, err
 	}
-	ours := func(by *evidence.Signer) bool {
-		return by.Stamped(ev.Stamp, eventStamp, []byte(ev.ID), ev.Salt, ev.Body)
-	}
+	ours := func(by *evidence.Signer) bool { return stampedBy(by, ev) }
 	if ours(s.inForce) {
 		return true, nil
 	}
 	others, err := s.before()
 	return slices.ContainsFunc(others, ours), err
+}
+
+// stampedBy tells whether who has that key has written an event.
+func stampedBy(by *evidence.Signer, ev store.Event) bool {
+	return by.Stamped(ev.Stamp, eventStamp, []byte(ev.ID), ev.Salt, ev.Body)
 }
 
 // forged is the first of the waiting events that we did not write; -1: there is none.

@@ -44,16 +44,22 @@ func (tx *Tx) AddEvent(ctx context.Context, e Event) error {
 // found in which it was done: more wait only where nothing was given a place for long.
 const unsequencedSeen = 20_000
 
-// Unsequenced lists up to limit events with no place in the log, in the order in which
-// it was done: none comes before another that its transaction could read. Ids tell as
-// much where one process writes, as on SQLite. Replicas' clocks may differ; PostgreSQL
-// counts its transactions, each when it first writes, and thus after all that it reads.
-func (tx *Tx) Unsequenced(ctx context.Context, limit int) ([]Event, error) {
-	if tx.db.Dialect != Postgres {
-		return all(ctx, tx, scanEvent, `select `+eventColumns+` from event indexed by event_unsequenced where seq is null order by id limit $1`, limit)
+// Unsequenced lists up to limit events with no place in the log, but for those named, in
+// the order in which it was done: none comes before another that its transaction could
+// read. Ids tell as much where one process writes, as on SQLite. Replicas' clocks may
+// differ; PostgreSQL counts its transactions, each when it first writes, and thus after
+// all that it reads.
+func (tx *Tx) Unsequenced(ctx context.Context, limit int, but ...string) ([]Event, error) {
+	except, err := json.Marshal(append([]string{}, but...))
+	if err != nil {
+		return nil, err
 	}
-	return all(ctx, tx, scanEvent, `select `+eventColumns+` from (select `+eventColumns+`, age(xmin) as done from event where seq is null order by id limit $2) e
-		order by done desc, id limit $1`, limit, max(limit, unsequencedSeen))
+	if tx.db.Dialect != Postgres {
+		return all(ctx, tx, scanEvent, `select `+eventColumns+` from event indexed by event_unsequenced
+			where seq is null and id not in (select value from json_each($2)) order by id limit $1`, limit, string(except))
+	}
+	return all(ctx, tx, scanEvent, `select `+eventColumns+` from (select `+eventColumns+`, age(xmin) as done from event where seq is null and id not in (select json_array_elements_text(cast($3 as json))) order by id limit $2) e
+		order by done desc, id limit $1`, limit, max(limit, unsequencedSeen), string(except))
 }
 
 // LastEventAt is when the last of all events was written; the zero time if there is none.
