@@ -62,8 +62,9 @@ var rooms = map[string]struct {
 	"source/table": {[]string{"access", "source"}, false, "people in a file, CSV or YAML"},
 
 	"engine":    {[]string{"access", "evidence", "policy", "powers", "store", "trace"}, false, "THE DOOR: one verb a file"},
-	"reconcile": {[]string{"access", "connector", "engine"}, false, "claims due assignments, acts, looks, tells the engine what it saw"},
-	"rotate":    {[]string{"access", "connector", "deliver", "engine"}, false, "makes credentials anew and ends them: issues, delivers, kills, tries, tells the engine what it saw"},
+	"lane":      {nil, false, "what is due, done at its moment: sleeps until then or until told of something sooner; knows no work"},
+	"reconcile": {[]string{"access", "connector", "engine", "lane"}, false, "claims due assignments, acts, looks, tells the engine what it saw"},
+	"rotate":    {[]string{"access", "connector", "deliver", "engine", "lane"}, false, "makes credentials anew and ends them: issues, delivers, kills, tries, tells the engine what it saw"},
 	"inventory": {[]string{"access", "connector", "engine"}, false, "reads whole systems; what nobody granted becomes a finding"},
 	"witness":   {[]string{"evidence"}, false, "shows the log's heads to witnesses, and says what each answered; keeps and decides nothing"},
 	"published": {[]string{"evidence"}, false, "the log as files: kept in a folder, read from one or over http; signs and decides nothing"},

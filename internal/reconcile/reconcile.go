@@ -20,6 +20,7 @@ import (
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/connector"
 	"github.com/lessor-iam/lessor/internal/engine"
+	"github.com/lessor-iam/lessor/internal/lane"
 )
 
 // Door is the part of the engine a lane needs.
@@ -53,8 +54,8 @@ type Config struct {
 // Lane reconciles one system. A sick target delays nobody but itself.
 type Lane struct {
 	Config
+	loop   *lane.Lane
 	claims sync.Mutex // of several runners one claims at a time: all would take the same
-	nudge  chan time.Time
 	beat   beat
 }
 
@@ -66,69 +67,32 @@ func New(c Config) *Lane {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Lane{Config: c, nudge: make(chan time.Time, 1)}
+	l := &Lane{Config: c}
+	l.loop = lane.New(lane.Config{
+		Work: func(ctx context.Context, holder string) (int, error) {
+			l.come(holder)
+			return l.batch(ctx, holder)
+		},
+		Next: func(ctx context.Context) (time.Time, bool, error) { return l.Door.NextDue(ctx, l.System) },
+		Trouble: func(ctx context.Context, err error) {
+			l.Log.ErrorContext(ctx, "lane", "system", l.System, "error", err.Error())
+		},
+		Retry: c.Pace.Retry, Backstop: c.Backstop, Now: c.Now})
+	return l
 }
 
-// Nudge says that work is due at that moment. It never blocks: a nudge that
-// finds one waiting adds nothing, because Run asks the door for the next due
-// time whenever it wakes.
-func (l *Lane) Nudge(due time.Time) {
-	select {
-	case l.nudge <- due:
-	default:
-	}
-}
+// Nudge says that work is due at that moment. It never blocks.
+func (l *Lane) Nudge(due time.Time) { l.loop.Nudge(due) }
 
 // Run works until the context ends, and then ends the batches it is about: what
 // was sent is still looked at. While one batch waits for the target another is
-// being claimed or settled: each under a holder's name of its own, so that they are
-// to each other what two replicas are.
+// being claimed or settled: each under a holder's name of its own.
 func (l *Lane) Run(ctx context.Context) {
-	var all sync.WaitGroup
-	for i := range max(1, l.Width) {
-		all.Go(func() { l.run(ctx, l.runner(i)) })
+	holders := make([]string, max(1, l.Width))
+	for i := range holders {
+		holders[i] = l.runner(i)
 	}
-	all.Wait()
-}
-
-// run works on one batch after the other. Errors of the database are logged and
-// waited out; there is nothing else that could take over.
-func (l *Lane) run(ctx context.Context, holder string) {
-	for ctx.Err() == nil {
-		l.come(holder)
-		n, err := l.batch(context.WithoutCancel(ctx), holder)
-		if err == nil && n > 0 {
-			continue
-		}
-		wait := l.Pace.Retry
-		if err == nil {
-			wait, err = l.idle(ctx)
-		}
-		if err != nil && ctx.Err() == nil {
-			l.Log.ErrorContext(ctx, "lane", "system", l.System, "error", err.Error())
-			wait = max(l.Pace.Retry, 100*time.Millisecond)
-		}
-		l.sleep(ctx, wait)
-	}
-}
-
-// idle returns how long nothing is due.
-func (l *Lane) idle(ctx context.Context) (time.Duration, error) {
-	next, ok, err := l.Door.NextDue(ctx, l.System)
-	if err != nil || !ok {
-		return l.Backstop, err
-	}
-	return max(0, min(next.Sub(l.Now()), l.Backstop)), nil
-}
-
-func (l *Lane) sleep(ctx context.Context, wait time.Duration) {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	case <-l.nudge:
-	}
+	l.loop.Run(ctx, holders...)
 }
 
 // Once claims one batch, if any is due, and sees it through. It returns how

@@ -16,13 +16,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/connector"
 	"github.com/lessor-iam/lessor/internal/deliver"
 	"github.com/lessor-iam/lessor/internal/engine"
+	"github.com/lessor-iam/lessor/internal/lane"
 )
 
 // Door is the part of the engine a lane needs.
@@ -55,7 +55,7 @@ type Config struct {
 // Lane rotates what is at one system. A sick target delays nobody but itself.
 type Lane struct {
 	Config
-	nudge chan time.Time
+	loop *lane.Lane
 }
 
 // New returns a lane; Run starts it.
@@ -66,7 +66,13 @@ func New(c Config) *Lane {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Lane{Config: c, nudge: make(chan time.Time, 1)}
+	l := &Lane{Config: c}
+	l.loop = lane.New(lane.Config{Work: l.once, Next: func(ctx context.Context) (time.Time, bool, error) { return l.Door.NextRotation(ctx, l.System) },
+		Trouble: func(ctx context.Context, err error) {
+			l.Log.ErrorContext(ctx, "rotation lane", "system", l.System, "error", err.Error())
+		},
+		Retry: c.Pace.Retry, Backstop: c.Backstop, Now: c.Now})
+	return l
 }
 
 // kinds is what the target makes, as its connector knows it by now.
@@ -81,57 +87,15 @@ func (l *Lane) kinds() (list []engine.KindIssued) {
 }
 
 // Nudge says that work is due at that moment. It never blocks.
-func (l *Lane) Nudge(due time.Time) {
-	select {
-	case l.nudge <- due:
-	default:
-	}
-}
+func (l *Lane) Nudge(due time.Time) { l.loop.Nudge(due) }
 
 // Run works until the context ends, and then sees the steps through that it is about.
 func (l *Lane) Run(ctx context.Context) {
-	var all sync.WaitGroup
-	for i := range max(1, l.Width) {
-		all.Go(func() { l.run(ctx, fmt.Sprintf("%s/%d", l.Holder, i)) })
+	holders := make([]string, max(1, l.Width))
+	for i := range holders {
+		holders[i] = fmt.Sprintf("%s/%d", l.Holder, i)
 	}
-	all.Wait()
-}
-
-func (l *Lane) run(ctx context.Context, holder string) {
-	for ctx.Err() == nil {
-		n, err := l.once(context.WithoutCancel(ctx), holder)
-		if err == nil && n > 0 {
-			continue
-		}
-		wait := l.Pace.Retry
-		if err == nil {
-			wait, err = l.idle(ctx)
-		}
-		if err != nil && ctx.Err() == nil {
-			l.Log.ErrorContext(ctx, "rotation lane", "system", l.System, "error", err.Error())
-			wait = max(l.Pace.Retry, 100*time.Millisecond)
-		}
-		l.sleep(ctx, wait)
-	}
-}
-
-// idle returns how long nothing is due.
-func (l *Lane) idle(ctx context.Context) (time.Duration, error) {
-	next, ok, err := l.Door.NextRotation(ctx, l.System)
-	if err != nil || !ok {
-		return l.Backstop, err
-	}
-	return max(0, min(next.Sub(l.Now()), l.Backstop)), nil
-}
-
-func (l *Lane) sleep(ctx context.Context, wait time.Duration) {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	case <-l.nudge:
-	}
+	l.loop.Run(ctx, holders...)
 }
 
 // Once claims one rotation, if any is due, and goes on with it for as long as there is

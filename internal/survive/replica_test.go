@@ -29,6 +29,7 @@ type plan struct {
 	Nth         int    // the how-manieth time it comes there
 	Stops       bool   // it does not die there but stops, as if it had been frozen
 	Clock       string // the file that says by how much its machine's clock is wrong; empty: it has this machine's
+	Metrics     string // where it tells its figures; empty: nowhere
 }
 
 const (
@@ -43,7 +44,11 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	if p.Seam == "" && p.Clock == "" {
-		os.Exit(cli.Main(context.Background(), []string{"serve", "--dir", p.Dir, "--listen", p.Listen}, os.Stdin, os.Stdout, os.Stderr, os.Getenv))
+		as := []string{"serve", "--dir", p.Dir, "--listen", p.Listen}
+		if p.Metrics != "" {
+			as = append(as, "--metrics", p.Metrics)
+		}
+		os.Exit(cli.Main(context.Background(), as, os.Stdin, os.Stdout, os.Stderr, os.Getenv))
 	}
 	if err := p.serve(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

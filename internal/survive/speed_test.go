@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -76,6 +77,7 @@ func newSpeed(b *testing.B, replicas int) *speed {
 	dir := s.folder(b)
 	for i := range replicas {
 		r := newReplica(b, fmt.Sprintf("replica-%d", i), dir, pg.DSN+"&pool_max_conns=10")
+		r.plan.Metrics = fmt.Sprintf("127.0.0.1:%d", testserver.Port(b))
 		r.start(b, "", 0)
 		s.list, s.urls = append(s.list, r), append(s.urls, r.url)
 	}
@@ -101,7 +103,7 @@ func (s *speed) folder(b *testing.B) string {
 	}
 	files := fstest.MapFS{}
 	for name, text := range map[string]string{
-		"lessor.yaml":    "listen: 127.0.0.1:0\ndatabase_ref: env:" + dsnKey + "\nclasses: [standard, third-party, privileged]\ntokens:\n",
+		"lessor.yaml":    "listen: 127.0.0.1:0\nmetrics: {listen: 127.0.0.1:9}\ndatabase_ref: env:" + dsnKey + "\nclasses: [standard, third-party, privileged]\ntokens:\n",
 		"directory.yaml": "identities:\n  - {id: olga, kind: person, name: Olga}\n" + people.String() + "groups:\n  - {id: security, members: [olga]}\n",
 		"catalog.yaml":   "systems:\n  - {id: list, connector: manual, owner: olga, settings: {asked_file: asked.jsonl, holdings_file: holdings.csv}}\nentitlements:\n" + things.String(),
 		"policy/x.cedar": "@id(\"standard\") @needs(\"manager\") permit (principal, action == Action::\"request\", resource in Class::\"standard\");\n",
@@ -271,6 +273,7 @@ func (s *speed) closed(b *testing.B, unit string, do func(context.Context) error
 	var done, failed atomic.Int64
 	var first atomic.Pointer[error]
 	var all sync.WaitGroup
+	wrote, again := s.figure(b, `lessor_database_seconds_count{kind="write"}`), s.figure(b, "lessor_database_retries_total")
 	began := time.Now()
 	for range speedAtOnce {
 		all.Go(func() {
@@ -292,4 +295,30 @@ func (s *speed) closed(b *testing.B, unit string, do func(context.Context) error
 	}
 	b.ReportMetric(float64(failed.Load())*100/float64(max(1, failed.Load()+done.Load())), strings.TrimSuffix(unit, "/s")+"_failed_%")
 	b.ReportMetric(float64(done.Load())/time.Since(began).Seconds(), unit)
+	each := func(before float64, name string) float64 { return (s.figure(b, name) - before) / float64(max(1, done.Load())) }
+	b.ReportMetric(each(wrote, `lessor_database_seconds_count{kind="write"}`), strings.TrimSuffix(unit, "s/s")+"_writes")
+	b.ReportMetric(each(again, "lessor_database_retries_total"), strings.TrimSuffix(unit, "s/s")+"_again")
+}
+
+// figure is the sum of one figure over all replicas.
+func (s *speed) figure(b *testing.B, name string) (sum float64) {
+	b.Helper()
+	for _, r := range s.list {
+		res, err := s.http.Get("http://" + r.plan.Metrics + "/metrics")
+		if err != nil {
+			b.Fatal(err)
+		}
+		text, err := io.ReadAll(res.Body)
+		if err := errors.Join(err, res.Body.Close()); err != nil {
+			b.Fatal(err)
+		}
+		_, after, found := strings.Cut(string(text), "\n"+name+" ")
+		line, _, _ := strings.Cut(after, "\n")
+		is, err := strconv.ParseFloat(line, 64)
+		if !found || err != nil {
+			b.Fatalf("%s: no figure %s: %v", r.name, name, err)
+		}
+		sum += is
+	}
+	return sum
 }
