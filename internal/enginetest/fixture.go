@@ -101,6 +101,7 @@ func Open(t testing.TB, d store.Dialect, change ...func(*Options)) *Fixture {
 		t.Fatalf("open %s: %v", d, err)
 	}
 	f.DB = db
+	watchManners(t, db)
 	f.Close = sync.OnceFunc(func() {
 		if err := db.Close(); err != nil {
 			t.Errorf("close the database: %v", err)

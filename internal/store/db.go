@@ -52,6 +52,11 @@ type DB struct {
 	// when it has ended: the store tells no time. It is set before the first. nil: nobody measures.
 	Timed func(kind string) (ended func(tries int, err error))
 
+	// Ending is called with a transaction that writes, in its manner, when it has done all
+	// that it does: tests look there at what it has read and written. An error undoes it.
+	// It is set before the first. nil: nobody looks.
+	Ending func(ctx context.Context, tx *Tx, m Manner) error
+
 	compiled map[*sql.DB]*statements // SQLite only
 }
 
@@ -308,6 +313,11 @@ func (db *DB) once(ctx context.Context, on *sql.DB, opts *sql.TxOptions, do func
 	}
 	if err := ours.end(ctx); err != nil {
 		return err
+	}
+	if db.Ending != nil && !opts.ReadOnly {
+		if err := db.Ending(ctx, ours, ours.manner); err != nil {
+			return err
+		}
 	}
 	if err := ours.settleNotes(ctx); err != nil {
 		return err
