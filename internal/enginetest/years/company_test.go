@@ -42,6 +42,10 @@ type company struct {
 	safe    *enginetest.Safe
 	rotator *rotate.Lane
 
+	incidents int
+	unseen    []string // what was taken without asking, and nobody has looked at
+	bots      []string // workloads that were registered and are not gone
+
 	base    engine.World // before anybody joined
 	past    []time.Time  // when something came to it, in order; what is in files, or it would be measured
 	files   string       // the folder they are in
@@ -55,6 +59,7 @@ func begin(t *testing.T, d store.Dialect, seed uint64, asks int) *company {
 		o.Pace = pace
 		o.Company.Feeds = []access.Feed{{ID: "hr", Kind: "csv", Identity: "user", Gives: access.FeedGives, Shrink: 20, Match: []access.Match{{Attribute: "user", Equals: "id"}}}}
 		o.Company.Plans = []access.CredentialPlan{{ID: "robot-key", System: "git", Account: "robot", Kind: enginetest.Token, Store: "kept", Ref: "robot", Every: access.Term(30 * day), Overlap: hour}}
+		o.Company.Groups[enginetest.Glass.Group] = access.GroupMembers{ID: enginetest.Glass.Group, Members: []string{"eve", "bob"}}
 		for i := range 20 {
 			system, owner := enginetest.Systems[i%2], []string{"owen", "otto"}[i%2]
 			name := fmt.Sprintf("shelf-%d", i)

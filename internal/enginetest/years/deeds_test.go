@@ -17,6 +17,7 @@ func (c *company) week() {
 	end := c.Now().Add(week)
 	c.people()
 	c.round()
+	c.besides()
 	for n := int(c.perWeek*(0.5+c.rand.Float64()) + c.rand.Float64()); n > 0; n-- {
 		c.Advance(time.Duration(c.rand.Int64N(int64(max(end.Sub(c.Now()), 0))/int64(n) + 1)))
 		c.trouble()
@@ -127,12 +128,19 @@ func (c *company) ask(a engine.Ask, what string) {
 func (c *company) vote(r access.Request, verdict access.Verdict) access.Request {
 	c.t.Helper()
 	i, _ := c.WorldAt(c.Now()).Directory.Identity(r.Beneficiary)
-	for _, by := range []string{i.Manager, "otto", "owen", "sara"} {
+	for _, by := range []string{deputy, i.Manager, "otto", "owen", "sara"} {
 		if r.State != access.Pending {
 			break
 		}
+		if by == deputy && c.chance(500) {
+			continue
+		}
 		next, err := c.Engine.Vote(c.t.Context(), c.As(by), engine.Ballot{Request: r.ID, Digest: r.Digest, Verdict: verdict, Note: "so"})
-		if c.told("vote", err) {
+		what := "vote"
+		if by == deputy {
+			what = "vote of the deputy"
+		}
+		if c.told(what, err) {
 			r = next
 		}
 	}

@@ -147,13 +147,17 @@ func (c *company) work(job asked) (err error) {
 	c.t.Helper()
 	ctx := c.t.Context()
 	switch job.kind {
-	case engine.Notice{}.Kind(), engine.LineageJob{}.Kind(): // told; nothing is traced at these targets
+	case engine.Notice{}.Kind(), engine.LineageJob{}.Kind(), engine.InventoryJob{}.Kind(): // told; nothing is traced at these targets, nor are they read whole
 	case engine.SequenceJob{}.Kind():
 		_, err = c.Engine.Sequence(ctx)
 	case engine.ExpireJob{}.Kind():
 		_, err = c.Engine.ExpireRequests(ctx)
 	case engine.StandInsJob{}.Kind():
 		_, err = c.Engine.StandInsOver(ctx)
+	case engine.JudgeJob{}.Kind():
+		_, err = c.Engine.JudgeWorkloads(ctx)
+	case engine.PlanRotationsJob{}.Kind():
+		_, err = c.Engine.PlanRotations(ctx)
 	case engine.HandoverJob{}.Kind():
 		_, err = c.Engine.OverdueHandovers(ctx)
 	case engine.EscalateJob{}.Kind():
@@ -234,6 +238,7 @@ func (c *company) monthEnds(month int) {
 	// 3. Reality is authority, for access and for the credential.
 	c.reality(month, open)
 	c.credential(month)
+	c.standIns(month)
 	// 4. The oracle.
 	if !c.wholly(month) {
 		return

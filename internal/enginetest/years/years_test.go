@@ -111,7 +111,8 @@ func (c *company) metAll() {
 		c.t.Error("nobody kept what somebody who moved brought along")
 	}
 	for _, what := range []string{"join", "leave", "move", "ask approved", "ask denied", "ask pending", "vote ok", "cancel ok", "edit ok",
-		"extend approved", "return ok", "revoke ok", "outage", "fault", "taken away", "rotated", "job escalate", "job notice", "job sweep"} {
+		"extend approved", "return ok", "revoke ok", "outage", "fault", "taken away", "rotated", "job escalate", "job notice", "job sweep",
+		"delegate ok", "vote of the deputy ok", "break glass ok", "review emergency ok", "register workload ok", "workload approved", "change contract ok", "retire workload ok"} {
 		if c.met[what] == 0 {
 			c.t.Errorf("nothing was %q in five years: they say nothing about it", what)
 		}
