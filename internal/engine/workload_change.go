@@ -76,22 +76,12 @@ func (e *Engine) ReviewWorkload(ctx context.Context, by access.Actor, id, note s
 // contract that stands in the files is changed there.
 func (e *Engine) ChangeContract(ctx context.Context, by access.Actor, id string, c access.Contract, reason string) error {
 	return e.do(ctx, "change contract", by, func(d *deed) error {
-		i, err := d.workloadOf(id, false, false)
+		i, err := d.contracts(ctx, id)
 		if err != nil {
 			return err
 		}
 		if why := unsaid(reason); why != "" {
 			return fmt.Errorf("%w: reason %s", access.ErrInvalid, why)
-		}
-		if !d.active(id) {
-			return fmt.Errorf("%w: %s is no longer active", access.ErrGone, id)
-		}
-		stored, err := d.RegisteredIdentity(ctx, id)
-		if err != nil && !errors.Is(err, access.ErrNotFound) {
-			return err
-		}
-		if i.Contract != nil && (err != nil || stored.Contract == nil || access.Digest(*stored.Contract) != access.Digest(*i.Contract)) {
-			return fmt.Errorf("%w: the contract of %s stands in the files: change it there", access.ErrConflict, id)
 		}
 		c.Reviewed = d.now
 		if err := d.checkContract(i, c); err != nil {
@@ -102,6 +92,26 @@ func (e *Engine) ChangeContract(ctx context.Context, by access.Actor, id string,
 		}
 		return d.rewrite(ctx, i, "contracted", reason, func(r *access.Identity) { r.Contract = &c })
 	})
+}
+
+// contracts finds a workload whose contract the actor may change: its owner may, while it
+// is active and its contract does not stand in the files.
+func (d *deed) contracts(ctx context.Context, id string) (access.Identity, error) {
+	i, err := d.workloadOf(id, false, false)
+	if err != nil {
+		return i, err
+	}
+	if !d.active(id) {
+		return i, fmt.Errorf("%w: %s is no longer active", access.ErrGone, id)
+	}
+	stored, err := d.RegisteredIdentity(ctx, id)
+	if err != nil && !errors.Is(err, access.ErrNotFound) {
+		return i, err
+	}
+	if i.Contract != nil && (err != nil || stored.Contract == nil || access.Digest(*stored.Contract) != access.Digest(*i.Contract)) {
+		return i, fmt.Errorf("%w: the contract of %s stands in the files: change it there", access.ErrConflict, id)
+	}
+	return i, nil
 }
 
 // tellWider tells the deputy, security, and the owners of what may be held from now on,

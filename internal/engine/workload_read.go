@@ -31,6 +31,7 @@ type WorkloadStory struct {
 	Grants      []Holding               `json:"grants"`             // open ones that the reader may know of
 	Holds       int                     `json:"holds"`              // all open ones
 	Answers     bool                    `json:"answers,omitempty"`  // the reader reviews it: its owner or deputy
+	Changes     bool                    `json:"changes,omitempty"`  // the reader may change its contract: its owner, where it does not stand in the files
 	Retires     bool                    `json:"retires,omitempty"`  // the reader may retire it
 	Requests    int                     `json:"requests,omitempty"` // open ones for it
 }
@@ -229,6 +230,8 @@ func (e *Engine) Workload(ctx context.Context, by access.Actor, id string) (w Wo
 		w.Holds = len(open)
 		_, no := d.workloadOf(id, true, false)
 		w.Answers = no == nil && w.Active
+		_, no = d.contracts(ctx, id)
+		w.Changes = no == nil
 		_, no = d.workloadOf(id, true, true)
 		w.Retires = no == nil && !i.Inactive
 		w.Grants, _, err = d.grantsOf(ctx, store.GrantsSought{Identities: []string{id}, Open: true}, Only{}, Page{"", 200}, 0)

@@ -81,6 +81,11 @@ func TestWorkloadLife(t *testing.T) {
 		wider := whole()
 		wider.Systems, wider.Deputy = []string{"dir", "git"}, "mia"
 		refused(t, "owen changes", f.Engine.ChangeContract(ctx, f.As("owen"), "wiki-bot", wider, "more"), access.ErrDenied, "eve")
+		for who, may := range map[string]bool{"eve": true, "owen": false, "sara": false} {
+			if w, err := f.Engine.Workload(ctx, f.As(who), "wiki-bot"); err != nil || w.Changes != may {
+				t.Errorf("%s changes it: %t, %v", who, w.Changes, err)
+			}
+		}
 		refused(t, "bob changes", f.Engine.ChangeContract(ctx, f.As("bob"), "wiki-bot", wider, "more"), access.ErrNotFound, "wiki-bot")
 		if err := f.Engine.ChangeContract(ctx, f.As("eve"), "wiki-bot", wider, "it deploys, too"); err != nil {
 			t.Fatal(err)
@@ -138,7 +143,7 @@ func TestWorkloadOfTheFiles(t *testing.T) {
 		if err := f.Engine.ReviewWorkload(t.Context(), f.As("eve"), "robot", ""); err != nil {
 			t.Fatal(err)
 		}
-		if w, err := f.Engine.Workload(t.Context(), f.As("eve"), "robot"); err != nil || !w.Identity.Contract.Reviewed.Equal(f.Now()) || w.Identity.Contract.Purpose == "" {
+		if w, err := f.Engine.Workload(t.Context(), f.As("eve"), "robot"); err != nil || !w.Identity.Contract.Reviewed.Equal(f.Now()) || w.Identity.Contract.Purpose == "" || !w.Answers || w.Changes {
 			t.Errorf("%+v, %v", w, err)
 		}
 		refused(t, "change", f.Engine.ChangeContract(t.Context(), f.As("eve"), "robot", whole(), "other"), access.ErrConflict, "files")

@@ -2,16 +2,20 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/lessor-iam/lessor/internal/access"
 )
 
-// contractForm is a workload's contract as its owner may have it changed.
+// contractForm is a workload's contract as its owner may have it changed; to anybody else there is no such form.
 func (p *portal) contractForm(v *visit) error {
 	w, err := v.Engine.Workload(v.r.Context(), v.by, v.r.FormValue("id"))
 	if err != nil {
 		return err
+	}
+	if !w.Changes {
+		return fmt.Errorf("%w: a contract that the reader may change", access.ErrNotFound)
 	}
 	c := access.Contract{}
 	if w.Identity.Contract != nil {

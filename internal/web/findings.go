@@ -28,7 +28,25 @@ func (p *portal) findings(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return v.page(http.StatusOK, "Findings", "/findings", findingsPage(rows))
+	beside, err := v.besideFindings()
+	if err != nil {
+		return err
+	}
+	return v.page(http.StatusOK, "Findings", "/findings", findingsPage(rows, beside))
+}
+
+// besideFindings are the pages of those who guard, which nothing else leads everybody to
+// whom they are for.
+func (v *visit) besideFindings() (pages []choice, err error) {
+	says, _ := v.Engine.SaysWhoLeft(v.r.Context(), v.by)
+	if says || v.audits() {
+		pages = append(pages, choice{"/signals", "Held signals"}, choice{"/leavers", "Leaving"})
+	}
+	seals, err := v.Engine.Seals(v.r.Context(), v.by, "", 1)
+	if len(seals) > 0 || v.audits() {
+		pages = append(pages, choice{"/seals", "Sealed credentials"})
+	}
+	return pages, err
 }
 
 // found are the open findings the reader may know of.

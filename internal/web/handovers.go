@@ -49,7 +49,8 @@ func (p *portal) handovers(v *visit) error {
 
 func (v *visit) handoverRow(h access.Handover) handoverView {
 	kind, id := h.What()
-	about := map[string]string{"identity": "the workload or agent " + v.name(id), "sponsor": "the sponsorship of " + v.name(id), "entitlement": "the entitlement " + id,
+	who, _ := v.dir.Identity(id)
+	about := map[string]string{"identity": "the " + orElse(string(who.Kind), "workload") + " " + v.name(id), "sponsor": "the sponsorship of " + v.name(id), "entitlement": "the entitlement " + v.entitlement(id).Name,
 		"system": "the system " + v.system(id), "reports": "the people managed by " + v.name(id), "findings": "the open findings of " + v.name(id)}[kind]
 	mine := func(who string) bool { return who != "" && v.dir.PersonOf(who) == v.dir.PersonOf(v.by.Identity) }
 	from, _ := v.dir.Identity(h.From)

@@ -18,7 +18,7 @@ func TestHandoverPages(t *testing.T) {
 	mia.goTo("/handovers")
 	mia.is(http.StatusOK, "Nothing to decide")
 	sara.goTo("/leavers?who=eve")
-	sara.is(http.StatusOK, "If eve left now", "dir:wiki", "the workload or agent robot", "would be to decide")
+	sara.is(http.StatusOK, "If eve left now", "1 would end", "wiki Held by eve", "the workload robot", "would be to decide")
 	bob.goTo("/leavers?who=eve")
 	bob.is(http.StatusNotFound)
 	if _, err := p.Engine.Leave(t.Context(), p.As("sara"), "eve", "the contract is over"); err != nil {
@@ -39,7 +39,7 @@ func TestHandoverPages(t *testing.T) {
 	bob.goTo(at)
 	bob.is(http.StatusNotFound)
 	mia.goTo("/handovers")
-	mia.is(http.StatusOK, "the workload or agent robot", "offered to mia", "the manager of eve")
+	mia.is(http.StatusOK, "the workload robot", "offered to mia", "the manager of eve")
 	mia.goTo(at)
 	mia.is(http.StatusOK, "Take it over", "Retire it")
 	mia.press("Decline", nil)

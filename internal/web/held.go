@@ -5,20 +5,29 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
+	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
-	"github.com/lessor-iam/lessor/internal/engine"
 )
 
 // heldView is what is held of transmitters that ended too much at once.
 type heldView struct {
-	List     []engine.HeldSignals
+	List     []heldOfOne
 	Says     bool
 	Stronger string
 	Of       string // the transmitter that something was tried with
 	Reason   string
 	Wrong    string
 	Said     string
+}
+
+// heldOfOne is what is held of one transmitter.
+type heldOfOne struct {
+	Transmitter string
+	Rows        []heldRow
+	More        bool
 }
 
 // held lists it.
@@ -33,7 +42,14 @@ func (p *portal) held(v *visit) error {
 
 func (v *visit) held() (view heldView, err error) {
 	view.Says, view.Stronger = v.Engine.SaysWhoLeft(v.r.Context(), v.by)
-	view.List, err = v.Engine.SignalsHeld(v.r.Context(), v.by)
+	list, err := v.Engine.SignalsHeld(v.r.Context(), v.by)
+	for _, t := range list {
+		one := heldOfOne{Transmitter: t.Transmitter, More: t.More}
+		for _, h := range t.Signals {
+			one.Rows = append(one.Rows, v.heldRow(h))
+		}
+		view.List = append(view.List, one)
+	}
 	return view, unknown(err)
 }
 
@@ -62,8 +78,26 @@ func (p *portal) decideHeld(v *visit) error {
 	return v.page(http.StatusUnprocessableEntity, "Held signals", "/findings", heldPage(view))
 }
 
-// meant is whom a signal means, as far as we know.
-func (v heldView) meant(h access.Heard) string {
-	s := h.Subject
-	return orElse(h.Identity, "nobody known: "+cmp.Or(s.Email, s.URI, s.ID, s.Sub))
+// heldRow is one signal in words.
+type heldRow struct {
+	Who, At string // whom it means, and their page
+	Says    string
+	Does    string // what is done once it is heeded
+	Heard   time.Time
+}
+
+func (v *visit) heldRow(h access.Heard) heldRow {
+	r := heldRow{Who: v.name(h.Identity), At: "/people?id=" + url.QueryEscape(h.Identity), Says: capital(strings.ReplaceAll(h.Event, "-", " ")), Heard: h.Heard}
+	if s := h.Subject; h.Identity == "" {
+		r.Who, r.At = "nobody known: "+cmp.Or(s.Email, s.URI, s.ID, s.Sub), ""
+	}
+	switch h.Event {
+	case access.SignalDisabled, access.SignalPurged:
+		r.Does = "Heeded, they are suspended, and all they hold ends"
+	case access.SignalSessionRevoked:
+		r.Does = "Heeded, they are signed out"
+	case access.SignalCredentialChange, access.SignalCompromise:
+		r.Does = "Heeded, they are signed out, and a credential it can only mean is killed"
+	}
+	return r
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/lessor-iam/lessor/internal/access"
 	"github.com/lessor-iam/lessor/internal/engine"
@@ -14,6 +15,10 @@ type leaverView struct {
 	Who      string // as typed
 	Missing  string // why there is nobody to show
 	Leaving  *engine.Leaving
+	Name     string // of whom it is
+	By       string // who said that they have left
+	Ends     []leavingRow
+	Unseen   []leavingRow
 	Rows     []handoverView
 	Says     bool   // the reader may say that they have left, or are back
 	Stronger string // how strongly the reader has to sign in for that; empty: as they are
@@ -21,6 +26,9 @@ type leaverView struct {
 	Wrong    string
 	Said     string
 }
+
+// leavingRow is one thing that ends, or is not seen gone yet.
+type leavingRow struct{ Link, Name, Of, Trouble string }
 
 // leaving shows what somebody's leaving would end, or what of it is not seen gone yet.
 func (p *portal) leaving(v *visit) error {
@@ -46,19 +54,44 @@ func (v *visit) leaver(who string) (view leaverView, err error) {
 		}
 		return view, nil
 	}
-	found, err := v.Engine.Leaving(v.r.Context(), v.by, who)
+	found, err := v.Engine.Leaving(v.r.Context(), v.by, v.personCalled(who))
 	switch {
 	case errors.Is(err, access.ErrNotFound):
-		view.Missing = "There is no such person. Type their id, as the directory has it."
+		view.Missing = "There is no such person, or several are called so. Type their id, as the directory has it."
 		return view, nil
 	case err != nil:
 		return view, unknown(err)
 	}
-	view.Leaving = &found
+	view.Leaving, view.Name, view.By = &found, v.name(found.Person), v.name(found.By)
+	for _, h := range found.Grants {
+		view.Ends = append(view.Ends, leavingRow{"/grants/" + h.Grant.ID, v.entitlement(h.Grant.Entitlement).Name, v.name(h.Grant.Identity), ""})
+	}
+	for _, u := range found.Waiting {
+		view.Unseen = append(view.Unseen, leavingRow{"", v.entitlement(u.Assignment.Entitlement).Name, u.Assignment.Account, u.Trouble})
+	}
 	for _, h := range found.Decisions {
 		view.Rows = append(view.Rows, v.handoverRow(h))
 	}
 	return view, nil
+}
+
+// personCalled is the id of the one person of that name; else what was typed.
+func (v *visit) personCalled(who string) string {
+	if _, ok := v.dir.Identity(who); ok {
+		return who
+	}
+	found := ""
+	for _, id := range v.dir.Identities() {
+		i, _ := v.dir.Identity(id)
+		if i.Kind != access.Person || !strings.EqualFold(i.Name, who) {
+			continue
+		}
+		if found != "" {
+			return who
+		}
+		found = id
+	}
+	return orElse(found, who)
 }
 
 // sayLeft says that somebody has left, or takes that word back, once the reader has seen

@@ -34,7 +34,7 @@ func TestLeaverPage(t *testing.T) {
 	sara.press("They have left", url.Values{"reason": {""}})
 	sara.is(http.StatusUnprocessableEntity, "Nothing was done", "Reason is empty")
 	sara.press("They have left", url.Values{"reason": {"the contract is over"}})
-	sara.is(http.StatusOK, "It is said", "eve has left", "Not seen gone yet", "Say that eve is back")
+	sara.is(http.StatusOK, "It is said", "eve has left", "by sara", "the contract is over", "Nothing is left to be seen gone", "Say that eve is back")
 	if g := p.Grant(g.ID); g.State != access.Ended || g.Ended != access.EndLeaver {
 		t.Errorf("her grant is %s (%s)", g.State, g.Ended)
 	}
@@ -74,7 +74,7 @@ func TestHeldPage(t *testing.T) {
 	say("1", "eve", access.DidSuspend)
 	say("2", "mia", access.DidHold)
 	sara.goTo("/signals")
-	sara.is(http.StatusOK, "idp", "1 signal", "of mia")
+	sara.is(http.StatusOK, "idp", "1 signal", "mia Account disabled, heard", "Heeded, they are suspended")
 	sara.press("Heed them all", nil)
 	sara.is(http.StatusUnprocessableEntity, "Nothing was done")
 	sara.press("Drop them", url.Values{"reason": {"they had an outage"}})
@@ -90,8 +90,10 @@ func TestContractPage(t *testing.T) {
 	t.Parallel()
 	p := open(t)
 	eve, bob := p.as("eve"), p.as("bob")
-	bob.goTo("/workload/contract?id=robot")
-	bob.is(http.StatusNotFound)
+	for _, who := range []*person{bob, p.as("sara")} { // who guards it all sees it, and its owner alone may change it
+		who.goTo("/workload/contract?id=robot")
+		who.is(http.StatusNotFound)
+	}
 	eve.goTo("/workload?id=robot")
 	eve.is(http.StatusOK, "Change its contract")
 	eve.goTo("/workload/contract?id=robot")
@@ -151,7 +153,7 @@ func TestSealsPage(t *testing.T) {
 	mia.press("It is not to be relied on", nil)
 	mia.is(http.StatusUnprocessableEntity, "Nothing was done")
 	mia.press("It is not to be relied on", url.Values{"reason": {"the envelope is open"}})
-	mia.is(http.StatusOK, "The seal is broken", "broken")
+	mia.is(http.StatusOK, "The seal is broken", "broken", "by mia: the envelope is open")
 	mia.send(http.MethodPost, "/seals/"+s.ID, url.Values{"how": {"settle"}, "incident": {"INC-1"}, "reason": {"it was me"}})
 	if mia.status == http.StatusOK {
 		t.Error("a custodian settles")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/lessor-iam/lessor/internal/access"
 )
@@ -16,6 +17,8 @@ type personView struct {
 	Grants   []registered
 	More     string
 	Uses     []useView // what they took without approval
+	Stands   string    // why it holds and may do nothing; empty: it is active
+	Leaving  bool      // what their leaving comes to is the reader's to see
 }
 
 // person is one identity and what it holds, of what the reader may know. Whoever
@@ -67,13 +70,28 @@ func (p *portal) person(v *visit) error {
 	if !i.End.IsZero() {
 		add("Contract ends", i.End.UTC().Format("2 Jan 2006"))
 	}
-	if i.Inactive {
-		add("State", "inactive: holds and may do nothing")
-	}
+	view.Stands = inactive(i, v.now)
+	says, _ := v.Engine.SaysWhoLeft(v.r.Context(), v.by)
+	view.Leaving = i.Kind == access.Person && (says || v.audits())
 	for _, o := range v.dir.OwnedBy(id) {
 		view.Owns = append(view.Owns, choice{o, v.name(o)})
 	}
 	return v.page(http.StatusOK, i.Name, "", personSheet(view, v.now))
+}
+
+// inactive says why an identity holds and may do nothing, or nothing.
+func inactive(i access.Identity, now time.Time) string {
+	switch {
+	case i.Inactive:
+		return "Not active: the directory, a feed or somebody says that they have gone. They hold and may do nothing."
+	case i.Suspended:
+		return "Suspended: a signal says that an account of theirs is disabled. They hold and may do nothing until that is taken back."
+	case now.Before(i.Start):
+		return "Not active yet: they begin on " + i.Start.UTC().Format("2 Jan 2006") + "."
+	case !i.ActiveAt(now):
+		return "Not active any more: their end has come. They hold and may do nothing."
+	}
+	return ""
 }
 
 // closeTo tells whether somebody's own facts are the reader's to know: of

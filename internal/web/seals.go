@@ -20,7 +20,11 @@ const mostSeals = 50
 type sealView struct {
 	access.Seal
 
+	Where    string   // the system's name
+	What     []string // what it opens, by name
 	Keepers  []string
+	Breaker  string
+	Settler  string
 	Breaks   bool // the reader may say that it is not to be relied on
 	Retires  bool
 	Settles  bool // a use of it may wait for the reader's word; policy says so when it is given
@@ -63,7 +67,10 @@ func (v *visit) seals() (view sealsView, err error) {
 	}
 	security := slices.Contains(v.dir.GroupsOf(v.by.Identity), "security")
 	for _, s := range list {
-		row := sealView{Seal: s}
+		row := sealView{Seal: s, Where: v.system(s.System), Breaker: v.name(s.BrokenBy), Settler: v.name(s.SettledBy)}
+		for _, id := range s.Opens {
+			row.What = append(row.What, v.entitlement(id).Name)
+		}
 		for _, c := range s.Custodians {
 			row.Keepers = append(row.Keepers, v.name(c))
 		}
@@ -140,6 +147,14 @@ func (p *portal) decideSeal(v *visit) error {
 		}
 	}
 	return v.page(http.StatusUnprocessableEntity, "Sealed credentials", "/break-glass", sealsPage(view, v.now))
+}
+
+// breaker says who said that it is broken, or what has seen it.
+func (s sealView) breaker() string {
+	if s.BrokenBy == access.Clock.Identity {
+		return ", as a reading has seen"
+	}
+	return " by " + s.Breaker
 }
 
 // stands says how a seal stands.

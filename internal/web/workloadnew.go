@@ -96,8 +96,8 @@ func contractIn(f url.Values) (c access.Contract, err error) {
 	c = access.Contract{Deputy: typed(f, "deputy"), Purpose: typed(f, "purpose"), Environment: typed(f, "environment"), Consumers: words(f, "consumers"),
 		Systems: f["system"], Entitlements: words(f, "entitlements"), RetiresWhen: typed(f, "retires_when"), ThirdParty: typed(f, "third_party")}
 	var errs []error
-	for name, to := range map[string]*access.Term{"rotate_every": &c.RotateEvery, "review_every": &c.ReviewEvery} {
-		if text := typed(f, name); text != "" {
+	for i, to := range []*access.Term{&c.RotateEvery, &c.ReviewEvery} {
+		if text := typed(f, []string{"rotate_every", "review_every"}[i]); text != "" {
 			if *to, err = access.ParseTerm(text); err != nil {
 				errs = append(errs, err)
 			}

@@ -414,15 +414,15 @@ func contractFields(f registering) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = textField(f, "retires", "The day it goes", "such as 2030-12-31, or").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = textField(f, "retires", "The day it goes", "such as 2030-12-31; or say below upon what it goes").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = textField(f, "retires_when", "upon what it goes", "such as: the old search is switched off").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = textField(f, "retires_when", "Upon what it goes", "such as: the old search is switched off").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = textField(f, "third_party", "Whose program it is", "if it is not ours").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = textField(f, "third_party", "Whose program it is", "empty: ours").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
