@@ -161,6 +161,9 @@ func (v *visit) rotation(r access.Rotation) rotationView {
 	switch r.Cause {
 	case access.CauseScheduled:
 		view.Why = "Its interval was over."
+		if r.Generation == 1 {
+			view.Why = "Its plan is new: it was the first."
+		}
 	case access.CauseAsked:
 		view.Why = v.name(r.By) + " asked for it: " + r.Reason
 	case access.CauseCompromised:
@@ -179,7 +182,11 @@ func (v *visit) rotation(r access.Rotation) rotationView {
 		add(r.Delivered, "reality", "The new one was seen in the store, and to let in")
 	}
 	add(r.Used, "reality", "Its consumers were seen using the new one")
-	add(r.Killed, "gone", "The old one was killed, as far as the target answers")
+	if len(r.Olds) > 0 {
+		add(r.Killed, "gone", "The old one was killed, as far as the target answers")
+	} else if r.State == access.RotationDone {
+		view.Is = "made, and none of ours was there before"
+	}
 	for _, o := range r.Olds {
 		add(o.Dead, "proof", "An old one was proved dead: "+o.How)
 	}
