@@ -86,9 +86,28 @@ func (w Work) Release(now time.Time, p Pace, trouble string) Work {
 	return w
 }
 
+// Sick is a system that answers no look: as long as it stands, all replicas try a few of
+// what waits there at a time, and send nothing else.
+type Sick struct {
+	System  string
+	Since   time.Time
+	ProbeAt time.Time // nothing is tried before
+	Told    int       // how often it has been told how much waits there
+	Trouble string    // what stood in the way last
+}
+
 // ProbeEvery is how long a target of which no look is answered is left alone at most
-// while something is to be removed there.
+// while something is under way there.
 const ProbeEvery = 3 * time.Second
+
+// Rest gives the lease back with nothing sent, because the target answers no look: it waits
+// for the target to answer, and until then at most.
+func (w Work) Rest(until time.Time, trouble string) Work {
+	w.Holder, w.LeaseUntil = "", time.Time{}
+	w.Trouble, w.Blind = trouble, true
+	w.Due = later(until, w.SuspectUntil)
+	return w
+}
 
 // Probe makes what is to be tried again the look by which it is known that its target is
 // there again.

@@ -24,6 +24,8 @@ type Task struct {
 // transaction every grant whose time has come moves on, and the intent is
 // written down, before anything is sent: intent, deed, look, record.
 //
+// Where the system answers no look, a few are claimed now and then, and the others rest.
+//
 // A large batch is claimed in several transactions, so that others who write get their
 // turn between them, before the next: what was claimed is returned even where the next one fails.
 func (e *Engine) Claim(ctx context.Context, holder, system string, limit int) (tasks []Task, err error) {
@@ -50,29 +52,21 @@ const inTurn = 100
 // claimSome returns also how many were due, of the most that it was to look at.
 func (e *Engine) claimSome(ctx context.Context, holder, system string, limit int) (tasks []Task, looked int, err error) {
 	err = e.do(ctx, "claim", access.Clock, func(d *deed) error {
-		tasks = tasks[:0]
-		jobs, err := d.Due(ctx, system, d.now, limit)
-		if looked = len(jobs); err != nil || looked == 0 {
-			return err
-		}
-		ids := make([]string, len(jobs))
-		for i, j := range jobs {
-			ids[i] = j.ID
-		}
-		open, err := d.OpenGrants(ctx, ids)
+		tasks = nil
+		sick, err := d.sickness(ctx, system)
 		if err != nil {
 			return err
 		}
-		for _, job := range jobs {
-			task, ok, err := d.claim(ctx, holder, job, open[job.ID])
-			if err != nil {
-				return err
-			}
-			if ok {
-				tasks = append(tasks, task)
-			}
+		jobs, err := d.Due(ctx, system, d.now, limit)
+		if looked = len(jobs); err != nil || (looked == 0 && sick == nil) {
+			return err
 		}
-		return nil
+		var hurry bool
+		if tasks, hurry, err = d.claimAll(ctx, holder, jobs, sick); err != nil || sick == nil {
+			return err
+		}
+		tasks, err = d.probe(ctx, holder, *sick, jobs, hurry)
+		return err
 	})
 	if err != nil {
 		return nil, 0, err
@@ -80,36 +74,86 @@ func (e *Engine) claimSome(ctx context.Context, holder, system string, limit int
 	return tasks, looked, nil
 }
 
-func (d *deed) claim(ctx context.Context, holder string, was store.Job, grants []access.Grant) (Task, bool, error) {
+// claimAll claims of what is due whatever there is something to do about. At a system that
+// is sick all of that rests; begun tells whether some of it is to be removed since now.
+func (d *deed) claimAll(ctx context.Context, holder string, jobs []store.Job, sick *access.Sick) (tasks []Task, begun bool, err error) {
+	ids := make([]string, len(jobs))
+	for i, j := range jobs {
+		ids[i] = j.ID
+	}
+	open, err := d.OpenGrants(ctx, ids)
+	if err != nil {
+		return nil, false, err
+	}
+	var late []store.Job
+	for _, was := range jobs {
+		c, ok, err := d.claim(ctx, holder, was, open[was.ID])
+		if err != nil {
+			return nil, false, err
+		}
+		if !ok {
+			continue
+		}
+		if sick == nil {
+			tasks = append(tasks, d.task(was, c))
+		} else if d.rest(&c, sick.Trouble) {
+			late = append(late, c.job)
+		}
+		if err := d.SaveJob(ctx, was, c.job); err != nil {
+			return nil, false, err
+		}
+		begun = begun || (c.job.State == access.Removing && was.State != access.Removing)
+	}
+	if len(late) > 0 {
+		err = d.tellLate(ctx, *sick, late)
+	}
+	return tasks, begun, err
+}
+
+// claimed is an assignment whose lease was taken and is not stored yet.
+type claimed struct {
+	job    store.Job
+	grants []access.Grant // as time has moved them
+	wanted bool
+}
+
+// claim takes the lease of one, unless there is nothing to do at the target: then it is
+// stored how it stands, and ok is false.
+func (d *deed) claim(ctx context.Context, holder string, was store.Job, grants []access.Grant) (c claimed, ok bool, err error) {
 	job := was
 	w, ok := job.Work.Claim(holder, d.now, d.e.Pace)
 	if !ok {
-		return Task{}, false, nil
+		return c, false, nil
 	}
 	lost := was.Work.Holder != ""
 	// 1. Time moves the grants.
 	grants, ticked, err := d.tick(ctx, grants)
 	if err != nil {
-		return Task{}, false, err
+		return c, false, err
 	}
 	wanted, postponed, err := d.postpone(ctx, was, grants, settled(job.State, w, d.now) && !lost)
 	if err != nil || postponed {
-		return Task{}, false, err
+		return c, false, err
 	}
 	// 2. The intent, before the deed.
 	if moved, err := d.intend(ctx, &job, wanted, &w); err != nil {
-		return Task{}, false, err
+		return c, false, err
 	} else if ticked && !moved && !lost && settled(job.State, w, d.now) && !unseen(grants, d.now) {
 		// 3. A reason came or went and others remain: nothing to do at the target.
 		next, more := d.nextOf(job.ID, grants)
 		job.Work = w.Done(job.State, d.now, next, more, d.e.Pace)
 		d.wake(job.System, job.Work.Due)
-		return Task{}, false, d.SaveJob(ctx, was, job)
+		return c, false, d.SaveJob(ctx, was, job)
 	}
 	job.Work = w
-	act := job.State == access.Adding || job.State == access.Removing
-	return Task{Assignment: job.Assignment, Want: wanted, Act: act, LookFirst: act && (w.Attempts > 0 || lost || d.now.Before(w.SuspectUntil)),
-		Fence: w.Fence, LeaseUntil: w.LeaseUntil}, true, d.SaveJob(ctx, was, job)
+	return claimed{job, grants, wanted}, true, nil
+}
+
+// task is what the lane is to do about what was claimed.
+func (d *deed) task(was store.Job, c claimed) Task {
+	w, act := c.job.Work, c.job.State == access.Adding || c.job.State == access.Removing
+	return Task{Assignment: c.job.Assignment, Want: c.wanted, Act: act, LookFirst: act && (w.Attempts > 0 || was.Work.Holder != "" || d.now.Before(w.SuspectUntil)),
+		Fence: w.Fence, LeaseUntil: w.LeaseUntil}
 }
 
 func settled(s access.AssignmentState, w access.Work, now time.Time) bool {
@@ -216,7 +260,8 @@ func (d *deed) lostSince(ctx context.Context, g access.Grant) (string, error) {
 	return "", nil
 }
 
-// NextDue returns when the system's next work can be claimed; ok is false if there is none.
+// NextDue returns when the system's next work can be claimed, or it is tried whether it
+// answers; ok is false if there is none.
 func (e *Engine) NextDue(ctx context.Context, system string) (next time.Time, ok bool, err error) {
 	err = e.DB.Read(ctx, func(tx *store.Tx) error {
 		next, ok, err = tx.NextDue(ctx, system)

@@ -367,6 +367,11 @@ func (d *deed) settleFinding(ctx context.Context, kind, subject, resolution stri
 	} else if err != nil {
 		return err
 	}
+	return d.closeFinding(ctx, f, resolution)
+}
+
+// closeFinding closes one that is open.
+func (d *deed) closeFinding(ctx context.Context, f access.Finding, resolution string) error {
 	f.ClosedAt, f.Resolution = d.now, resolution
 	if err := d.CloseFinding(ctx, f); err != nil {
 		return err

@@ -20,6 +20,7 @@ type Outcome struct {
 	Unanswered bool      // … and not answered: it may still take effect
 	Answer     string    // what the target answered; a hint
 	Looked     bool      // the look succeeded
+	Away       bool      // … or it was not answered at all, not even by a refusal
 	LookAt     time.Time // when it began
 	Direct     bool
 	Effective  bool
@@ -77,18 +78,30 @@ func (e *Engine) settleSome(ctx context.Context, holder string, outcomes []Outco
 		if err := s.lastEnds(ctx, outcomes); err != nil {
 			return err
 		}
-		for _, job := range jobs {
+		mine := slices.DeleteFunc(slices.Clone(jobs), func(j store.Job) bool { return !j.Work.MaySettle(holder, of[j.ID].Fence, d.now) })
+		refused = len(jobs) - len(mine)
+		if err := s.feel(ctx, mine, of); err != nil {
+			return err
+		}
+		var looked time.Time
+		blind := ""
+		for _, job := range mine {
 			o := of[job.ID]
-			if !job.Work.MaySettle(holder, o.Fence, d.now) {
-				refused++
-				continue
-			}
 			if err := s.settle(ctx, job, o, open[job.ID]); err != nil {
 				return err
 			}
-			if o.Looked && job.Work.Blind {
-				s.again = job.System
+			if o.Looked {
+				looked = later(looked, o.LookAt)
 			}
+			if o.Looked && job.Work.Blind {
+				blind = job.System
+			}
+		}
+		if err := s.recovered(ctx, looked); err != nil {
+			return err
+		}
+		if s.sick == nil {
+			s.again = cmp.Or(s.again, blind)
 		}
 		probes = s.probe
 		return s.hastenBlind(ctx)
@@ -99,11 +112,12 @@ func (e *Engine) settleSome(ctx context.Context, holder string, outcomes []Outco
 // settling is the settling of one batch.
 type settling struct {
 	*deed
-	found map[string]bool      // assignments about which something of foundUnderWay is open
-	ends  map[string]time.Time // by assignment: when its last reason ended; for whoever watches
-	mute  bool                 // no look was answered, and none of the batch is a probe yet
-	probe bool                 // one of them is the next look, soon
-	again string               // the system that has answered a look again
+	found map[string][]access.Finding // by assignment: what of foundUnderWay is open about it
+	ends  map[string]time.Time        // by assignment: when its last reason ended; for whoever watches
+	mute  bool                        // no look was answered, and none of the batch is a probe yet
+	sick  *access.Sick                // the system is; nil: it is not
+	probe bool                        // one of them is the next look, soon
+	again string                      // the system that has answered a look again
 }
 
 // foundUnderWay is what is found of an assignment that is not as it is wanted.
@@ -253,6 +267,13 @@ func (d *settling) unsettled(ctx context.Context, was, job store.Job, grants []a
 	job.Work.Blind = !o.Looked
 	job.Work.Due = later(job.Work.Due, d.now.Add(min(o.Wait, d.e.Pace.SlowestOff)))
 	switch {
+	case d.mute && d.sick != nil:
+		c := claimed{job: job, grants: grants}
+		late := d.rest(&c, trouble)
+		if err := d.SaveJob(ctx, was, c.job); err != nil || !late {
+			return err
+		}
+		return d.tellLate(ctx, *d.sick, []store.Job{c.job})
 	case d.mute && !d.probe && job.State == access.Removing && o.Wait == 0:
 		d.probe, job.Work = true, job.Work.Probe(d.now)
 	case o.Looked && !o.Unanswered && d.now.Before(job.Work.SuspectUntil):
@@ -281,14 +302,14 @@ func (d *settling) unsettled(ctx context.Context, was, job store.Job, grants []a
 const mostHastened = 2000
 
 // hastenBlind has a system that answered no look, and now has, tried again at once:
-// the back-off of each spared a target that was not there. What is refused by one that is
+// that each waited spared a target that was not there. What is refused by one that is
 // there waits on.
 func (d *settling) hastenBlind(ctx context.Context) error {
 	if d.again == "" {
 		return nil
 	}
 	left := mostHastened
-	for _, state := range []access.AssignmentState{access.Removing, access.Adding} {
+	for _, state := range []access.AssignmentState{access.Removing, access.Adding, access.Absent} {
 		n, err := d.HastenBlind(ctx, d.again, state, d.now, left)
 		if err != nil {
 			return err
@@ -311,12 +332,7 @@ func patience(told int) time.Duration {
 }
 
 func (d *deed) complain(ctx context.Context, job store.Job) error {
-	kind, text := "late_provisioning", "is still not seen"
-	if job.State == access.Removing {
-		kind, text = "late_removal", "is still not seen gone"
-	}
-	text = fmt.Sprintf("%s at %s: %s %s since %s (%d tries); last: %s", job.Account, job.System, job.Entitlement, text,
-		job.Work.Since.Format(time.RFC3339), job.Work.Attempts, job.Work.Trouble)
+	kind, text := lateness(job)
 	owner := d.ownerOf(job.Entitlement)
 	d.e.Log.WarnContext(ctx, kind, "assignment", job.ID, "system", job.System, "told", job.Work.Told, "text", text)
 	if job.Work.Told == 1 {
@@ -325,13 +341,20 @@ func (d *deed) complain(ctx context.Context, job store.Job) error {
 	return d.notice(ctx, Notice{To: []string{owner, "security"}, Subject: kind + ": " + job.ID, Text: text, Loud: job.Work.Told - 1})
 }
 
+// lateness says what is late about an assignment that is under way.
+func lateness(job store.Job) (kind, text string) {
+	kind, text = "late_provisioning", "is still not seen"
+	if job.State == access.Removing {
+		kind, text = "late_removal", "is still not seen gone"
+	}
+	return kind, fmt.Sprintf("%s at %s: %s %s since %s (%d tries); last: %s", job.Account, job.System, job.Entitlement, text,
+		job.Work.Since.Format(time.RFC3339), job.Work.Attempts, job.Work.Trouble)
+}
+
 // quiet closes what was found while the assignment was under way.
 func (d *settling) quiet(ctx context.Context, job store.Job) error {
-	if !d.found[job.ID] {
-		return nil
-	}
-	for _, kind := range foundUnderWay {
-		if err := d.settleFinding(ctx, kind, job.ID, "seen "+string(job.State)); err != nil {
+	for _, f := range d.found[job.ID] {
+		if err := d.closeFinding(ctx, f, "seen "+string(job.State)); err != nil {
 			return err
 		}
 	}

@@ -197,6 +197,7 @@ func (b *batch) look(ctx context.Context, l *Lane, choose func(*step) bool) {
 		}
 		s.out.Looked = seen.Err == nil
 		if seen.Err != nil {
+			s.out.Away = !errors.Is(seen.Err, connector.ErrRefused) && !errors.Is(seen.Err, connector.ErrNoObject)
 			s.trouble("look: ", seen.Err)
 			continue
 		}

@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -81,8 +82,11 @@ func TestHangingTargetIsTold(t *testing.T) {
 		f.Targets["dir"].Always(enginetest.Hang, enginetest.Stuck)
 		g := f.Granted("eve", wiki(8*hour), "mia")
 		time.Sleep(20 * time.Minute)
-		if j := f.Job(g.Assignment); j.Work.Attempts < 3 || j.Work.Trouble == "" || j.Work.Told < 2 {
+		if j := f.Job(g.Assignment); j.Work.Attempts < 3 || j.Work.Trouble == "" || j.Work.Told != 1 {
 			t.Errorf("after 20 minutes: %+v", j.Work)
+		}
+		if told := f.Notices(); !slices.ContainsFunc(told, func(n engine.Notice) bool { return n.Subject == "late_provisioning: dir" && n.Loud == 1 }) {
+			t.Errorf("told after 20 minutes: %+v", told)
 		}
 		if fs := f.Findings(true); len(fs) != 1 || fs[0].Kind != "late_provisioning" {
 			t.Errorf("findings: %+v", fs)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"github.com/lessor-iam/lessor/internal/access"
 )
@@ -12,18 +13,23 @@ func (tx *Tx) SaveFinding(ctx context.Context, f access.Finding) error {
 		f.Owner, f.Text, moment(f.DueAt), f.ID)
 }
 
-// OpenAbout tells which of the subjects have an open finding of any of the kinds.
-func (tx *Tx) OpenAbout(ctx context.Context, kinds, subjects []string) (map[string]bool, error) {
-	some := map[string]bool{}
-	if len(kinds) == 0 || len(subjects) == 0 {
-		return some, nil
+// OpenAbout lists the open findings of any of the kinds about any of the subjects, by subject.
+func (tx *Tx) OpenAbout(ctx context.Context, kinds, subjects []string) (map[string][]access.Finding, error) {
+	about := map[string][]access.Finding{}
+	if len(kinds) == 0 {
+		return about, nil
 	}
 	marks, args := in(kinds)
-	more, rest := inFrom(1+len(kinds), subjects)
-	list, err := all(ctx, tx, func(s scanner) (subject string, err error) { return subject, s.Scan(&subject) },
-		`select distinct subject from finding where kind in (`+marks+`) and subject in (`+more+`) and closed_at is null`, append(args, rest...)...)
-	for _, subject := range list {
-		some[subject] = true
+	for batch := range chunks(subjects) {
+		more, rest := inFrom(1+len(kinds), batch)
+		list, err := all(ctx, tx, scanFinding, `select `+findingColumns+` from finding where kind in (`+marks+`) and subject in (`+more+`) and closed_at is null order by subject, kind`,
+			slices.Concat(args, rest)...)
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range list {
+			about[f.Subject] = append(about[f.Subject], f)
+		}
 	}
-	return some, err
+	return about, nil
 }

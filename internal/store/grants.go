@@ -255,6 +255,7 @@ func (tx *Tx) HastenBlind(ctx context.Context, system string, state access.Assig
 }
 
 // NextDue returns when the system's next work can be claimed; ok is false if there is none.
+// Where a system answers no look that is when it is tried next, too, if anything waits for it.
 func (tx *Tx) NextDue(ctx context.Context, system string) (next time.Time, ok bool, err error) {
 	scan := func(s scanner) (t time.Time, err error) { err = s.Scan(at{&t}); return t, err }
 	list, err := all(ctx, tx, scan, nextQuery, system)
@@ -269,10 +270,12 @@ func (tx *Tx) NextDue(ctx context.Context, system string) (next time.Time, ok bo
 	return next, ok, nil
 }
 
-// nextQuery reads the first of each state, and the first lease that runs out.
+// nextQuery reads the first of each state, the first lease that runs out, and the next try.
 const nextQuery = `select (select due_at from assignment a where a.system = $1 and a.state = s.state and due_at is not null and lease_until is null order by due_at limit 1)
 	from (select 'removing' as state union all select 'held' union all select 'absent' union all select 'adding') s
-	union all select min(lease_until) from assignment where system = $1 and lease_until is not null`
+	union all select min(lease_until) from assignment where system = $1 and lease_until is not null
+	union all select probe_at from sick k where system = $1 and (exists (select 1 from assignment a where a.system = $1 and a.state = 'removing' and blind and lease_until is null)
+		or exists (select 1 from assignment a where a.system = $1 and a.state = 'adding' and blind and lease_until is null))`
 
 // AssignmentsOf lists every assignment of a system.
 func (tx *Tx) AssignmentsOf(ctx context.Context, system string) ([]Job, error) {

@@ -31,7 +31,7 @@ var Tables = []Table{
 	{Name: "registration"}, {Name: "machine_account"}, {Name: "rotation"},
 	{Name: "delegation"}, {Name: "absence"}, {Name: "emergency"}, {Name: "seal"},
 	{Name: "signal_heard"}, {Name: "signal_out"}, {Name: "halt"}, {Name: "clock"},
-	{Name: "recovery"}, {Name: "held_over"}, {Name: "files"},
+	{Name: "recovery"}, {Name: "held_over"}, {Name: "files"}, {Name: "sick"},
 }
 
 // seeded are the tables that migrating itself writes rows into: an empty database has them.
