@@ -14,10 +14,16 @@ import (
 	"github.com/lessor-iam/lessor/internal/testserver"
 )
 
-// company opens the demo's company, ended with the test.
-func openCompany(t *testing.T) *company {
+// openCompany opens the demo's company, ended with the test; more writes what else its
+// folder has.
+func openCompany(t *testing.T, more ...func(dir string) error) *company {
 	t.Helper()
-	c, err := open(t.Context(), Options{Stdout: io.Discard, Log: slog.New(slog.DiscardHandler)})
+	c, err := open(t.Context(), Options{Stdout: io.Discard, Log: slog.New(slog.DiscardHandler), more: func(dir string) (err error) {
+		for _, write := range more {
+			err = errors.Join(err, write(dir))
+		}
+		return err
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,12 +61,31 @@ func holds(t *testing.T, c *company, group, account string, want bool) {
 	})
 }
 
+// Every story of the portal in a browser: each page on the way is held against what
+// every page must be, and together they open every page there is.
+func TestInTheBrowser(t *testing.T) {
+	w := newWalk(t)
+	played := 0
+	stories := []struct {
+		name string
+		play func(*testing.T, *walk)
+	}{{"asking", asking}, {"the work", work}, {"security", security}}
+	for _, s := range stories {
+		t.Run(s.name, func(t *testing.T) {
+			s.play(t, w)
+			played++
+		})
+	}
+	if played == len(stories) { // else somebody wants to see but one of them
+		w.complete(t)
+	}
+}
+
 // A new user asks, is refused, asks rightly; others answer; access comes and
-// goes, each seen; and the story verifies where it is read. Every page on the
-// way is held against what every page must be.
-func TestAStoryInTheBrowser(t *testing.T) {
+// goes, each seen; and the story verifies where it is read.
+func asking(t *testing.T, w *walk) {
 	c := openCompany(t)
-	b := openTab(t, c.base)
+	b := openTab(t, c.base, w)
 	payroll, ann := "payroll-admin", "ann@meridian.example"
 
 	// 1. Nobody is signed in; every page leads to the door, and back to where one was going.
@@ -109,7 +134,7 @@ func TestAStoryInTheBrowser(t *testing.T) {
 	b.press("Send the request")
 	b.says("#lede", "Waits for an answer")
 	b.says(".side", "Mia Okafor")
-	story := b.path()
+	story := b.path("/requests/")
 
 	// 5. Nobody decides for themselves.
 	id := strings.TrimPrefix(story, "/requests/")
@@ -255,13 +280,10 @@ func TestAStoryInTheBrowser(t *testing.T) {
 	b.seen("halted")
 }
 
-// path is where the tab is.
-func (b *tab) path() string {
+// path is where the tab is, once that is below something.
+func (b *tab) path(below string) string {
 	b.t.Helper()
-	at := ""
-	b.script("a request's page", `location.pathname.startsWith("/requests/")`)
-	s := b.location()
-	at = strings.TrimPrefix(s, b.base)
-	at, _, _ = strings.Cut(at, "?")
+	b.script("a page below "+below, fmt.Sprintf(`location.pathname.startsWith(%q)`, below))
+	at, _, _ := strings.Cut(strings.TrimPrefix(b.location(), b.base), "?")
 	return at
 }

@@ -42,6 +42,8 @@ type Options struct {
 	Out    string // where to write an evidence bundle of each grant, if anywhere
 	Stdout io.Writer
 	Log    *slog.Logger
+
+	more func(dir string) error // what else is written before the server begins
 }
 
 // Play runs the demo until the story is told (Once) or the context ends. It
@@ -120,6 +122,11 @@ func open(ctx context.Context, o Options) (c *company, err error) {
 	c.later(func() error { stopQueue(); return nil })
 	if err := fill(c.target, c.dir); err != nil {
 		return c, err
+	}
+	if o.more != nil {
+		if err := o.more(c.dir); err != nil {
+			return c, err
+		}
 	}
 	// 2. The server as it always is, but for who may come in.
 	settings, err := config.Load(c.dir)

@@ -37,11 +37,11 @@ func granted(t *testing.T, by *tale, who, entitlement string, term access.Term, 
 
 // What those see who run it: an approver asks back, access nobody granted is found
 // and removed from its page, a system goes away and a removal stays open, and the
-// figures have all of it. Every page is held against what every page must be.
-func TestTheWorkInTheBrowser(t *testing.T) {
+// figures have all of it.
+func work(t *testing.T, w *walk) {
 	c := openCompany(t)
 	by := &tale{base: c.base, dir: c.dir, target: c.target, server: c.server, people: map[string]*client.Client{}}
-	b := openTab(t, c.base)
+	b := openTab(t, c.base, w)
 
 	// 1. Nothing has happened: every page says what will be there.
 	b.be("Vera Dubois")
