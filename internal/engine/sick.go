@@ -107,8 +107,8 @@ func (d *deed) probe(ctx context.Context, holder string, was access.Sick, due []
 	return tasks, err
 }
 
-// probes chooses, of what is under way, or else of what is due, a few of different objects,
-// and tells whether any of it is to be removed.
+// probes chooses, of what is under way, or else of what was to be looked at and could not
+// be, or is due, a few of different objects, and tells whether any of it is to be removed.
 func (d *deed) probes(ctx context.Context, system string, due []store.Job) (ids []string, removing bool, err error) {
 	var objects []string
 	choose := func(id, object string) {
@@ -116,18 +116,20 @@ func (d *deed) probes(ctx context.Context, system string, due []store.Job) (ids 
 			ids, objects = append(ids, id), append(objects, object)
 		}
 	}
-	for _, state := range []access.AssignmentState{access.Removing, access.Adding} {
-		list, err := d.LeastTried(ctx, system, state, mostWeighed)
-		if err != nil {
-			return nil, false, err
+	for _, states := range [][]access.AssignmentState{{access.Removing, access.Adding}, {access.Absent, access.Held}} {
+		for _, state := range states {
+			list, err := d.LeastTried(ctx, system, state, mostWeighed)
+			if err != nil {
+				return nil, false, err
+			}
+			removing = removing || (state == access.Removing && len(list) > 0)
+			for _, u := range list {
+				choose(u.ID, u.Object)
+			}
 		}
-		removing = removing || (state == access.Removing && len(list) > 0)
-		for _, u := range list {
-			choose(u.ID, u.Object)
+		if len(ids) > 0 {
+			return ids, removing, nil
 		}
-	}
-	if len(ids) > 0 {
-		return ids, removing, nil
 	}
 	for _, j := range due {
 		choose(j.ID, j.Object)
@@ -219,8 +221,8 @@ func (d *settling) feel(ctx context.Context, mine []store.Job, of map[string]Out
 		return err
 	}
 	k := access.Sick{System: mine[0].System, Since: d.now, ProbeAt: d.now.Add(access.ProbeEvery)}
-	if d.sick != nil {
-		k = *d.sick
+	if d.sick != nil { // a try may take longer than the pause between two: it is spared for that long after each
+		k.Since, k.Told, k.Trouble, k.ProbeAt = d.sick.Since, d.sick.Told, d.sick.Trouble, later(d.sick.ProbeAt, k.ProbeAt)
 	}
 	away, objects := false, map[string]bool{}
 	for _, j := range mine {

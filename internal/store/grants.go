@@ -274,8 +274,7 @@ func (tx *Tx) NextDue(ctx context.Context, system string) (next time.Time, ok bo
 const nextQuery = `select (select due_at from assignment a where a.system = $1 and a.state = s.state and due_at is not null and lease_until is null order by due_at limit 1)
 	from (select 'removing' as state union all select 'held' union all select 'absent' union all select 'adding') s
 	union all select min(lease_until) from assignment where system = $1 and lease_until is not null
-	union all select probe_at from sick k where system = $1 and (exists (select 1 from assignment a where a.system = $1 and a.state = 'removing' and blind and lease_until is null)
-		or exists (select 1 from assignment a where a.system = $1 and a.state = 'adding' and blind and lease_until is null))`
+	union all select probe_at from sick k where system = $1 and exists (select 1 from assignment a where a.system = $1 and blind and lease_until is null)`
 
 // AssignmentsOf lists every assignment of a system.
 func (tx *Tx) AssignmentsOf(ctx context.Context, system string) ([]Job, error) {

@@ -40,7 +40,7 @@ func (tx *Tx) EndSick(ctx context.Context, k access.Sick) error {
 // Untried is an assignment that waits for its target to answer.
 type Untried struct{ ID, Object string }
 
-// LeastTried lists up to limit of what is under way at a system in that state, is not leased
+// LeastTried lists up to limit of what is at a system in that state, is not leased
 // and waits for its target to answer: those tried least first, of them those due first.
 func (tx *Tx) LeastTried(ctx context.Context, system string, state access.AssignmentState, limit int) ([]Untried, error) {
 	return all(ctx, tx, func(s scanner) (u Untried, err error) { err = s.Scan(&u.ID, &u.Object); return u, err },
