@@ -131,10 +131,22 @@ func (b *tab) loads() string {
 	return s
 }
 
-// goTo opens a page of the portal.
+// goTo opens a page of the portal. A page that is still being loaded may get in its way,
+// which the browser calls aborted: then it is opened once more.
 func (b *tab) goTo(path string) {
 	b.t.Helper()
-	b.do("open "+path, chromedp.Navigate(b.base+path))
+	var err error
+	for range 3 {
+		ctx, cancel := context.WithTimeout(b.ctx, tabPatience)
+		err = chromedp.Do(ctx, chromedp.Navigate(b.base+path))
+		cancel()
+		if err == nil || !strings.Contains(err.Error(), "net::ERR_ABORTED") {
+			break
+		}
+	}
+	if err != nil {
+		b.t.Fatalf("open %s: %v\nthe page says:\n%s", path, err, b.text())
+	}
 }
 
 // script is something about the page that is waited for: an expression that is true.

@@ -8,6 +8,8 @@
 package testserver
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -25,15 +27,26 @@ func Missing(t testing.TB, what string) {
 	t.Skipf("%s is missing; scripts/test-deps installs it", what)
 }
 
+// Ports below those that the kernel gives to whoever connects, or asks for any: between
+// Port and the server's own start nobody is given one of them by chance.
+const (
+	lowestPort = 15_000
+	manyPorts  = 17_000
+)
+
 // Port returns a loopback port nobody listens on.
 func Port(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	for range 100 {
+		var l net.Listener
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", lowestPort+rand.IntN(manyPorts))); err == nil {
+			defer func() { _ = l.Close() }() // it was only to find a port
+			return l.Addr().(*net.TCPAddr).Port
+		}
 	}
-	defer func() { _ = l.Close() }() // it was only to find a port
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal(err)
+	return 0
 }
 
 // Start runs a server until the test ends. Its output goes to the log if the test fails.
