@@ -295,7 +295,9 @@ func (s *speed) closed(b *testing.B, unit string, do func(context.Context) error
 	}
 	b.ReportMetric(float64(failed.Load())*100/float64(max(1, failed.Load()+done.Load())), strings.TrimSuffix(unit, "/s")+"_failed_%")
 	b.ReportMetric(float64(done.Load())/time.Since(began).Seconds(), unit)
-	each := func(before float64, name string) float64 { return (s.figure(b, name) - before) / float64(max(1, done.Load())) }
+	each := func(before float64, name string) float64 {
+		return (s.figure(b, name) - before) / float64(max(1, done.Load()))
+	}
 	b.ReportMetric(each(wrote, `lessor_database_seconds_count{kind="write"}`), strings.TrimSuffix(unit, "s/s")+"_writes")
 	b.ReportMetric(each(again, "lessor_database_retries_total"), strings.TrimSuffix(unit, "s/s")+"_again")
 }
